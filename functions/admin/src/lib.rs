@@ -1,11 +1,10 @@
-//! The operators' API: `/api/v1/admin/…` requires an operator's token, and `GET /health` is public.
+//! The operators' API: `/api/v1/admin/…` requires an operator's token; `GET /health` is public.
 //!
-//! Operators read the event log, jobs, balances, invoices, quotas and usage. They replay events,
-//! redrive dead letters, provision accounts, approve sign-ups, correct balances, resend or write
-//! off stuck usage, and stop and resume work. API Gateway invokes this function. Safe to run twice:
-//! a replayed event finds its effects already applied, each customer gets one account, each
-//! idempotency key corrects a balance once, and the first decision about stuck usage stays. Every
-//! action is logged with the operator's name.
+//! Operators read the event log, jobs, balances, invoices, quotas and usage. They also replay
+//! events, redrive dead letters, provision accounts, approve sign-ups, correct balances, resolve
+//! stuck usage, and stop and resume work. Safe to run twice: a replayed event finds its effects
+//! already applied, each customer gets one account, each idempotency key corrects a balance once,
+//! and the first decision about stuck usage stays. Every action is logged with the operator's name.
 
 mod config;
 mod operator;

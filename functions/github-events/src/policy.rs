@@ -3,15 +3,15 @@
 //!
 //! ```toml
 //! [triggers]
-//! opened = true            # a new issue is enough
-//! label = "tallyhook"      # the label that asks for a job
-//! commands = true          # comments may say /tallyhook fix
-//! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # whose issues and commands count; all when absent
+//! opened = true            # a new issue requests a job
+//! label = "tallyhook"      # this label requests a job
+//! commands = true          # the comment `/tallyhook fix` requests a job
+//! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # accepted authors; default: all
 //!
 //! [pull]
-//! draft = false                # open pull requests as drafts, where the repository has such
-//! labels = ["tallyhook"]       # at most 10 of at most 50 characters; none when absent
-//! reviewers = ["some-login"]   # at most 10 people; none when absent
+//! draft = false                # open pull requests as drafts, if the repository supports them
+//! labels = ["tallyhook"]       # at most 10, of at most 50 characters each; default: none
+//! reviewers = ["some-login"]   # at most 10 people; default: none
 //! ```
 
 use crate::Ctx;

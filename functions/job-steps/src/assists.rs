@@ -1,4 +1,4 @@
-//! Assists: small pieces of model work whose answer the caller reads. A message of the queue
+//! Runs assists: small pieces of model work whose answer the caller reads. A message of the queue
 //! `assists` names one.
 //!
 //! An assist runs under a lease, like a job's step. Its answer, price and final state are written

@@ -15,7 +15,7 @@ use domain::retry::{Failure, Retry, Retryable};
 use domain::units::Credits;
 use std::fmt;
 
-/// The budget does not allow a call, or its price is unknown.
+/// Reasons why a call is not made or not paid for.
 #[derive(Debug)]
 pub enum OverBudget {
     /// The rest of this budget does not pay for the next call.

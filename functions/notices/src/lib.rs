@@ -1,17 +1,8 @@
 //! Mails notices to customers.
 //!
-//! Invoked by the queue `notices`. A message names an account and a fact, and the fact's notice is
-//! mailed once, unless the account has no address, its address is muted, or it does not want this
-//! kind. The notice's row keeps the outcome. Also invoked by `mail-events`, which holds feedback in
-//! SES's own format: addresses that bounce or complain are muted.
-//!
-//! Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and
-//! worded before the row is claimed. Then the claim is written, the mail is sent, and the row is
-//! closed, with nothing in between. Duplicate messages send one mail, because only one of them gets
-//! the lease. After a lost response or a crash in that window, it is unclear whether the mail was
-//! sent, and `domain::notices::after_unclear` decides by kind: a mail that asks for something (a
-//! welcome link, a failed payment) may be sent once more. A mail that only informs is not, and the
-//! row says that the outcome is unclear.
+//! Invoked by the queue `notices`, whose messages name an account and a fact, and by `mail-events`,
+//! which holds feedback in SES's own format. Safe to run twice: each notice is mailed once, under a
+//! lease (`tell.rs`), and its row keeps the outcome. Feedback only mutes addresses.
 
 mod config;
 mod feedback;

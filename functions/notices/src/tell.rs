@@ -10,7 +10,18 @@ use mail_api::{Mail, MailError};
 use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
 
-/// Mails a notice, unless it was mailed, another worker is mailing it, or it cannot be mailed.
+/// Mails a notice, unless it was mailed, another worker is mailing it, or it cannot be mailed: the
+/// account has no address, the address is muted, or the account does not want this kind.
+///
+/// Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and
+/// worded before the row is claimed. Then the claim is written, the mail is sent, and the row is
+/// closed, with nothing in between. Duplicate messages send one mail, because only one of them gets
+/// the lease.
+///
+/// After a lost response or a crash in that window, it is unclear whether the mail was sent, and
+/// [`after_unclear`] decides by kind: a mail that asks for something (a welcome link, a failed
+/// payment) may be sent once more. A mail that only informs is not, and the row says that the
+/// outcome is unclear.
 pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done, Failure> {
     let Some(kind) = key.kind() else {
         return Ok(Done::Ignored("an unknown kind of notice"));

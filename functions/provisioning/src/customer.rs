@@ -1,4 +1,7 @@
 //! Creates the applicant's customer at Stripe: exactly one, even if responses get lost.
+//!
+//! Safe to run twice: the idempotency key is fixed before the first attempt. Once Stripe may have
+//! forgotten the key, or has reported a failure under it, the customer is searched for first.
 
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{CustomerCreation, CustomerStep, FOUND_AFTER, SignUp};

@@ -1,12 +1,11 @@
 //! Provisioning: creates an account for every sign-up.
 //!
-//! Invoked by the queue `provisioning`. A message names an applicant whose sign-up needs an
-//! account: a customer at Stripe, the account with its index rows, and the welcome with the link to
-//! the first key. Safe to run twice and to stop anywhere: the customer is created under an
-//! idempotency key that was fixed before, and is searched for once Stripe may have forgotten the
-//! key or has reported a failure under it. The rest is one transaction that ends the sign-up, so
-//! there is either one account with one welcome and one link, or none yet. This function creates no
-//! API key: opening the link proves that the address belongs to the applicant.
+//! Invoked by the queue `provisioning`, whose messages name an applicant. Creates the customer at
+//! Stripe (`customer.rs`), then the account with its lookup rows and the welcome with the link to
+//! the first key. Safe to run twice and to stop anywhere: there is one customer, and the rest is
+//! one transaction that ends the sign-up, so there is either one account with one welcome and one
+//! link, or none yet. This function creates no API key: opening the link proves that the address
+//! belongs to the applicant.
 
 mod config;
 mod customer;
@@ -78,7 +77,8 @@ async fn on_sign_up(ctx: &Ctx, applicant: &Applicant) -> Result<Done, Failure> {
         .switch_now(now, |switches| switches.billing(ctx.billing))
         .await;
     let Some(stripe) = ctx.stripe.as_ref().filter(|_| billing.is_on()) else {
-        // The row stays due, so the sweeper sends it again, and the account is created once billing is on.
+        // The row stays due, so the sweeper queues it again, and the account is created once
+        // billing is on.
         ctx.store.signup_waits(applicant, "billing is off").await?;
         return Ok(Done::Waiting("billing is off; the sign-up is kept"));
     };

@@ -1,11 +1,10 @@
 //! The only function that writes to GitHub: branches, commits, pull requests and comments.
 //!
-//! Invoked by the queue `pulls`. A message names a job whose pull request or comment is due. Safe
-//! to run twice: every effect has an identity that is fixed beforehand (the branch's name, or a
-//! marker in the commit, pull request and comment). The function looks the effect up before it
-//! creates it, under a lease, because GitHub would accept two comments. The outcome is written on
-//! the version that the lease was taken on, in one transaction with the usage that is owed to
-//! Stripe.
+//! Invoked by the queue `pulls`, whose messages name a job whose pull request or comment is due.
+//! Safe to run twice: every effect has an identity that is fixed beforehand (the branch's name, or
+//! a marker in the commit, pull request and comment). It is looked up before it is created, under a
+//! lease, because GitHub would accept two comments. The outcome is written on the version that the
+//! lease was taken on, in one transaction with the usage that is owed to Stripe.
 
 mod comment;
 mod config;

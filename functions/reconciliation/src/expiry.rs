@@ -9,7 +9,7 @@ use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::{Expiring, Expiry, Store};
 
-/// Payments in one page.
+/// The number of payments in one page.
 const PAGE: i32 = 100;
 
 /// Expires the credits whose last day is before `over`.

@@ -2,11 +2,10 @@
 //! with it.
 //!
 //! A schedule invokes it every night. It continues from the last seal, one day after another, so it
-//! catches up on missed nights. A day is finished one hour after its end, when no entry of it is
-//! still being written. It also checks the last sealed day against its seal. It adds seals and
-//! takes back expired credits (`expiry.rs`); it grants nothing. Safe to run twice or concurrently:
-//! a seal is written only if there is none, and an existing seal is compared with the new one.
-//! Credits expire in one transaction with the row that lists them.
+//! catches up on missed nights. It also checks the last sealed day against its seal. It grants
+//! nothing. Safe to run twice or concurrently: a seal is written only if there is none, and an
+//! existing seal is compared with the new one. Credits expire in one transaction with the row that
+//! lists them (`expiry.rs`).
 
 mod expiry;
 
@@ -49,7 +48,7 @@ impl Ctx {
     }
 }
 
-/// A day is finished this long after its end.
+/// A day is finished this long after its end, when no entry of it is still being written.
 const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
 /// How far back to look for the first day with entries when there is no seal yet.
 const LOOKBACK_DAYS_MAX: i64 = 60;

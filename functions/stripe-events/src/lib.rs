@@ -1,13 +1,13 @@
 //! The function that handles Stripe's recorded events, one file for each kind of object.
 //!
-//! Invoked by the queue `stripe-events`. A message names an event's row. This function grants
-//! credits that were paid for and takes them back after refunds and disputes. It records the latest
-//! state of subscriptions and invoices, queues notices, and sets aside usage that Stripe could not
-//! count. On Stripe it creates only the subscription of an account whose trial converts.
+//! Invoked by the queue `stripe-events`, whose messages name an event's row. Grants credits that
+//! were paid for and takes them back after refunds and disputes, records the latest state of
+//! subscriptions and invoices, queues notices, and sets aside usage that Stripe could not count. On
+//! Stripe it creates only the subscription of an account whose trial converts.
 //!
-//! Safe to run twice and in any order: credits follow from facts about a payment, each recorded
-//! once. Every other fact carries its time, and an older fact changes nothing. A subscription is
-//! looked up before it is created, and only this function finishes the event's row, once.
+//! Safe to run twice and in any order: each fact about a payment is recorded once, every other fact
+//! carries its time and never replaces a newer one, a subscription is looked up before it is
+//! created, and only this function finishes the event's row, once.
 
 mod attribution;
 mod checkout;

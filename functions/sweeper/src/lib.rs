@@ -58,9 +58,9 @@ impl Ctx {
     }
 }
 
-/// Rows to take from one shard in one pass.
+/// The most rows to take from one shard in one pass.
 const LIMIT: i32 = 25;
-/// Passes in one run; the next run continues.
+/// The most passes in one run. The next run continues.
 const PASSES_MAX: u32 = 20;
 /// Time to reserve at the end for sending the messages of the rows that were taken.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -101,7 +101,8 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
             break;
         }
     }
-    // An alarm watches this line: many messages mean that a queue loses them or that a function dies.
+    // An alarm watches this line: many messages mean that a queue loses them or that a function
+    // dies.
     tracing::info!(
         sweeper.sent = swept.sent,
         sweeper.waiting = swept.waiting,
@@ -113,7 +114,8 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
 async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
-    // Events of a stopped source stay due without being postponed, because their list contains nothing else.
+    // Events of a stopped source stay due without being postponed, because their list contains
+    // nothing else.
     for source in EventSource::ALL
         .into_iter()
         .filter(|source| switches.process(*source) == Switch::On)

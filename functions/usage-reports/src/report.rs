@@ -1,4 +1,5 @@
-//! Reports an account's usage on one meter, and decides what happens to a record that Stripe does not accept.
+//! Reports an account's usage on one meter, and decides what happens to a record that Stripe does
+//! not accept.
 
 use boot::Outside;
 use domain::billing::subscriptions::Subscription;
@@ -13,7 +14,8 @@ use stripe_api::{Reported, StripeApi, UsageReport};
 
 /// The number of records to list at once.
 const BATCH: i32 = 25;
-/// The time for one batch. With less left, the remaining records wait until they are due again.
+/// The time to reserve for one batch. If less is left, the remaining records wait until they are
+/// due again.
 const TIME_FOR_A_BATCH: Duration = Duration::from_secs(30);
 const MINUTE_MILLIS: i64 = 60_000;
 
@@ -37,7 +39,8 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Reports one batch after another while there is time, and returns how many records it reported.
+    /// Reports one batch after another while there is time, and returns how many records it
+    /// reported.
     pub async fn report_all(
         &mut self,
         debts: &AccountMeter,
@@ -107,7 +110,8 @@ impl<'a> Reporter<'a> {
     }
 
     async fn send(&self, owed: &mut Owed, carry: Option<Timestamp>) -> Result<(), Failure> {
-        // Stored before the call: after a lost response, the same record with the same moment is sent again.
+        // Stored before the call: after a lost response, the same record with the same moment is
+        // sent again.
         self.store
             .owed_attempt(owed, carry, self.outside.now())
             .await?;

@@ -14,7 +14,8 @@ pub type Source<T> =
 
 type Build<T> = dyn Fn(&[SecretString]) -> Result<T, Failure> + Send + Sync;
 
-/// A client and the secrets from which it was built. The client and its caches are kept while the secrets stay the same.
+/// A client and the secrets from which it was built. The client and its caches are kept while the
+/// secrets stay the same.
 pub struct Keyed<T> {
     secrets: Secrets,
     build: Box<Build<T>>,

@@ -1,4 +1,4 @@
-//! The seam between a function and the world.
+//! The seam between a function and everything outside its process.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;

@@ -127,7 +127,8 @@ mod events {
     use serde::de::DeserializeOwned;
     use std::future::Future;
 
-    /// Runs a function that a queue or a schedule invokes: connects it, then serves until the sandbox ends.
+    /// Runs a function that a queue or a schedule invokes: connects it, then serves until the
+    /// sandbox ends.
     pub async fn run_consumer<S: Settings, C, E: DeserializeOwned, R: Serialize>(
         connect: impl FnOnce(S, Outside) -> C,
         handle: impl AsyncFn(&C, E, Timestamp) -> R,

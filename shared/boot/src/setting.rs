@@ -1,10 +1,10 @@
-//! A setting: a constant that carries its name and its description.
+//! Declares a setting: a constant with its name and description.
 
 /// An environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
-    /// A second name, which counts where the first is not set.
+    /// A second name, used if the first is not set.
     pub alias: Option<&'static str>,
     /// One or more sentences for operators.
     pub description: &'static str,
@@ -50,7 +50,7 @@ impl Setting {
         }
     }
 
-    /// A second name, which counts where the first is not set.
+    /// A second name, used if the first is not set.
     #[must_use]
     pub const fn with_alias(self, alias: &'static str) -> Self {
         Self {

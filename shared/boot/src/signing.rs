@@ -1,4 +1,5 @@
-//! Signs requests to AWS, for the few calls whose SDK would be larger than the function that makes them.
+//! Signs requests to AWS, for the few calls whose SDK would be larger than the function that makes
+//! them.
 
 use crate::{Aws, Outside, WebError};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};

@@ -1,4 +1,4 @@
-//! The one call to AWS Systems Manager. Its SDK would be larger than the rest of a receiver.
+//! Makes the one call to AWS Systems Manager. Its SDK would be larger than the rest of a receiver.
 
 use crate::{Aws, Outside, WebError};
 use bytes::Bytes;

@@ -4,13 +4,13 @@
 //! concurrency, logs each outcome once, and translates a failure's class into what SQS must do.
 //! Work is safe to repeat, so if in doubt the message comes back.
 //!
-//! | the handler answers | the message | the row |
+//! | the handler returns | the message | the row |
 //! |---|---|---|
 //! | done, a duplicate, ignored | acknowledged | up to the handler |
 //! | failed, `Soon` | hidden for the backoff, reported as failed | an attempt is counted |
-//! | failed, `After` or `Alarm` | sent again with a delay, acknowledged | due then |
+//! | failed, `After` or `Alarm` | sent again with a delay, acknowledged | due at that time |
 //! | failed, `Never` | acknowledged | failed, or its job failed |
-//! | unreadable, or its row cannot be written | reported as failed; in the end a dead letter | untouched |
+//! | unreadable message, or unwritable row | reported as failed, then dead-lettered | unchanged |
 
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::sqs::SqsMessage;

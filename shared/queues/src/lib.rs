@@ -154,7 +154,7 @@ impl Queues {
     pub async fn redrive(&self, queue: Queue) -> Result<(), QueueError> {
         let url = self.url(queue)?;
         let arn = self.arn(queue, &format!("{url}-dlq")).await?;
-        // Without a destination SQS moves each letter back to its source.
+        // Without a destination, SQS moves each message back to the queue that it came from.
         self.client
             .start_message_move_task()
             .source_arn(arn)

@@ -29,13 +29,13 @@ pub enum Queue {
     Pulls,
     /// Accounts with usage to report to Stripe.
     Usage,
-    /// Notices to be mailed.
+    /// Notices to mail.
     Notices,
     /// Feedback from SES about mails. The only queue that others send to.
     MailEvents,
     /// Sign-ups that need an account.
     Provisioning,
-    /// Assists to be worked on.
+    /// Assists to run.
     Assists,
 }
 
