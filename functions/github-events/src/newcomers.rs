@@ -36,8 +36,8 @@ pub async fn welcome(
     Ok(())
 }
 
-/// Postpones an event until its owner's account has been provisioned. Ignores it if no account will
-/// be.
+/// Postpones an event until its owner's account has been provisioned. Ignores the event if the
+/// sign-up waits for approval or was refused.
 pub async fn postpone(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Done, Failure> {
     let (state, since) = match sign_up(ctx, origin.owner, origin.installation, now).await? {
         SignUpOwed::Now => (begins(auto_provision(ctx, now).await), now),

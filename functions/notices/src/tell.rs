@@ -11,7 +11,8 @@ use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
 
 /// Mails a notice, unless it was mailed, another worker is mailing it, or it cannot be mailed: the
-/// account has no address, the address is muted, or the account does not want this kind.
+/// account has no address, the address is muted, the account does not want this kind, or no sender
+/// is configured.
 ///
 /// Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and
 /// worded before the row is claimed. Then the claim is written, the mail is sent, and the row is
