@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Outside, Secret, Secrets, Setting, Settings};
 use domain::billing::plans::Catalogue;
@@ -15,7 +15,6 @@ const OPERATOR_TOKEN: Setting = Setting::required(
 )
 .secret();
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     events: EventsSettings,
@@ -38,7 +37,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
@@ -65,7 +63,7 @@ impl Ctx {
         }
     }
 
-    /// The switch of a sender's receiver.
+    /// The switch that stops a sender's webhooks.
     pub(crate) fn ingest(&self, source: EventSource) -> &Ingest {
         let [github, stripe] = &self.ingest;
         match source {

@@ -1,11 +1,10 @@
-//! The door for operators: `/api/v1/admin/…` behind their tokens, and `GET /health` for everybody.
+//! The operators' API: `/api/v1/admin/…` requires an operator's token; `GET /health` is public.
 //!
-//! Shows the event log, jobs, balances, invoices, quotas and usage, replays events, redrives dead letters, provisions
-//! accounts, lets newcomers in, corrects balances, tells usage again or writes it off that Stripe would not have, and stops work
-//! and lets it go on. Woken by API Gateway. Safe
-//! to run twice: a replay makes an event pending again, which its door then finds done; an account is created once a customer, a
-//! balance is corrected once an idempotency key, and of stuck usage the first word counts. Every act is logged with its
-//! operator's name.
+//! Operators read the event log, jobs, balances, invoices, quotas and usage. They also replay
+//! events, redrive dead letters, provision accounts, approve sign-ups, correct balances, resolve
+//! stuck usage, and stop and resume work. Safe to run twice: a replayed event finds its effects
+//! already applied, each customer gets one account, each idempotency key corrects a balance once,
+//! and the first decision about stuck usage stays. Every action is logged with the operator's name.
 
 mod config;
 mod operator;
@@ -22,7 +21,6 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     Router::new()
@@ -126,14 +124,13 @@ fn accounts() -> Router<Arc<Ctx>> {
         )
 }
 
-/// Answers one request.
 pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {
     let response = match router.oneshot(request.map(axum::body::Body::from)).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
     let (head, body) = response.into_parts();
-    // Bodies are made in memory here, so collecting one cannot fail.
+    // The routes build every body in memory, so collecting one cannot fail.
     let body = body
         .collect()
         .await

@@ -1,4 +1,4 @@
-//! Who is asking: the only place where an [`Operator`] is made.
+//! Authenticates the caller. This is the only place that constructs an [`Operator`].
 
 use crate::{ApiError, Ctx};
 use axum::extract::FromRequestParts;
@@ -35,7 +35,8 @@ fn unauthorized() -> ApiError {
     ApiError::unauthorized("send an operator's token as Authorization: Bearer <token>")
 }
 
-/// Whose token this is. Digests are compared, each in full and all of them, so the time says nothing.
+/// Returns the operator that the token belongs to. Compares digests in constant time and checks
+/// every entry, so the duration reveals nothing about the tokens.
 fn holder(list: &str, token: &str) -> Option<Operator> {
     let given = Sha256::digest(token.as_bytes());
     let mut found = None;

@@ -1,4 +1,4 @@
-//! The routes, a file for each part of the path.
+//! The routes, one file for each part of the path.
 
 pub mod accounts;
 pub mod api_keys;
@@ -17,12 +17,12 @@ pub use rest::cursors;
 
 use crate::ApiError;
 
-/// No such path.
+/// Answers a request whose path matches no route.
 pub async fn absent() -> ApiError {
     ApiError::not_found("there is nothing at this path")
 }
 
-/// A path, but not by this method.
+/// Answers a request whose path exists but does not support the method.
 pub async fn wrong_method() -> ApiError {
     ApiError::method_not_allowed()
 }

@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
@@ -11,7 +11,6 @@ use settings::{
 };
 use store::{Inbox, Store, Switchboard};
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     events: EventsSettings,
@@ -46,7 +45,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,

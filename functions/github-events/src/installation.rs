@@ -1,4 +1,4 @@
-//! `installation.*`: whether an owner has the App installed and active.
+//! `installation.*`: records whether an owner has the App installed and active.
 
 use crate::{Ctx, newcomers};
 use domain::accounts::InstallationState;
@@ -7,8 +7,9 @@ use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use store::InstallationNoted;
 
-/// Records it, and signs up an owner who just installed the App and has no account. Running jobs there end on their own: GitHub
-/// refuses their next call.
+/// Records the installation's state, and signs up an owner who just installed the App and has no
+/// account. Running jobs of a suspended or deleted installation end because GitHub refuses their
+/// next call.
 pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Result<Done, Failure> {
     let state = match event.change {
         InstallationChange::Created | InstallationChange::Unsuspended => InstallationState::Active,

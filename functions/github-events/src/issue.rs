@@ -1,6 +1,7 @@
-//! `issues.*` and `issue_comment.created`: an issue asks for a job, or closing it cancels its job.
+//! `issues.*` and `issue_comment.created`: an issue requests a job, and closing it cancels the job.
 //!
-//! Safe to run twice: the fact that asks for a job makes it once, and a cancellation holds on the version it was decided on.
+//! Safe to run twice: one fact creates one job, and a cancellation is written on the version that
+//! it was decided on.
 
 use crate::{Ctx, newcomers, policy};
 use domain::accounts::Payer;
@@ -18,12 +19,12 @@ use queues::Message;
 use std::time::Duration;
 use store::Advanced;
 
-/// The reason that a cancelled job gives.
 const CLOSED_REASON: &str = "the issue was closed";
-/// How long an event waits whose owner is just moving to another account.
+/// How long an event waits while its owner moves to another account.
 const MOVED_WAIT: Duration = Duration::from_secs(1);
 
-/// Creates a job if the event is not our own echo, an account pays, and the repository's policy grants the wish.
+/// Creates a job if our App did not cause the event, an account pays, and the repository's policy
+/// allows the request.
 pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
     match &event.change {
         IssueChange::Closed => return close(ctx, event, now).await,
@@ -66,7 +67,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         Placed::Made(job) => Ok(Done::Applied(format!("job {job}"))),
         Placed::Joined(job) => Ok(Done::Applied(format!("joined job {job}"))),
         Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),
-        // The next attempt finds the account that the owner has moved to.
+        // The next attempt finds the account that the owner moved to.
         Placed::Closed => Err(Failure::after(
             MOVED_WAIT,
             "the account has just been closed",
@@ -75,7 +76,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     }
 }
 
-/// Cancels the issue's job, unless it has its pull request.
+/// Cancels the issue's job, unless the job already has its pull request.
 async fn close(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
     let open = ctx
         .store
@@ -88,7 +89,7 @@ async fn close(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Fa
     };
     let transition = match row.staged().cancel(CLOSED_REASON, now) {
         CancelOutcome::Moved(transition) => transition,
-        // Merging our pull request closes the issue, too. The event of the pull request ends the job.
+        // Merging our pull request also closes the issue. The pull request's event ends the job.
         CancelOutcome::Delivered => return Ok(Done::Ignored("the job has its pull request")),
         CancelOutcome::Over => return Ok(Done::Duplicate),
     };

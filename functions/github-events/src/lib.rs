@@ -1,11 +1,12 @@
-//! The function that acts on GitHub's recorded events, a file for each object.
+//! The function that handles GitHub's recorded events, one file for each kind of object.
 //!
-//! Woken by the queue `github-events`; a message names the row of an event, or of a job that was requested by the API,
-//! which is acted on here because this function reads GitHub. It creates jobs and cancels them, ends them with their pull
-//! requests, records installations and Marketplace purchases, and signs new owners up. On GitHub it only reads.
+//! Invoked by the queue `github-events`. A message names the row of an event, or of a job that the
+//! API requested; this function handles both because it reads GitHub. It creates and cancels jobs,
+//! ends them with their pull requests, records installations and Marketplace purchases, and signs
+//! up new owners. It only reads GitHub.
 //!
-//! Safe to run twice: a fact creates one job, a move holds on the version it was decided on, and only this function
-//! finishes the row, once.
+//! Safe to run twice: one fact creates one job, a transition is written on the version that it was
+//! decided on, and only this function finishes the event's row, once.
 
 mod config;
 mod installation;
@@ -30,7 +31,7 @@ use webhooks::github;
 
 const CONCURRENCY: usize = 10;
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let handle = async |task: Task| match task {
         Task::Event(key) => {
@@ -59,11 +60,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }
 
-/// The work that a message of this function names.
 #[derive(Clone)]
 enum Task {
     Event(EventKey),
-    /// A job that was requested by the API.
+    /// A job that the API requested.
     Request(JobId),
 }
 

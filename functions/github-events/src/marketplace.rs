@@ -1,4 +1,4 @@
-//! `marketplace_purchase.*`: what an owner has bought on the GitHub Marketplace, or will have.
+//! `marketplace_purchase.*`: records what an owner has bought on the GitHub Marketplace.
 
 use crate::{Ctx, newcomers};
 use domain::billing::marketplace::{EventRank, MarketplacePurchase, PurchaseState};
@@ -8,8 +8,9 @@ use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use store::PurchaseNoted;
 
-/// Records the purchase with the owner and with the account that pays for the owner, and signs up an owner without one. A
-/// pending change is only part of the event's outcome: GitHub sends another event when it takes effect.
+/// Records the purchase with the owner and with the account that pays for the owner, and signs up
+/// an owner without an account. A pending change appears only in the event's outcome: GitHub sends
+/// another event when the change takes effect.
 pub async fn handle(
     ctx: &Ctx,
     event: &MarketplaceEvent,
@@ -41,7 +42,8 @@ pub async fn handle(
         rank: EventRank::new(event.effective_at, row.received_at, &row.key),
     };
     let noted = ctx.store.marketplace_note(&said).await?;
-    // Also if it was recorded before: an earlier run may have died before it updated the account.
+    // Also runs if the purchase was recorded before: an earlier run may have died before it updated
+    // the account.
     let account = ctx.store.marketplace_carry(event.owner).await?;
     if noted == PurchaseNoted::Outdated {
         return Ok(Done::Ignored(
@@ -66,7 +68,7 @@ pub async fn handle(
     )))
 }
 
-/// Raises an alarm if the owner pays GitHub for a plan that the catalogue does not have.
+/// Raises an alarm if the owner pays GitHub for a plan that is not in the catalogue.
 fn check(ctx: &Ctx, said: &MarketplacePurchase) {
     if ctx.catalogue.plan_listed(&said.listed).is_none() {
         tracing::error!(owner.id = %said.owner, listed.id = said.listed.id, alarm = true, "the Marketplace purchase matches no plan in the catalogue");

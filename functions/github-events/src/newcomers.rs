@@ -1,8 +1,9 @@
-//! Owners without an account: installing the App or buying on the Marketplace signs them up, with a trial.
+//! Signs up owners without an account when they install the App or buy on the Marketplace. They
+//! start with a trial.
 //!
-//! GitHub's events arrive in any order, so the first one of a new owner signs the owner up, and an event that asks for a job
-//! waits until there is an account to pay for it. Signing up is one conditional write; the function `provisioning` does the
-//! rest.
+//! GitHub's events arrive in any order, so the first event of a new owner signs the owner up. An
+//! event that requests a job waits until an account pays for the owner. A sign-up is one
+//! conditional write; the function `provisioning` does the rest.
 
 use crate::Ctx;
 use domain::accounts::Payer;
@@ -17,7 +18,8 @@ use queues::Message;
 use std::time::Duration;
 use store::SignUpOwed;
 
-/// How long an event waits while its owner's account is being created: a short time at first, later longer.
+/// How long an event waits while its owner's account is being created: a short time at first,
+/// longer later.
 const WAIT_MIN: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(900);
 
@@ -34,14 +36,15 @@ pub async fn welcome(
     Ok(())
 }
 
-/// Postpones an event until its owner's account has been provisioned, if it will be.
+/// Postpones an event until its owner's account has been provisioned. Ignores the event if the
+/// sign-up waits for approval or was refused.
 pub async fn postpone(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Done, Failure> {
     let (state, since) = match sign_up(ctx, origin.owner, origin.installation, now).await? {
         SignUpOwed::Now => (begins(auto_provision(ctx, now).await), now),
         SignUpOwed::Already(row) => (row.state, row.sign_up.at),
     };
     match state {
-        // `Done` if it was provisioned since the payer was looked up.
+        // The state is `Done` if the account was provisioned after the payer was looked up.
         SignUpState::Owed | SignUpState::Done => {
             let wait = now.since(since).clamp(WAIT_MIN, WAIT_MAX);
             Err(Failure::after(wait, "the owner's account is being created"))
@@ -55,7 +58,7 @@ pub async fn postpone(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result
     }
 }
 
-/// The operator's switch, or the setting where no operator has set one.
+/// Returns the operator's switch, or the setting if no operator has set the switch.
 async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
     ctx.switches
         .switch_now(now, |switches| switches.auto_provision(ctx.auto_provision))
@@ -65,7 +68,8 @@ async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
 /// Signs up an owner who bought a plan on the Marketplace and has no account yet.
 pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
     let begun = newcomer(ctx, event.owner, SignUpSource::Marketplace, now);
-    // A free listing becomes the account's own plan. A paid one is above the account's own plan while it is paid.
+    // A free listing becomes the account's own plan. A paid listing overrides the account's own
+    // plan while it is paid.
     let free = ctx
         .catalogue
         .plan_listed(&event.listed)
@@ -93,7 +97,7 @@ async fn sign_up(
     owe(ctx, &sign_up, now).await
 }
 
-/// The sign-up that every owner begins with: a trial.
+/// Builds the sign-up of a new owner, with a trial.
 fn newcomer(ctx: &Ctx, owner: OwnerId, way: SignUpSource, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
     SignUp {

@@ -1,16 +1,17 @@
-//! A repository's policy: `.tallyhook.toml` in its base branch, and only there, so that no pull request can change it.
+//! Reads a repository's policy, `.tallyhook.toml`. Only the file in the base branch counts, so that
+//! no pull request can change the policy.
 //!
 //! ```toml
 //! [triggers]
-//! opened = true            # a new issue is enough
-//! label = "tallyhook"      # the label that asks for a job
-//! commands = true          # comments may say /tallyhook fix
-//! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # whose issues and commands count; all when absent
+//! opened = true            # a new issue requests a job
+//! label = "tallyhook"      # this label requests a job
+//! commands = true          # the comment `/tallyhook fix` requests a job
+//! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # accepted authors; default: all
 //!
 //! [pull]
-//! draft = false                # open pull requests as drafts, where the repository has such
-//! labels = ["tallyhook"]       # at most 10 of at most 50 characters; none when absent
-//! reviewers = ["some-login"]   # at most 10 people; none when absent
+//! draft = false                # open pull requests as drafts, if the repository supports them
+//! labels = ["tallyhook"]       # at most 10, of at most 50 characters each; default: none
+//! reviewers = ["some-login"]   # at most 10 people; default: none
 //! ```
 
 use crate::Ctx;
@@ -50,7 +51,8 @@ struct Pull {
     reviewers: Vec<String>,
 }
 
-/// The policy, or why there can be no job. A policy that cannot be read grants nothing: it was meant to narrow.
+/// Returns the policy, or why there can be no job. A policy that cannot be read allows nothing,
+/// because its author meant to restrict jobs.
 pub async fn load(
     ctx: &Ctx,
     origin: &EventOrigin,

@@ -1,6 +1,7 @@
-//! `pull_request.*`: a pull request of ours that was merged or closed ends its job.
+//! `pull_request.*`: merging or closing one of our pull requests ends its job.
 //!
-//! Safe to run twice: the job moves on the version it was read with, and a job that has ended stays as it is.
+//! Safe to run twice: a transition is written on the version of the job that was read, and a job
+//! that has ended does not change.
 
 use crate::Ctx;
 use domain::ids::JobId;
@@ -12,7 +13,7 @@ use queues::{Message, Sending};
 use std::time::Duration;
 use store::Advanced;
 
-/// GitHub's event may arrive before we have recorded the pull request that it is about.
+/// GitHub's event may arrive before we have recorded its pull request.
 const NOT_YET: Duration = Duration::from_secs(20);
 
 /// Ends the job of a pull request that was merged or closed.
@@ -21,7 +22,7 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
         return Ok(Done::Ignored("not a pull request of ours"));
     };
     match event.change {
-        // The function that opens a pull request also records it.
+        // The function that opens the pull request also records it.
         PullChange::Opened => return Ok(Done::Ignored("our own pull request")),
         PullChange::Closed => {}
     }
@@ -84,7 +85,8 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     }
 }
 
-/// The job whose branch the pull request comes from. A fork's branch of the same name is not ours.
+/// Returns the job whose branch the pull request comes from. A branch of the same name in a fork is
+/// not ours.
 fn job_of(event: &PullEvent) -> Option<JobId> {
     if event.head_repository != Some(event.origin.repository) {
         return None;

@@ -1,10 +1,12 @@
-//! A job requested by the API: its repository and issue are looked up, then it is ordered like every other.
+//! Creates a job that the API requested: looks up its repository and issue, then orders it like any
+//! other job.
 //!
-//! A key with the scope for jobs has its account's permission, so the policy's labels, commands and associations do not
-//! matter. Its wishes for pull requests do, and an unreadable policy grants nothing here either. Repositories of other accounts
-//! look like missing ones.
+//! A key with the scope for jobs has its account's permission, so the policy's labels, commands and
+//! associations do not apply. Its options for pull requests do, and an unreadable policy allows
+//! nothing here either. Repositories of other accounts look like missing ones.
 //!
-//! Safe to run twice: the request is the fact that makes the job, and the first outcome written stays.
+//! Safe to run twice: the request is the fact that creates the job, and the first recorded outcome
+//! stays.
 
 use crate::{Ctx, policy};
 use domain::accounts::Payer;
@@ -18,7 +20,7 @@ use flows::jobs::order::{Placed, Wanted};
 use flows::work;
 use github_api::{Access, GithubError, IssueKind, IssueState, Place};
 
-/// Acts on a request.
+/// Handles a request.
 pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     let Some(request) = ctx.store.request_find(id).await? else {
         return Ok(Done::Ignored("no such request"));
@@ -48,7 +50,7 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<MessageFat
         Retry::Soon if tries + 1 < ATTEMPTS_MAX => (backoff(tries, (ctx.outside.random)()), 1),
         Retry::After(wait) | Retry::Alarm(wait) => (wait, 0),
         Retry::Soon | Retry::Never => {
-            // Only the outermost message: customers read it, and its causes may name internals.
+            // Use only the outermost message: customers read it, and its causes may name internals.
             let why = format!("{}; ask again", failure.source);
             ctx.store
                 .request_finish(id, &RequestOutcome::Refused(why))
@@ -97,7 +99,8 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
     )
 }
 
-/// The issue's repository, if the requesting account pays for it; or why there can be no job.
+/// Returns the issue's repository if the requesting account pays for it, or why there can be no
+/// job.
 async fn locate(
     ctx: &Ctx,
     request: &JobRequest,
@@ -143,7 +146,7 @@ fn absent(request: &JobRequest) -> String {
     )
 }
 
-/// The issue, or why there can be no job for it.
+/// Returns the issue, or why there can be no job for it.
 async fn issue(
     ctx: &Ctx,
     request: &JobRequest,
@@ -170,7 +173,7 @@ async fn issue(
     let found = match found {
         Ok(Some(found)) => found,
         Ok(None) => return Ok(Err(format!("{owner}/{name} has no issue #{number}"))),
-        // The App was removed from the repository a moment ago, or may not read its issues.
+        // The App was just removed from the repository, or may not read its issues.
         Err(GithubError::NoAccess { .. } | GithubError::NotThere { .. }) => {
             return Ok(Err(absent(request)));
         }

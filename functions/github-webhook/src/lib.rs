@@ -1,7 +1,8 @@
 //! Receives GitHub's webhooks: `POST /github/webhook`.
 //!
-//! Woken by API Gateway. `flows::receive` verifies, records, queues and answers. This function may add to the event log, read
-//! the one row there that says whether intake is paused, and send to one queue. Safe to run twice: the put is conditional.
+//! Invoked by API Gateway. `flows::receive` verifies, records, queues and answers. This function
+//! may add to the event log, read the one row there that says whether intake is paused, and send to
+//! one queue. Safe to run twice: the put is conditional.
 
 use boot::{Env, Outside, Secret, Setting, Settings};
 use bytes::Bytes;
@@ -26,7 +27,6 @@ const SECRETS: Setting = Setting::required(
 .with_alias("GITHUB_WEBHOOK_SECRET")
 .secret();
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     events: EventsSettings,
@@ -49,7 +49,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx(Receiver);
 
 impl Ctx {
@@ -72,7 +71,6 @@ impl Ctx {
     }
 }
 
-/// Answers one request.
 pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
     ctx.0.receive(request).await
 }

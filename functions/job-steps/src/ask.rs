@@ -1,7 +1,7 @@
-//! One question to the model, answered in JSON.
+//! Asks the model one question and parses its JSON answer.
 //!
-//! The first line of the system text names the step, what follows is the contract; the user text is one JSON document, so
-//! that nothing an issue says can pass for an instruction of ours.
+//! The first line of the system text names the step, and the contract follows. The user text is one
+//! JSON document, so nothing that an issue says can pass for one of our instructions.
 
 use crate::Ctx;
 use crate::budget::Budget;
@@ -15,15 +15,13 @@ use model_api::{Prompt, Stop};
 use serde::de::DeserializeOwned;
 use std::fmt;
 
-/// What the model said, read.
+/// The model's parsed answer.
 pub struct Answer<T> {
-    /// The content.
     pub content: T,
-    /// What it used.
     pub used: Used,
 }
 
-/// What an answer used.
+/// The tokens, cost and model of an answer.
 pub struct Used {
     tokens: Tokens,
     cost: Credits,
@@ -31,7 +29,7 @@ pub struct Used {
 }
 
 impl Used {
-    /// The same, as an assist keeps it.
+    /// Converts it to the form that an assist stores.
     pub fn of_assist(self) -> assists::ModelUsage {
         assists::ModelUsage {
             model: self.model,
@@ -40,7 +38,7 @@ impl Used {
         }
     }
 
-    /// The step that used it.
+    /// Builds the step that this usage belongs to.
     pub fn step(self, output: StepOutput, at: Timestamp) -> Step {
         Step {
             output,
@@ -52,12 +50,12 @@ impl Used {
     }
 }
 
-/// The model said something, but not what was asked for.
+/// The model answered, but its answer cannot be used.
 #[derive(Debug)]
 pub enum Unusable {
-    /// It is not the JSON that the contract wants.
+    /// The answer is not the JSON that the contract requires.
     NotTheContract,
-    /// It was cut off.
+    /// The answer was cut off at its length limit.
     CutOff,
 }
 
@@ -81,7 +79,8 @@ impl Retryable for Unusable {
     }
 }
 
-/// Asks and reads the answer, which may be as long as the step needs and the budget of the work allows.
+/// Asks the model and parses the answer. The step and the budget of the work limit the answer's
+/// length.
 pub async fn ask<T: DeserializeOwned>(
     ctx: &Ctx,
     budget: &Budget<'_>,
@@ -118,7 +117,7 @@ pub async fn ask<T: DeserializeOwned>(
     })
 }
 
-/// The JSON object in a text; models like to wrap it in a fence or a sentence.
+/// Parses the JSON object in a text. Models often wrap it in a code fence or a sentence.
 fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     let (start, end) = (text.find('{')?, text.rfind('}')?);
     serde_json::from_str(text.get(start..=end)?).ok()

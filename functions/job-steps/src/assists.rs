@@ -1,7 +1,9 @@
-//! Assists: small pieces of model work with an answer to read. A message of the queue `assists` names one.
+//! Runs assists: small pieces of model work whose answer the caller reads. A message of the queue
+//! `assists` names one.
 //!
-//! Worked on under a lease like a job's step; the answer, its price and the end are written together, on the version the
-//! lease was taken on. A sandbox that dies leaves a lease that runs out, and the assist's row is due at that moment.
+//! An assist runs under a lease, like a job's step. Its answer, price and final state are written
+//! together, on the version that the lease was taken on. If a sandbox dies, its lease expires, and
+//! the assist's row is due at that moment.
 
 use crate::ask::{self, Unusable};
 use crate::budget::Budget;
@@ -15,7 +17,7 @@ use flows::work::{self, LEASE_MARGIN, NOT_NOW};
 use serde::de::DeserializeOwned;
 use store::{AssistClaimed, Written};
 
-/// Works an assist off, unless that was done or somebody is at it.
+/// Runs an assist, unless it has ended or another worker holds its lease.
 pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<Done, Failure> {
     let Some(assist) = ctx.store.assist_find(id).await? else {
         return Ok(Done::Ignored("no such assist"));
@@ -58,7 +60,7 @@ pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<
         Some(failure) if row.state == AssistState::Queued => {
             Err(failure.due_in(row.tries.wait(ctx.outside.now())))
         }
-        // What Stripe is owed for it is owed by its row, and the sweeper has it told.
+        // The assist's row records the usage that is owed to Stripe, and the sweeper queues it.
         Some(_) | None => Ok(Done::Applied(row.state.as_str().to_owned())),
     }
 }
@@ -75,17 +77,18 @@ async fn run(
     }
 }
 
-/// What is asked of the model, and how much it may say.
+/// A question for the model, and the length limit of its answer.
 pub struct Question<'a> {
-    /// The contract.
+    /// The system text: the step's name and the contract.
     pub system: &'a str,
-    /// The document.
+    /// The user text, as one JSON document.
     pub user: serde_json::Value,
-    /// Tokens of the answer.
+    /// The most tokens that the answer may have.
     pub tokens_max: u32,
 }
 
-/// Asks, and once more if the answer is none that can be used; only the one that counts is paid for.
+/// Asks up to twice, in case the first answer does not fit the contract. Only the answer that is
+/// used is paid for.
 pub async fn insist<S: DeserializeOwned, A>(
     ctx: &Ctx,
     row: &Assist,
@@ -122,7 +125,8 @@ fn is_bad_form(failure: &Failure) -> bool {
     )
 }
 
-/// The beginning of a text that takes at most `bytes_max` bytes within a JSON document.
+/// Returns the longest prefix of a text that takes at most `bytes_max` bytes inside a JSON
+/// document.
 pub fn head_in_json(text: &str, bytes_max: usize) -> &str {
     let mut bytes = 0;
     let end = text.char_indices().find_map(|(at, c)| {

@@ -1,7 +1,8 @@
-//! The budget of a job or an assist: what its next model call may cost at most, and what a call has cost.
+//! The budget of a job or an assist: limits its next model call, and computes the cost of a call.
 //!
-//! Before each call the worst it can cost is put beside what the job has cost so far. A call that could go beyond what is
-//! reserved is made with a shorter answer or not at all, so a customer cannot be charged more than that.
+//! Before each call, the highest possible cost of the call is added to the cost of the job so far.
+//! If the sum could exceed the reserved amount, the call gets a lower length limit or is not made,
+//! so a customer is never charged more than was reserved.
 
 use crate::Ctx;
 use domain::billing::plans::{
@@ -14,12 +15,12 @@ use domain::retry::{Failure, Retry, Retryable};
 use domain::units::Credits;
 use std::fmt;
 
-/// Why a call is not made or not paid for.
+/// Reasons why a call is not made or not paid for.
 #[derive(Debug)]
 pub enum OverBudget {
-    /// What is left does not pay for the next call.
+    /// The rest of this budget does not pay for the next call.
     UsedUp(Credits),
-    /// So many tokens may be taken, and those that are left do not suffice for the next call.
+    /// The rest of this token limit does not suffice for the next call.
     TokensUsedUp(u64),
     /// The catalogue has no price for the model.
     NoPrice(String),
@@ -51,7 +52,7 @@ impl Retryable for OverBudget {
     }
 }
 
-/// What a piece of work may cost, and has cost so far.
+/// The cost limit of a piece of work, and its cost so far.
 pub struct Budget<'a> {
     terms: &'a Terms,
     spent: Credits,
@@ -59,7 +60,7 @@ pub struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    /// What is left to a job.
+    /// The budget of a job, with what its steps have spent.
     pub const fn of_job(row: &'a JobRow) -> Self {
         Self {
             terms: &row.facts.terms,
@@ -68,7 +69,7 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// What an assist has; it costs its one answer.
+    /// The budget of an assist. It pays for one answer, so nothing has been spent yet.
     pub const fn of_assist(row: &'a Assist) -> Self {
         Self {
             terms: &row.facts.terms,
@@ -80,7 +81,7 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// It has run out.
+    /// The error for a budget that is used up.
     pub fn used_up(&self) -> OverBudget {
         match (self.terms.tokens_max(), self.terms.budget) {
             (Some(most), None) => OverBudget::TokensUsedUp(most),
@@ -88,7 +89,7 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// How long the next answer may get.
+    /// Returns the most tokens that the next answer may have.
     pub fn answer_max(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, Failure> {
         let terms = self.terms;
         let wanted = self.within_tokens(ctx, prompt_bytes, wanted)?;
@@ -112,7 +113,7 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// How long it may get where so many tokens may be taken and no more: as many were reserved.
+    /// Limits the answer to the tokens that were reserved, if the terms have a token limit.
     fn within_tokens(
         &self,
         ctx: &Ctx,
@@ -136,7 +137,7 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// What a call has cost, by the price of the model that answered.
+    /// Returns the cost of a call at the price of the model that answered.
     pub fn cost(&self, ctx: &Ctx, tokens: Tokens, model: &str) -> Result<Credits, Failure> {
         let price = self.price(ctx, model)?;
         Ok(price.map_or(Credits::ZERO, |price| {
@@ -144,7 +145,8 @@ impl<'a> Budget<'a> {
         }))
     }
 
-    /// A model's price. Credits cannot pay for a model without one; elsewhere it only keeps the cost from being known.
+    /// Returns a model's price. Credits cannot pay for a model without a price. With other funding,
+    /// a missing price only means that the cost is unknown.
     fn price<'c>(&self, ctx: &'c Ctx, model: &str) -> Result<Option<&'c ModelPrice>, OverBudget> {
         let known = ctx.catalogue.model(model);
         match (known, &self.terms.funding) {

@@ -1,4 +1,4 @@
-//! Coding: sees the plan and the files it named; proposes the change.
+//! Coding: reads the plan and the files that it names, and proposes the change.
 
 use crate::Ctx;
 use crate::ask::{Answer, ask};
@@ -20,7 +20,7 @@ Answer with one JSON object and nothing else:
 {"title": "the pull request's title", "body": "what was changed and why, in Markdown",
  "changes": [{"path": "a file", "content": "its whole new content"} or {"path": "a file", "delete": true}]}"#;
 const TOKENS_MAX: u32 = 32_000;
-/// Bytes of files that the model is shown together.
+/// The most bytes of files to show to the model.
 const FILES_BYTES_MAX: usize = 400 * 1024;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ struct SaidChange {
     delete: bool,
 }
 
-/// Writes the change.
+/// Asks the model for the change.
 pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Coding>, Failure> {
     let order = steps
         .order()
@@ -92,7 +92,7 @@ fn proposal(said: Said) -> Result<Proposal, BadProposal> {
     Proposal::check(&said.title, &said.body, changes.collect::<Result<_, _>>()?)
 }
 
-/// The text files among those named, as they are in the base, as far as they fit.
+/// Loads the named text files from the base commit, as far as they fit.
 async fn load(
     repository: &Repository,
     paths: &[String],

@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
@@ -10,7 +10,6 @@ use settings::{
 };
 use store::{Store, Switchboard};
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     ledger: LedgerSettings,
@@ -40,7 +39,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) switches: Switchboard,

@@ -1,12 +1,14 @@
-//! A job that an agent outside works on: nothing is done for it here, but it ends when its agent's time is over.
+//! A job that an external agent works on. This function does no work for it, but ends it when the
+//! agent's time is over.
 
 use crate::{Ctx, next};
 use domain::jobs::{Delegated, Job, Transition};
 use domain::retry::{Done, Failure};
 use store::Advanced;
 
-/// Looks whether its agent is still waited for. As long as its issue has not been told of it the row stays due, so that the
-/// sweeper sends for that, too.
+/// Ends the job if its agent's time is over, or else makes the row due at that time. Until the
+/// comment under the issue shows the job's state, the row stays due, so that the sweeper queues the
+/// comment too.
 pub async fn look(ctx: &Ctx, job: Job<Delegated>) -> Result<Done, Failure> {
     let (now, until) = (ctx.outside.now(), job.until());
     if until <= now {

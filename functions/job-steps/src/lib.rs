@@ -1,10 +1,10 @@
-//! The door that asks the model: one step of one job an invocation, or one assist.
+//! The function that calls the model: each invocation runs one step of one job, or one assist.
 //!
-//! Woken by the queues `plan`, `code` and `review`, whose messages name a job, and `assists`, which work of the same kind is
-//! asked for by (see `assists.rs`). It reads GitHub with a token for one repository,
-//! asks the model, and moves the job on. Safe to run twice: a step is worked on under a lease, its outcome is written on
-//! the version the lease was taken on, and a message for a step that is over is ignored. A sandbox that dies leaves a
-//! lease that runs out, and the job's row is due at that moment.
+//! Invoked by the queues `plan`, `code` and `review`, whose messages name a job, and `assists`,
+//! whose messages name an assist (`assists.rs`). It reads GitHub with a token for one repository,
+//! asks the model, and advances the job. Safe to run twice: a step runs under a lease, its outcome
+//! is written on the version that the lease was taken on, and a message for a finished step is
+//! ignored. If a sandbox dies, its lease expires, and the job's row is due at that moment.
 
 mod ask;
 mod assists;
@@ -28,10 +28,10 @@ use domain::time::Timestamp;
 use flows::work::{self, Finish, LEASE_MARGIN, Worked};
 use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 
-/// Model calls are long and costly; Lambda scales by invocations.
+/// Model calls are long and costly. Lambda scales by invocations instead.
 const CONCURRENCY: usize = 1;
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let handle = async |task: Task| match task {
         Task::Step(work, job) => on_work(ctx, work, &job, deadline).await,
@@ -41,7 +41,6 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
 }
 
-/// The work that a message of this function names.
 #[derive(Clone)]
 enum Task {
     Step(JobWork, JobId),
@@ -78,12 +77,12 @@ async fn on_work(
         (JobWork::Review, Staged::Reviewing(job)) => {
             step(ctx, job, &steps, deadline, review::run).await
         }
-        // The job has gone on, and this message is late.
+        // The job has advanced, and this message is late.
         _ => Ok(Done::Duplicate),
     }
 }
 
-/// Works on a step under a lease, and sends what the job needs next.
+/// Runs a step under a lease, and sends the message for what the job needs next.
 async fn step<S: Leasable>(
     ctx: &Ctx,
     job: Job<S>,

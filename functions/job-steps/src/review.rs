@@ -1,4 +1,5 @@
-//! Reviewing: sees the issue, the plan and the change as a diff; approves it, sends it back or refuses it.
+//! Reviewing: reads the issue, the plan and the change as a diff, then approves it, sends it back
+//! or refuses it.
 
 use crate::Ctx;
 use crate::ask::{Answer, ask};
@@ -30,7 +31,7 @@ struct Said {
     notes: String,
 }
 
-/// Reviews the newest change.
+/// Reviews the latest change.
 pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Reviewing>, Failure> {
     let order = steps
         .order()

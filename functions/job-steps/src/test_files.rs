@@ -1,4 +1,5 @@
-//! Scoring test files, and putting tests into one, from the files that a customer has sent. Nothing is read from GitHub.
+//! Scores test files, or integrates tests into a file. All files come from the customer's request;
+//! nothing is read from GitHub.
 
 use crate::Ctx;
 use crate::assists::{Question, insist};
@@ -43,7 +44,7 @@ struct SaidFile {
     content: String,
 }
 
-/// Has each test file scored.
+/// Asks the model to score each test file.
 pub async fn analyze(
     ctx: &Ctx,
     row: &Assist,
@@ -71,7 +72,7 @@ pub async fn analyze(
     Ok((AssistAnswer::TestAnalysis(scores), used))
 }
 
-/// Has the tests put into the target.
+/// Asks the model to integrate the tests into the target file.
 pub async fn integrate(
     ctx: &Ctx,
     row: &Assist,

@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Outside, Settings};
 use domain::accounts::addresses::MailAddress;
@@ -7,7 +7,6 @@ use queues::{Queue, Queues};
 use settings::{DashboardUrl, MailSettings, MainSettings, PlatformSettings, QueueSettings};
 use store::Store;
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     main: MainSettings,
@@ -28,12 +27,11 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
     pub(crate) mail: MailApi,
-    /// `None` where no mail is sent.
+    /// `None` if no mail is sent.
     pub(crate) from: Option<MailAddress>,
     pub(crate) dashboard_url: Option<String>,
     pub(crate) outside: Outside,

@@ -1,14 +1,8 @@
-//! Sends customers the mails that they need.
+//! Mails notices to customers.
 //!
-//! Woken by the queue `notices`; a message names an account and a fact, and the fact's notice is mailed once, unless the
-//! account has no address, takes no mail, or does not want this kind. The notice's row keeps the outcome. Also woken by
-//! `mail-events`, into which SES puts its feedback: addresses that bounce or complain are muted. Those messages are SES's own.
-//!
-//! Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and worded before the row is
-//! claimed; then the claim is written, the mail is sent, and the row is ended, with nothing in between. Duplicate messages
-//! send one mail, because only one of them gets the lease. A lost answer or a crash within that window leaves a doubt, and
-//! `domain::notices::after_unclear` decides by kind: a mail that asks for something (a welcome link, a failed payment) may be
-//! sent once more; mere news is not, and the row says that the outcome is unclear.
+//! Invoked by the queue `notices`, whose messages name an account and a fact, and by `mail-events`,
+//! which holds feedback in SES's own format. Safe to run twice: each notice is mailed once, under a
+//! lease (`tell.rs`), and its row keeps the outcome. Feedback only mutes addresses.
 
 mod config;
 mod feedback;
@@ -22,12 +16,12 @@ use domain::time::Timestamp;
 use queues::{Message, Queue, SqsBatchResponse, SqsEvent, accept, consume};
 use std::time::Duration;
 
-/// SES allows new accounts one mail a second, and others more.
+/// SES allows new accounts one mail a second, and established accounts more.
 const CONCURRENCY: usize = 2;
 /// A lease outlives the invocation that holds it by this much.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     if Queue::of(&event) == Some(Queue::MailEvents) {
         return accept(event, CONCURRENCY, async |body| {

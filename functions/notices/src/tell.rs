@@ -1,4 +1,4 @@
-//! Mails one notice, under a lease, once.
+//! Mails one notice once, under a lease.
 
 use crate::{Ctx, wording};
 use domain::accounts::addresses::MailAddress;
@@ -10,12 +10,24 @@ use mail_api::{Mail, MailError};
 use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
 
-/// Mails a notice, unless that was done, is being done, or cannot be done.
+/// Mails a notice, unless it was mailed, another worker is mailing it, or it cannot be mailed: the
+/// account has no address, the address is muted, the account does not want this kind, or no sender
+/// is configured.
+///
+/// Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and
+/// worded before the row is claimed. Then the claim is written, the mail is sent, and the row is
+/// closed, with nothing in between. Duplicate messages send one mail, because only one of them gets
+/// the lease.
+///
+/// After a lost response or a crash in that window, it is unclear whether the mail was sent, and
+/// [`after_unclear`] decides by kind: a mail that asks for something (a welcome link, a failed
+/// payment) may be sent once more. A mail that only informs is not, and the row says that the
+/// outcome is unclear.
 pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done, Failure> {
     let Some(kind) = key.kind() else {
         return Ok(Done::Ignored("an unknown kind of notice"));
     };
-    // Before the claim, so that nothing has to be read between the claim and the mail.
+    // Runs before the claim, so that nothing has to be read between the claim and the mail.
     let way = way(ctx, key, kind).await?;
     let mark = (ctx.outside.random)();
     let untold = match retry(|| ctx.store.notice_claim(key, mark, until, ctx.outside.now())).await?
@@ -31,7 +43,7 @@ pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done
     }
 }
 
-/// The addresses of a notice, or why it cannot be mailed.
+/// The addresses of a notice, or the outcome if it cannot be mailed.
 enum Way {
     Open { to: MailAddress, from: MailAddress },
     Closed(NoticeOutcome),
@@ -78,7 +90,7 @@ async fn send(
     }
 }
 
-/// What a mail that was not sent, or perhaps was, leads to.
+/// Handles a mail that was not sent, or perhaps was.
 async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Failure> {
     if error.is_doubt() {
         return match after_unclear(untold.kind, untold.doubts + 1) {
@@ -117,7 +129,7 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
     }
 }
 
-/// Releases the notice until its next attempt.
+/// Releases the notice and makes it due at its next attempt.
 async fn again(
     ctx: &Ctx,
     untold: &Untold,
@@ -158,10 +170,11 @@ async fn end(
     })
 }
 
-/// Attempts of one write around a mail.
+/// The most attempts of one write before or after a mail.
 const WRITES_MAX: u32 = 4;
 
-/// Retries a write around a mail, because its failure would leave a doubt. Each of these writes may be repeated.
+/// Retries a write before or after a mail, because its failure would leave the outcome unclear.
+/// Each of these writes may be repeated.
 async fn retry<T, F>(write: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,

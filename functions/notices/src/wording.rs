@@ -1,7 +1,7 @@
 //! The texts of mails: what happened, what happens next, and what to do.
 //!
-//! Every mail is plain text and HTML with the same words. Text from elsewhere (a plan's name, an invoice's number, a link) is
-//! escaped in the HTML and never part of a subject.
+//! Every mail is plain text and HTML with the same words. Text from elsewhere (a plan's name, an
+//! invoice's number, a link) is escaped in the HTML and never appears in a subject.
 
 use domain::notices::NoticeKind;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ pub struct Worded {
 /// The fixed texts of a kind.
 struct Frame {
     subject: &'static str,
-    /// What happens next; may be empty.
+    /// What happens next. May be empty.
     next: &'static str,
     todo: &'static str,
     /// The link's label.
@@ -104,7 +104,7 @@ const fn frame(kind: NoticeKind) -> Frame {
 const FOOT: &str = "You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.";
 const WORDS_CHARS_MAX: usize = 2_000;
 
-/// The mail for a notice. A link of its own comes before the dashboard's.
+/// Words the mail for a notice. The notice's own link comes before the link to the dashboard.
 pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
     let own = untold.link.as_deref();
     worded(
@@ -148,7 +148,7 @@ fn worded(kind: NoticeKind, words: &str, link: Option<&str>, dashboard: Option<&
     }
 }
 
-/// Begins with a capital and is cut at a limit.
+/// Capitalizes the first letter and truncates the text.
 fn sentence(words: &str) -> String {
     let mut chars = words.trim().chars().take(WORDS_CHARS_MAX);
     chars.next().map_or_else(String::new, |first| {

@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
 use domain::switches::Switch;
@@ -9,7 +9,6 @@ use settings::{
 use store::{Store, Switchboard};
 use stripe_api::StripeApi;
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     main: MainSettings,
@@ -32,12 +31,11 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
     pub(crate) switches: Switchboard,
-    /// Whether customers are created where no operator has decided.
+    /// Whether to create customers if no operator has set the switch.
     pub(crate) billing: Switch,
     /// `None` without a key.
     pub(crate) stripe: Option<Keyed<StripeApi>>,

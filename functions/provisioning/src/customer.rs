@@ -1,4 +1,7 @@
-//! The applicant's customer at Stripe: exactly one, even if responses get lost.
+//! Creates the applicant's customer at Stripe: exactly one, even if responses get lost.
+//!
+//! Safe to run twice: the idempotency key is fixed before the first attempt. Once Stripe may have
+//! forgotten the key, or has reported a failure under it, the customer is searched for first.
 
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{CustomerCreation, CustomerStep, FOUND_AFTER, SignUp};
@@ -8,8 +11,8 @@ use domain::time::Timestamp;
 use store::Store;
 use stripe_api::{CustomerOrder, StripeApi, StripeError};
 
-/// The customer of the future account. `None` if the sign-up is not owed any more, or if another worker has just continued
-/// with it.
+/// Returns the customer of the future account. Returns `None` if the sign-up no longer needs an
+/// account, or if another worker has just continued with it.
 pub async fn ensure(
     store: &Store,
     stripe: &StripeApi,
@@ -29,7 +32,8 @@ pub async fn ensure(
     }
 }
 
-/// The customer that an earlier attempt created, or else a new one under another idempotency key.
+/// Finds the customer that an earlier attempt created, or else creates one under another
+/// idempotency key.
 async fn look_up(
     store: &Store,
     stripe: &StripeApi,
@@ -63,7 +67,8 @@ async fn create(
     };
     let key = attempt.name(&sign_up.account);
     match stripe.customer_create(&order, &key).await {
-        // Stripe repeats this failure for every request under the key, and may have created the customer all the same.
+        // Stripe repeats this failure for every request under the key, but may have created the
+        // customer.
         Err(error) if error.failure_is_stored() => {
             store
                 .signup_try_failed(&sign_up.newcomer, attempt, now)
@@ -74,7 +79,7 @@ async fn create(
     }
 }
 
-/// Stripe's message may repeat the address that it refuses, and an address does not belong in the log.
+/// Stripe's message may repeat the address that it refuses, and addresses must not be logged.
 fn without_address(error: StripeError) -> Failure {
     match error {
         StripeError::Refused { refusal, .. } => {

@@ -1,11 +1,11 @@
-//! Provisioning: gives every sign-up an account.
+//! Provisioning: creates an account for every sign-up.
 //!
-//! Invoked by the queue `provisioning`. A message names an applicant whose sign-up is owed an account: a customer at Stripe,
-//! the account with everything that leads to it, and the welcome with the link to the first key. Safe to run twice, and to
-//! stop anywhere: the customer is created under an idempotency key that was fixed before, and searched for once Stripe may
-//! have forgotten the key or has reported a failure under it. The rest is one transaction that ends the sign-up, so there is
-//! either one account with one welcome and one link, or none yet. This function creates no API key: opening the link proves
-//! that the address belongs to the applicant.
+//! Invoked by the queue `provisioning`, whose messages name an applicant. Creates the customer at
+//! Stripe (`customer.rs`), then the account with its lookup rows and the welcome with the link to
+//! the first key. Safe to run twice and to stop anywhere: there is one customer, and the rest is
+//! one transaction that ends the sign-up, so there is either one account with one welcome and one
+//! link, or none yet. This function creates no API key: opening the link proves that the address
+//! belongs to the applicant.
 
 mod config;
 mod customer;
@@ -29,7 +29,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     let handle = async |applicant: Applicant| on_sign_up(ctx, &applicant).await;
     let fail = async |applicant: Applicant, failure: Failure, receives: u32| {
         if failure.retry == Retry::Never {
-            // An operator has to look at it; retrying would not help.
+            // An operator has to look at it, because retrying would not help.
             let reason = failure.source.to_string();
             let now = ctx.outside.now();
             ctx.store.signup_refuse(&applicant, &reason, now).await?;
@@ -77,7 +77,8 @@ async fn on_sign_up(ctx: &Ctx, applicant: &Applicant) -> Result<Done, Failure> {
         .switch_now(now, |switches| switches.billing(ctx.billing))
         .await;
     let Some(stripe) = ctx.stripe.as_ref().filter(|_| billing.is_on()) else {
-        // The row stays due, so the sweeper sends it again, and the account is created once billing is on.
+        // The row stays due, so the sweeper queues it again, and the account is created once
+        // billing is on.
         ctx.store.signup_waits(applicant, "billing is off").await?;
         return Ok(Done::Waiting("billing is off; the sign-up is kept"));
     };
@@ -119,7 +120,8 @@ async fn on_sign_up(ctx: &Ctx, applicant: &Applicant) -> Result<Done, Failure> {
     }
 }
 
-/// Copies what the owner bought before the account existed. If this is lost, the owner's first job does it.
+/// Copies what the owner bought before the account existed. If this write is lost, the owner's
+/// first job does it.
 async fn carry_purchase(store: &Store, sign_up: &SignUp) -> Result<(), Failure> {
     if let Some(owner) = sign_up.owner() {
         store.marketplace_carry(owner).await?;

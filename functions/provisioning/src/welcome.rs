@@ -7,10 +7,11 @@ use domain::inbox::events::StripeMode;
 use domain::notices::{Notice, Topic};
 use store::reveal_digest;
 
-/// A welcome, with a link if the applicant has an address.
+/// A welcome notice, with a link if the applicant has an address.
 ///
-/// The token of the link is random. If several welcomes are made for one sign-up, because a process died or two worked at
-/// the same time, one of them passes the transaction, and the links of the others open nothing.
+/// The token of the link is random. Several welcomes may be created for one sign-up, because a
+/// process died or two worked at the same time. Only one of them passes the transaction, and the
+/// links of the others open nothing.
 pub struct Welcome {
     pub notice: Notice,
     reveal: Option<(String, Reveal)>,
@@ -19,7 +20,8 @@ pub struct Welcome {
 impl Welcome {
     pub fn new(sign_up: &SignUp, mode: StripeMode, public_url: &str, outside: &Outside) -> Self {
         let now = outside.now();
-        // The text contains no address and no link: the link is stored apart and removed once the mail is sent.
+        // The text contains no address and no link: the link is stored separately and removed once
+        // the mail is sent.
         let notice = Notice::new(Topic::Welcome, text(sign_up), now);
         if sign_up.email.is_none() {
             return Self {
@@ -41,7 +43,7 @@ impl Welcome {
         }
     }
 
-    /// What the link reveals, by the digest of its token.
+    /// Returns what the link reveals, with the digest of its token.
     pub fn reveal(&self) -> Option<(&str, &Reveal)> {
         self.reveal
             .as_ref()

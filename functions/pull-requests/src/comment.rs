@@ -1,4 +1,5 @@
-//! The one comment under the issue, edited in place, and the mail about the same state of the job. Each is made once.
+//! Maintains the one comment under the issue, edited in place, and queues the mail about the same
+//! state of the job. Each is created once.
 
 use crate::{Ctx, finished, repository, wording};
 use domain::ids::{CommentId, JobId};
@@ -11,7 +12,7 @@ use flows::work;
 use github_api::CommentOrder;
 use store::CommentClaim;
 
-/// Brings a job's comment up to date.
+/// Updates a job's comment to the job's state.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
     let Some(row) = ctx.store.job_find(id).await? else {
         return Ok(Done::Ignored("no such job"));
@@ -22,11 +23,11 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     tell(ctx, &row, until).await
 }
 
-/// How often one run writes the comment of a job that keeps moving.
+/// How often one run writes the comment of a job that keeps changing.
 const TIMES_MAX: u32 = 4;
 
-/// Writes the job's state into the comment, unless it is there already or another worker is writing. That worker notices
-/// that the job has moved on.
+/// Writes the job's state into the comment, unless the comment shows it already or another worker
+/// is writing. That worker notices that the job has advanced.
 pub async fn tell(ctx: &Ctx, row: &JobRow, until: Timestamp) -> Result<Done, Failure> {
     let mut row = row.clone();
     let mut done = Done::Duplicate;
@@ -42,7 +43,7 @@ pub async fn tell(ctx: &Ctx, row: &JobRow, until: Timestamp) -> Result<Done, Fai
             CommentClaim::Yours => {}
             CommentClaim::Held => return Ok(done),
         }
-        // Before the comment, which GitHub may refuse for hours or for good.
+        // Runs before the comment, which GitHub may refuse for hours or for good.
         if let Err(failure) = finished::notify(ctx, &row, notice).await {
             ctx.store.comment_release(&row, until).await?;
             return Err(failure);

@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
 use github_api::GithubApi;
@@ -6,7 +6,6 @@ use queues::{Queue, Queues};
 use settings::{GithubSettings, LedgerSettings, PlatformSettings, QueueSettings};
 use store::{Store, Switchboard};
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     ledger: LedgerSettings,
@@ -25,7 +24,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) switches: Switchboard,

@@ -1,6 +1,6 @@
-//! The customer's mail about a job: owed once, when the job is delivered or ends without a pull request, to accounts that have
-//! switched such mails on. Also owes the warning that the job's cost may cause. What becomes of the pull request later is only
-//! commented under the issue.
+//! Queues the customer's mail about a job, once, when the job is delivered or ends without a pull
+//! request. Only accounts that switched this mail on get it. Also queues the warning that the job's
+//! cost may cause. Later changes of the pull request appear only in the comment under the issue.
 
 use crate::{Ctx, wording};
 use domain::jobs::{CommentState, JobRow};
@@ -9,15 +9,15 @@ use domain::retry::Failure;
 use flows::owe;
 use queues::Message;
 
-/// Owes the mail, if the job has ended or was delivered and the account wants such mails. The fact is the job, so a later
-/// state of it owes no second mail.
+/// Records and queues the mail if the job has ended or was delivered and the account wants such
+/// mail. The notice's key is the job, so a later state of the job creates no second mail.
 pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), Failure> {
     if state == CommentState::Working {
         return Ok(());
     }
     warn(ctx, row).await?;
     let account = &row.facts.account;
-    // Few accounts want it, so nothing is written for the others.
+    // Few accounts want this mail, so nothing is written for the others.
     if !ctx
         .store
         .account_mail_find(account)
@@ -36,7 +36,7 @@ pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), 
     owe::notice(&ctx.store, &ctx.queues, account, &notice, now).await
 }
 
-/// Owes the warning that a spend limit is nearly or fully spent.
+/// Records the notice that a spend limit is nearly or fully used, and queues it.
 async fn warn(ctx: &Ctx, row: &JobRow) -> Result<(), Failure> {
     let Some(spending) = &row.facts.terms.spending else {
         return Ok(());

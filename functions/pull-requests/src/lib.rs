@@ -1,9 +1,10 @@
 //! The only function that writes to GitHub: branches, commits, pull requests and comments.
 //!
-//! Woken by the queue `pulls`; a message names a job whose pull request or comment is due. Safe to run twice: every effect
-//! has an identity fixed beforehand (the branch's name, a marker in commit, pull request and comment) and is looked up before
-//! it is made, under a lease, because GitHub would accept two comments. The outcome is written on the version that the lease
-//! was taken on, in one transaction with the usage that is owed to Stripe.
+//! Invoked by the queue `pulls`, whose messages name a job whose pull request or comment is due.
+//! Safe to run twice: every effect has an identity that is fixed beforehand (the branch's name, or
+//! a marker in the commit, pull request and comment). It is looked up before it is created, under a
+//! lease, because GitHub would accept two comments. The outcome is written on the version that the
+//! lease was taken on, in one transaction with the usage that is owed to Stripe.
 
 mod comment;
 mod config;
@@ -24,7 +25,7 @@ use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 
 const CONCURRENCY: usize = 5;
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let until = deadline.plus(LEASE_MARGIN);
     let handle = async |task: Task| match task {
@@ -35,7 +36,6 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
 }
 
-/// The work that a message of this function names.
 #[derive(Clone)]
 enum Task {
     Open(JobId),
@@ -50,7 +50,7 @@ fn select(message: &Message) -> Option<Task> {
     }
 }
 
-/// The job's repository, for writing.
+/// Opens the job's repository for writing.
 pub(crate) async fn repository(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
     let facts = &row.facts;
     let github = ctx.github.client().await?;

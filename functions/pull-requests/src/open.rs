@@ -1,4 +1,4 @@
-//! From an approved change to an open pull request and a debt to Stripe.
+//! Opens the pull request of an approved change, and records the usage that is owed to Stripe.
 
 use crate::{Ctx, comment, repository, wishes, wording};
 use domain::ids::JobId;
@@ -50,7 +50,8 @@ async fn deliver<S: Leasable<Working = Opening>>(
     let (row, transition) = match work::work(&ctx.store, random, clock, job, until, run).await? {
         Worked::Moved(row, transition) => (row, transition),
         Worked::Not(done) => return Ok(done),
-        // A cancellation was requested meanwhile. The next attempt looks up whether there is a pull request now.
+        // A cancellation was requested meanwhile. The next attempt looks up whether the pull
+        // request exists now.
         Worked::Overtaken => return Err(ConcurrentMove.into()),
     };
     for debts in transition.money().debts() {
@@ -62,7 +63,8 @@ async fn deliver<S: Leasable<Working = Opening>>(
     Ok(Done::Applied(row.state.as_str().to_owned()))
 }
 
-/// The pull request, created or found, with its labels and reviewers; `None` if the job was cancelled in time.
+/// Creates or finds the pull request, with its labels and reviewers. Returns `None` if the job was
+/// cancelled in time.
 async fn pull(
     ctx: &Ctx,
     lease: &JobLease<Opening>,
@@ -72,7 +74,7 @@ async fn pull(
     let repository = repository(ctx, row).await?;
     let pull = match row.cancel_requested {
         CancelRequest::Asked => made(&repository, &branch(&row.facts.id)).await?,
-        // No attempt is left, but an earlier one may have succeeded without an answer.
+        // No attempt is left, but an earlier one may have succeeded although its response was lost.
         CancelRequest::None if row.is_worn_out() => {
             let pull = made(&repository, &branch(&row.facts.id)).await?;
             Some(pull.ok_or_else(|| worn_out(row))?)
@@ -92,8 +94,8 @@ fn worn_out(row: &JobRow) -> Failure {
     }))
 }
 
-/// The pull request that an earlier attempt may have created. Without its branch there is none. With it, a second look makes
-/// up for a list that lags behind.
+/// Finds the pull request that an earlier attempt may have created. Without its branch, there is no
+/// pull request. If the branch exists, a second look covers the delay of GitHub's list.
 async fn made(repository: &Repository, head_branch: &str) -> Result<Option<Pull>, Failure> {
     let pull = repository.pull_find(head_branch).await?;
     if pull.is_some() || repository.branch_head(head_branch).await?.is_none() {

@@ -1,23 +1,25 @@
-//! The labels and reviewers that a repository's policy wants for its pull request.
+//! Sets the labels and requests the reviewers that a repository's policy asks for.
 //!
-//! They are set under the lease and before the job moves on, so no crash loses one: the next attempt sets them again, which
-//! changes nothing. A wish that GitHub refuses, or that fails several times, is dropped with a warning, because no delivered
-//! job should fail over a label.
+//! This happens under the lease and before the job advances, so a crash loses nothing: the next
+//! attempt repeats it, which changes nothing. A label or reviewer that GitHub refuses, or that
+//! fails several times, is dropped with a warning, because a delivered job should not fail over a
+//! label.
 
 use domain::jobs::JobRow;
 use domain::retry::{Failure, Retry};
 use github_api::{GithubError, Repository};
 use std::slice;
 
-/// Failed attempts of a job after which its wishes are dropped: half of what a job has.
+/// After this many failed attempts of a job, its labels and reviewers are dropped. It is half of a
+/// job's attempts.
 const WISH_ATTEMPTS_MAX: u32 = domain::retry::ATTEMPTS_MAX / 2;
 
-/// Labels the pull request and asks for its reviews.
+/// Sets the labels and requests the reviewers of the pull request.
 pub async fn grant(repository: &Repository, row: &JobRow, pull: u64) -> Result<(), Failure> {
     let wishes = &row.facts.wishes;
     granted_or_dropped(row, repository.labels_ensure(pull, wishes.labels()).await)?;
     match repository.reviewers_request(pull, wishes.reviewers()).await {
-        // One login that may not review here fails the whole list, so each is requested separately.
+        // One login that cannot review here fails the whole list, so each is requested separately.
         Err(GithubError::Refused { .. }) if wishes.reviewers().len() > 1 => {
             for login in wishes.reviewers() {
                 granted_or_dropped(

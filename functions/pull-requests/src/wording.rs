@@ -1,10 +1,10 @@
-//! The texts that people read on GitHub and in the mail about a job.
+//! The texts that people read on GitHub, and the texts of the mail about a job.
 
 use domain::billing::plans::Billable;
 use domain::jobs::pulls::{Proposal, commit_marker, without_mentions};
 use domain::jobs::{CommentState, Funding, JobFacts, JobRow, JobState, cost_to_customer};
 
-/// The commit: a subject, the issue it is for, and the job.
+/// The commit message: a subject, the issue, and the job's marker.
 pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
     format!(
         "{}\n\nRefs #{}\n\n{}",
@@ -14,7 +14,7 @@ pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
     )
 }
 
-/// The mail about a job that is delivered or has ended: its result and its cost.
+/// The mail about a job that was delivered or has ended, with its result and its cost.
 pub fn mail(row: &JobRow) -> String {
     let JobFacts {
         owner_login,

@@ -1,7 +1,7 @@
-//! Expiry of credits: takes back what is unspent of each payment whose credits have expired.
+//! Expires credits: takes back the unspent part of each payment whose credits have expired.
 //!
-//! Credits can be spent until the end of their last day. A payment that has to wait for a hold, or whose expiry fails, stays
-//! listed for the next night and does not delay the others.
+//! Credits can be spent until the end of their last day. A payment that has to wait for a hold, or
+//! whose expiry fails, stays listed for the next night and does not delay the others.
 
 use crate::{MARGIN, Reconciled, with_retries};
 use boot::Outside;
@@ -9,7 +9,7 @@ use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::{Expiring, Expiry, Store};
 
-/// Payments in one page.
+/// The number of payments in one page.
 const PAGE: i32 = 100;
 
 /// Expires the credits whose last day is before `over`.

@@ -1,10 +1,11 @@
-//! Reconciliation: seals every day of the ledger that is over, and takes back the credits that expired with it.
+//! Reconciliation: seals every finished day of the ledger, and takes back the credits that expired
+//! with it.
 //!
-//! A schedule invokes it every night. It continues from the last seal, one day after another, which catches up on missed
-//! nights. A day is over one hour after its end, when no entry of it is still being written. It also checks the last sealed
-//! day against its seal. It adds seals and takes back expired credits (`expiry.rs`); it grants nothing. Safe to run twice or
-//! concurrently: a seal is only put where there is no other, and one that exists is compared with the one that would have
-//! been put; credits expire in one transaction with the row that lists them.
+//! A schedule invokes it every night. It continues from the last seal, one day after another, so it
+//! catches up on missed nights. It also checks the last sealed day against its seal. It grants
+//! nothing. Safe to run twice or concurrently: a seal is written only if there is none, and an
+//! existing seal is compared with the new one. Credits expire in one transaction with the row that
+//! lists them (`expiry.rs`).
 
 mod expiry;
 
@@ -15,7 +16,6 @@ use settings::{LedgerSettings, PlatformSettings};
 use std::time::Duration;
 use store::{Checked, DaySum, Seal, Sealed, Seals, Store, StoreError};
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     ledger: LedgerSettings,
@@ -30,7 +30,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     seals: Seals,
     store: Store,
@@ -49,13 +48,13 @@ impl Ctx {
     }
 }
 
-/// A day counts as over this long after its end.
+/// A day is finished this long after its end, when no entry of it is still being written.
 const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
 /// How far back to look for the first day with entries when there is no seal yet.
 const LOOKBACK_DAYS_MAX: i64 = 60;
-/// Time to keep at the end of a run.
+/// Time to reserve at the end of a run.
 const MARGIN: Duration = Duration::from_secs(20);
-/// Attempts of one call while the store is unavailable.
+/// The most attempts of one call while the store is unavailable.
 const ATTEMPTS_MAX: u32 = 5;
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -70,11 +69,11 @@ pub struct Reconciled {
     pub faults: u64,
     /// Payments whose unspent credits have expired.
     pub expired: u64,
-    /// Payments that have to wait to expire, because their accounts have open holds.
+    /// Payments that cannot expire yet, because their accounts have open holds.
     pub waiting: u64,
 }
 
-/// Runs for the schedule. A failure needs no retry of Lambda's: the next night continues.
+/// Handles the schedule. A failed run needs no retry by Lambda, because the next night continues.
 pub async fn on_schedule(
     ctx: &Ctx,
     _: serde_json::Value,
@@ -91,7 +90,7 @@ pub async fn on_schedule(
     }
 }
 
-/// Seals every day that is over and expires what ended with it, as far as there is time.
+/// Seals every finished day and expires the credits that ended with it, as far as time allows.
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Reconciled, Failure> {
     let mut run = Reconciled::default();
     let end = ctx.outside.now();
@@ -162,7 +161,7 @@ fn mismatch(run: &mut Reconciled, seal: &Seal, what: &str) {
     );
 }
 
-/// The first day that has entries, or else the last day that is over.
+/// Returns the first day with entries, or else the last finished day.
 async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
     let ago = |days: i64| {
         Timestamp::from_millis(
@@ -179,7 +178,7 @@ async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
     Ok(ago(1))
 }
 
-/// Retries what is likely to succeed soon, because the next run is a day away.
+/// Retries calls that are likely to succeed soon, because the next run is a day away.
 async fn with_retries<T, F>(outside: &Outside, call: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, StoreError>>,

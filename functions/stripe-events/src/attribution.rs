@@ -1,15 +1,16 @@
-//! Finds the account that an event is about: the one an operator has named, else the one that has the customer. Metadata
-//! never decides, because the payer may have written it.
+//! Finds the account of an event: the one that an operator named, or else the one with the event's
+//! customer. Metadata never decides, because the payer may have written it.
 
 use crate::Ctx;
 use domain::ids::{AccountId, CustomerId};
 use domain::inbox::EventRow;
 use domain::retry::{Done, Failure};
 
-/// How an event ends whose account is unknown.
+/// The outcome of an event whose account is unknown.
 pub const UNATTRIBUTED: Done = Done::Unattributed("no account has this customer");
 
-/// The account of an event. Where there is none, an alarm asks an operator to attribute the event.
+/// Returns the account of an event. If there is none, an alarm asks an operator to attribute the
+/// event.
 pub async fn account(
     ctx: &Ctx,
     row: &EventRow,

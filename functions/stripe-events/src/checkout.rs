@@ -1,7 +1,8 @@
-//! `checkout.session.*`: credits that were paid for, granted once for a payment, whichever of its events comes first.
+//! `checkout.session.*`: grants the credits that were paid for, once for each payment, whichever of
+//! its events comes first.
 //!
-//! The catalogue says how many credits a line sells, and Stripe is asked for the lines. The amount paid does not matter,
-//! since it may be discounted, and neither does metadata.
+//! The catalogue says how many credits a line sells, and Stripe returns the lines. The amount paid
+//! does not matter, because it may be discounted. Metadata does not matter either.
 
 use crate::{Ctx, attribution, record_payment};
 use domain::billing::payments::{CreditPurchase, PaymentFact};
@@ -13,15 +14,14 @@ use domain::units::Credits;
 use std::time::Duration;
 use stripe_api::Line;
 
-/// The packs of the catalogue that a session sold.
 struct Goods {
     credits: Credits,
     what: String,
-    /// Of several packs, the days of the one that expires first.
+    /// The days of the pack that expires first.
     expires_days: Option<u32>,
 }
 
-/// Acts on a change of a checkout session.
+/// Handles a change of a checkout session.
 pub async fn handle(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
     match event.change {
         CheckoutChange::Completed | CheckoutChange::PaymentSucceeded => {
@@ -77,7 +77,7 @@ pub async fn grant(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<D
     .await
 }
 
-/// Whether the purchase of a payment is recorded already.
+/// Reports whether the purchase of a payment is already recorded.
 pub async fn is_bought(ctx: &Ctx, payment: &PaymentId) -> Result<bool, Failure> {
     Ok(ctx
         .store
@@ -94,7 +94,7 @@ fn payment_of(event: &CheckoutEvent) -> Result<PaymentId, Failure> {
     }
 }
 
-/// All credits that the lines sold; `None` if no line is a pack.
+/// Adds up the credits that the lines sold. Returns `None` if no line is a pack.
 fn goods(ctx: &Ctx, lines: &[Line]) -> Result<Option<Goods>, Failure> {
     let mut credits = Credits::ZERO;
     let mut what = Vec::new();

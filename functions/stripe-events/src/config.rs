@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
@@ -12,7 +12,6 @@ use std::time::Duration;
 use store::{Inbox, Store, Switchboard};
 use stripe_api::StripeApi;
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     events: EventsSettings,
@@ -35,7 +34,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
@@ -47,7 +45,7 @@ pub struct Ctx {
     pub(crate) outside: Outside,
 }
 
-/// How long an event waits that cannot be handled before the key is set.
+/// How long an event waits for the key if it cannot be handled without one.
 const KEYLESS_WAIT: Duration = Duration::from_secs(3_600);
 
 impl Ctx {
@@ -64,7 +62,7 @@ impl Ctx {
         }
     }
 
-    /// Stripe, for an event that cannot be handled without asking it.
+    /// Returns the client, or fails with an alarm if there is no key.
     pub(crate) async fn stripe(&self) -> Result<StripeApi, Failure> {
         match self.stripe_maybe().await? {
             Some(stripe) => Ok(stripe),
@@ -75,7 +73,7 @@ impl Ctx {
         }
     }
 
-    /// Stripe, if there is a key.
+    /// Returns the client if there is a key.
     pub(crate) async fn stripe_maybe(&self) -> Result<Option<StripeApi>, Failure> {
         match &self.stripe {
             Some(stripe) => stripe.client().await.map(Some),

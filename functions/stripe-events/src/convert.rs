@@ -1,9 +1,9 @@
-//! Converts a trial into a paid plan when its customer adds a payment method: the plan that the trial converts to, or the
-//! one that was chosen at sign-up.
+//! Converts a trial into a paid plan when its customer adds a payment method. The plan is the one
+//! that the trial converts to, or the one that was chosen at sign-up.
 //!
-//! Safe to run twice: the customer's subscriptions on Stripe are looked up first, and one to a plan of ours is recorded instead
-//! of another one being created. The idempotency key is fixed by account and plan. A customer who had that plan before and
-//! ended it is not converted again.
+//! Safe to run twice: the customer's subscriptions on Stripe are looked up first. If one is to a
+//! plan of ours, it is recorded instead of creating another. The idempotency key is derived from
+//! account and plan. A customer who had that plan before and ended it is not converted again.
 
 use crate::{Ctx, subscription};
 use catalogue::offers::Product;
@@ -20,11 +20,11 @@ use stripe_api::{
     PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid,
 };
 
-/// How long to wait for the catalogue to be pushed.
+/// How long to wait until the catalogue has been pushed to Stripe.
 const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
 
-/// Idempotency keys of one conversion. Stripe keeps a key's failure and its first parameters, and the catalogue may have
-/// changed since.
+/// The number of idempotency keys for one conversion. Stripe keeps a key's failure and its first
+/// parameters, and the catalogue may have changed since then.
 const KEYS_MAX: u32 = 3;
 
 const CLOSED: Done = Done::Ignored("the account is closed: its owner has moved to another one");
@@ -52,7 +52,8 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     let Some(method) = methods.first() else {
         return Ok(Done::Ignored("the payment method was removed again"));
     };
-    // Before Stripe creates anything: after a crash the owner must still be there.
+    // Runs before Stripe creates anything: after a crash, the owner must still belong to this
+    // account.
     if ctx.store.account_begin(&id, ctx.outside.now()).await? == AccountBegun::Closed {
         return Ok(CLOSED);
     }
@@ -63,7 +64,7 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     subscription::record(ctx, &account.id, &found.as_kept(found.created)).await
 }
 
-/// The plan chosen at sign-up, if it is still sold and needs a subscription.
+/// Returns the plan chosen at sign-up, if it is still sold and needs a subscription.
 fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
     let plan = ctx
         .catalogue
@@ -71,7 +72,8 @@ fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
     (is_open(plan) && (plan.price.is_some() || plan.pays == Pays::Meters)).then_some(plan)
 }
 
-/// A subscription that rules out another one: any active one to a plan of ours, or any former one to this plan.
+/// Finds a subscription that rules out a new one: any active one to a plan of ours, or any former
+/// one to this plan.
 async fn of_ours(
     ctx: &Ctx,
     stripe: &StripeApi,
@@ -116,7 +118,8 @@ async fn subscribe(
             .subscription_create(&order, &key(account, plan, attempt))
             .await
         {
-            // This key will never give another answer, but another attempt may have succeeded meanwhile.
+            // Stripe will never return another result for this key, but a concurrent attempt may
+            // have succeeded.
             Err(error)
                 if error.failure_is_stored() || matches!(error, StripeError::KeyReused { .. }) => {}
             answer => return Ok(answer?),
@@ -134,7 +137,7 @@ fn key(account: &Account, plan: &Plan, attempt: u32) -> String {
     format!("convert-{}-{}-{attempt}", account.id, plan.id)
 }
 
-/// The plan's prices, as Stripe sells them.
+/// Returns the plan's prices, as Stripe sells them.
 async fn prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<Vec<PriceChoice>, Failure> {
     let product = Product::of_plan(plan, ctx.catalogue.currency);
     let keys = product

@@ -1,11 +1,11 @@
-//! `customer.*`: of a customer only the id is kept, so only a deletion matters.
+//! `customer.*`: we store only the customer's id, so only a deletion matters.
 
 use crate::Ctx;
 use domain::inbox::events::{CustomerChange, CustomerEvent};
 use domain::retry::{Done, Failure};
 
-/// Raises an alarm when an account's customer was deleted: Stripe cannot undo that. The account keeps its credits and
-/// cannot be billed any more.
+/// Raises an alarm when an account's customer was deleted, because Stripe cannot undo that. The
+/// account keeps its credits but can no longer be billed.
 pub async fn handle(ctx: &Ctx, event: &CustomerEvent) -> Result<Done, Failure> {
     match event.change {
         CustomerChange::Created => {

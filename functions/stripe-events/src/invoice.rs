@@ -1,7 +1,9 @@
-//! `invoice.*`: Stripe's latest word on an invoice, and the notices that a payment failed or needs confirmation.
+//! `invoice.*`: records an invoice's latest state, and notifies the customer when a payment failed
+//! or needs confirmation.
 //!
-//! An event carries the second it was made in; of two of one second the invoice that is further along holds
-//! (`Store::invoice_note`). Nothing is granted here: credits come by the checkout's events.
+//! An event carries the second in which it was created. If two events have the same second, the
+//! invoice that is further along wins (`Store::invoice_note`). Nothing is granted here: the
+//! checkout's events grant credits.
 
 use crate::{Ctx, attribution, notify};
 use domain::billing::subscriptions::Invoice;
@@ -11,7 +13,7 @@ use domain::inbox::events::{InvoiceChange, InvoiceEvent};
 use domain::retry::{Done, Failure};
 use store::Noted;
 
-/// Records the invoice's state, and sends the customer a notice if they have to do something.
+/// Records the invoice's state, and sends the customer a notice if they have to act.
 pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<Done, Failure> {
     let invoice = &event.invoice;
     if event.change == InvoiceChange::FinalizationFailed {
@@ -23,7 +25,8 @@ pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<D
     };
     let is_recorded = match ctx.store.invoice_note(&account, invoice).await? {
         Noted::Now => true,
-        // The same event may be acted on twice at once; the second run reports what the first one did.
+        // The same event may be handled twice concurrently; the second run reports what the first
+        // one did.
         Noted::Outdated | Noted::Tie(_) => {
             find(ctx, &account, &invoice.id).await?.as_ref() == Some(invoice)
         }
@@ -46,7 +49,7 @@ pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<D
     })
 }
 
-/// The recorded state of an invoice.
+/// Returns the recorded state of an invoice.
 pub async fn find(
     ctx: &Ctx,
     account: &AccountId,

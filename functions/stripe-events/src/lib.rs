@@ -1,12 +1,13 @@
-//! The function that acts on Stripe's recorded events, a file for each object.
+//! The function that handles Stripe's recorded events, one file for each kind of object.
 //!
-//! Woken by the queue `stripe-events`; a message names an event's row. It grants credits that were paid for and takes them
-//! back after refunds and disputes, records the latest state of subscriptions and invoices, queues notices, and sets usage
-//! aside that Stripe could not count. On Stripe it creates nothing but the subscription of an account whose trial converts.
+//! Invoked by the queue `stripe-events`, whose messages name an event's row. Grants credits that
+//! were paid for and takes them back after refunds and disputes, records the latest state of
+//! subscriptions and invoices, queues notices, and sets aside usage that Stripe could not count. On
+//! Stripe it creates only the subscription of an account whose trial converts.
 //!
-//! Safe to run twice and in any order: credits move by facts about a payment, each recorded once; every other fact carries
-//! its time, and an older one changes nothing; a subscription is looked up before it is created; and only this function
-//! finishes the row, once.
+//! Safe to run twice and in any order: each fact about a payment is recorded once, every other fact
+//! carries its time and never replaces a newer one, a subscription is looked up before it is
+//! created, and only this function finishes the event's row, once.
 
 mod attribution;
 mod checkout;
@@ -35,7 +36,7 @@ use webhooks::stripe;
 
 const CONCURRENCY: usize = 10;
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let handle = async |key: EventKey| {
         let (inbox, switches, clock) = (&ctx.inbox, &ctx.switches, || ctx.outside.now());
@@ -87,7 +88,7 @@ async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failur
     }
 }
 
-/// Whether an event is of the mode that our key is not for: test money must not buy credits.
+/// Reports whether an event's mode differs from our key's mode: test money must not buy credits.
 async fn is_foreign(ctx: &Ctx, mode: StripeMode) -> Result<bool, Failure> {
     let ours = ctx.stripe_maybe().await?.and_then(|stripe| stripe.mode());
     Ok(ours.is_some_and(|ours| ours != mode))

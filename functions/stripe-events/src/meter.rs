@@ -1,7 +1,7 @@
-//! `v1.billing.meter.*`: Stripe accepted usage and could not count it.
+//! `v1.billing.meter.*`: Stripe accepted usage but could not count it.
 //!
-//! An alarm is raised, and our records among it are set aside until an operator decides: their work was delivered and is
-//! not billed.
+//! Raises an alarm and sets our affected records aside until an operator decides, because their
+//! work was delivered and is not billed.
 
 use crate::Ctx;
 use domain::billing::usage::AccountMeter;
@@ -35,7 +35,7 @@ pub async fn handle(ctx: &Ctx, event: &MeterEvent) -> Result<Done, Failure> {
     )))
 }
 
-/// A usage record has the ULID of its job, so the job names the account.
+/// Sets one record aside. A usage record has the ULID of its job, so the job names the account.
 async fn set_aside(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
     let identifier = &uncounted.identifier;
     let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid()))

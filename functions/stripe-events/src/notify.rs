@@ -1,5 +1,5 @@
-//! The notices about invoices and subscriptions, each sent once. Their words contain no address and no link; customers find
-//! those where they are signed in.
+//! Sends the notices about invoices and subscriptions, each once. Their texts contain no address
+//! and no link; customers find those in the dashboard after signing in.
 
 use crate::{Ctx, invoice, subscription};
 use domain::billing::entitlements::plan_of;
@@ -10,7 +10,7 @@ use domain::retry::Failure;
 use domain::units::{Currency, Money};
 use std::time::Duration;
 
-/// The trial is about to end, unless that has changed.
+/// Notifies the customer that the trial is about to end, unless that has changed.
 pub async fn trial_ending(
     ctx: &Ctx,
     account: &AccountId,
@@ -35,7 +35,7 @@ pub async fn trial_ending(
     .await
 }
 
-/// A payment failed, unless the invoice is settled by now.
+/// Notifies the customer that a payment failed, unless the invoice has been settled.
 pub async fn payment_failed(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<(), Failure> {
     if is_settled(ctx, account, told).await? {
         return Ok(());
@@ -53,7 +53,8 @@ pub async fn payment_failed(ctx: &Ctx, account: &AccountId, told: &Invoice) -> R
     owe(ctx, account, &Notice::new(topic, words, told.as_of)).await
 }
 
-/// The payer's bank asks for confirmation, unless the invoice is settled by now.
+/// Notifies the customer that their bank asks for confirmation, unless the invoice has been
+/// settled.
 pub async fn action_required(
     ctx: &Ctx,
     account: &AccountId,
@@ -81,13 +82,14 @@ async fn owe(ctx: &Ctx, account: &AccountId, notice: &Notice) -> Result<(), Fail
     flows::owe::notice(&ctx.store, &ctx.queues, account, notice, now).await
 }
 
-/// Whether the recorded invoice is further along than the event's.
+/// Reports whether the recorded invoice is further along than the event's invoice.
 async fn is_settled(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<bool, Failure> {
     let known = invoice::find(ctx, account, &told.id).await?;
     Ok(known.is_some_and(|known| Invoice::rank(&known.status) > Invoice::rank(&told.status)))
 }
 
-/// How long the invoice's plan stays active. The unpaid period began when the invoice was created.
+/// Says how long the invoice's plan stays active. The unpaid period began when the invoice was
+/// created.
 async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<String>, Failure> {
     let Some(id) = &told.subscription else {
         return Ok(None);

@@ -1,6 +1,7 @@
-//! `payment_intent.*`: money arrived, for a checkout or for anything else.
+//! `payment_intent.*`: a payment succeeded, for a checkout or for anything else.
 //!
-//! The checkout's own event says the same; whichever comes first grants.
+//! The checkout's own event reports the same payment; whichever event comes first grants the
+//! credits.
 
 use crate::{Ctx, checkout};
 use domain::ids::PaymentIntentId;
@@ -11,7 +12,7 @@ use domain::inbox::events::{
 use domain::retry::{Done, Failure};
 use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
 
-/// Grants what was bought, if the payment is one of a checkout.
+/// Grants what was bought, if the payment belongs to a checkout.
 pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<Done, Failure> {
     match event.change {
         PaymentChange::Succeeded => {}
@@ -36,7 +37,7 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
     }
 }
 
-/// The event that the session has of its own.
+/// Builds the event that Stripe sends for the session itself.
 fn as_event(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
     CheckoutEvent {
         change: CheckoutChange::Completed,

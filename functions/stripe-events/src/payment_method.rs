@@ -1,4 +1,4 @@
-//! `payment_method.*`: payment methods are not kept; Stripe is asked for them when they matter.
+//! `payment_method.*`: we do not store payment methods; we ask Stripe for them when they matter.
 
 use crate::{Ctx, convert};
 use domain::inbox::events::{PaymentMethodChange, PaymentMethodEvent};

@@ -1,4 +1,5 @@
-//! Facts about a payment for credits, recorded in any order, with the ledger entries that follow from them.
+//! Records facts about a payment for credits, in any order, with the ledger entries that follow
+//! from them.
 
 use crate::Ctx;
 use domain::billing::payments::PaymentFact;
@@ -8,7 +9,8 @@ use domain::retry::{Done, Failure};
 use domain::units::Credits;
 use store::PaymentLearnt;
 
-/// Records facts about one payment and reports what they moved. `source` is Stripe's object that states them.
+/// Records facts about one payment and reports the entries that they caused. `source` is the id of
+/// the Stripe object that states them.
 pub async fn facts(
     ctx: &Ctx,
     payment: &PaymentId,

@@ -1,6 +1,8 @@
-//! `refund.*` and `charge.refunded`: money went back to its payer, and the credits bought with it go back too.
+//! `refund.*` and `charge.refunded`: money was returned to its payer, so the credits bought with it
+//! are taken back.
 //!
-//! Both are facts about one payment, so their order does not matter. A refund that failed gives the credits back.
+//! Both are facts about one payment, so their order does not matter. A failed refund returns the
+//! credits.
 
 use crate::{Ctx, record_payment};
 use domain::billing::payments::PaymentFact;
@@ -13,7 +15,7 @@ pub async fn handle(ctx: &Ctx, event: &RefundEvent) -> Result<Done, Failure> {
     record_payment::facts(ctx, &event.payment, &[fact], event.id.as_str()).await
 }
 
-/// Takes back the credits of everything that was refunded of a charge so far.
+/// Takes back the credits of every refund of a charge so far.
 pub async fn charge(ctx: &Ctx, event: &ChargeEvent) -> Result<Done, Failure> {
     let refunds = event
         .refunds

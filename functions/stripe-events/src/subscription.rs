@@ -1,8 +1,9 @@
-//! `customer.subscription.*`: Stripe's latest word on a subscription.
+//! `customer.subscription.*`: records a subscription's latest state.
 //!
-//! An event carries the second it was made in, and an older one changes nothing. Of two events of one second Stripe is
-//! asked which state holds. Where Stripe cannot be asked, the state that is further along in a subscription's life
-//! holds, so that every order of events ends the same.
+//! An event carries the second in which it was created, and an older event changes nothing. If two
+//! events have the same second, we ask Stripe which state is current. If Stripe cannot be asked,
+//! the state that is further along in a subscription's life wins, so every order of events ends in
+//! the same state.
 
 use crate::{Ctx, attribution, notify};
 use domain::billing::subscriptions::{Status, Subscription};
@@ -48,7 +49,8 @@ pub async fn record(
     }
     match ctx.store.subscription_note(account, subscription).await? {
         Noted::Now => Ok(applied(subscription)),
-        // The same event may be acted on twice at once; the second run reports what the first one did.
+        // The same event may be handled twice concurrently; the second run reports what the first
+        // one did.
         Noted::Outdated => {
             let recorded = find(ctx, account, &subscription.id).await?;
             Ok(if recorded.as_ref() == Some(subscription) {
@@ -61,7 +63,7 @@ pub async fn record(
     }
 }
 
-/// The recorded state of a subscription.
+/// Returns the recorded state of a subscription.
 pub async fn find(
     ctx: &Ctx,
     account: &AccountId,
@@ -79,8 +81,8 @@ fn applied(subscription: &Subscription) -> Done {
     ))
 }
 
-/// Decides between two events of one second. The winner is written under that second, so that every newer event still
-/// replaces it.
+/// Decides between two events of the same second. The winner is written under that second, so every
+/// newer event still replaces it.
 async fn untie(
     ctx: &Ctx,
     account: &AccountId,
@@ -110,8 +112,8 @@ async fn untie(
     }
 }
 
-/// The subscription as Stripe has it now, dated by its creation, so that every event since wins over it. `None` where
-/// Stripe cannot be asked or has no such subscription.
+/// Returns Stripe's current state of the subscription, dated by its creation, so that every later
+/// event wins over it. Returns `None` if Stripe cannot be asked or has no such subscription.
 async fn ask(ctx: &Ctx, id: &SubscriptionId) -> Result<Option<Subscription>, Failure> {
     let Some(stripe) = ctx.stripe_maybe().await? else {
         return Ok(None);
@@ -122,7 +124,7 @@ async fn ask(ctx: &Ctx, id: &SubscriptionId) -> Result<Option<Subscription>, Fai
         .map(|found| found.as_kept(found.created)))
 }
 
-/// Of two states of one second, the one that is further along, whichever came first.
+/// Returns the state that is further along, whichever came first.
 fn further<'a>(one: &'a Subscription, other: &'a Subscription) -> &'a Subscription {
     let place = |subscription: &Subscription| {
         let period = subscription.period.map(|span| (span.end, span.start));
@@ -141,7 +143,7 @@ fn further<'a>(one: &'a Subscription, other: &'a Subscription) -> &'a Subscripti
     }
 }
 
-/// How far along its life a status is. An unknown word comes before all others.
+/// Ranks a status by its place in a subscription's life. An unknown status ranks below all others.
 const fn stage(status: &Status) -> u8 {
     match status {
         Status::Other(_) => 0,

@@ -1,7 +1,8 @@
 //! Receives Stripe's webhooks: `POST /stripe/webhook`.
 //!
-//! Woken by API Gateway. `flows::receive` verifies, records, queues and answers. This function may add to the event log, read
-//! the one row there that says whether intake is paused, and send to one queue. Safe to run twice: the put is conditional.
+//! Invoked by API Gateway. `flows::receive` verifies, records, queues and answers. This function
+//! may add to the event log, read the one row there that says whether intake is paused, and send to
+//! one queue. Safe to run twice: the put is conditional.
 
 use boot::{Env, Outside, Secret, Setting, Settings};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use queues::Queue;
 use settings::{EventsSettings, PlatformSettings, QueueSettings};
 use webhooks::stripe;
 
-/// The first path is documented; the others are those of systems that people migrate from.
+/// Only the first path is documented. The others are the paths of systems that people migrate from.
 pub const PATHS: [&str; 4] = [
     "/stripe/webhook",
     "/webhooks/stripe",
@@ -34,7 +35,6 @@ const SECRETS: Setting = Setting::required(
 .with_alias("STRIPE_WEBHOOK_SECRET")
 .secret();
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     events: EventsSettings,
@@ -57,7 +57,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx(Receiver);
 
 impl Ctx {
@@ -80,7 +79,6 @@ impl Ctx {
     }
 }
 
-/// Answers one request.
 pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
     ctx.0.receive(request).await
 }

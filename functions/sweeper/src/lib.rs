@@ -1,9 +1,10 @@
-//! The sweeper: sends every row that is due back to its queue.
+//! The sweeper: queues every row that is due.
 //!
-//! A schedule invokes it every minute. A row is due because its message was never sent, was lost, or was taken by a sandbox
-//! that died; in most minutes there is none. Safe to run twice or concurrently: taking a row postpones it with a conditional
-//! write, so only one of two sweepers sends it, and consumers ignore a message that comes twice. Work that an operator has
-//! stopped stays due and is sent within a minute after it is allowed again.
+//! A schedule invokes it every minute. A row is due because its message was never sent, was lost,
+//! or was received by a sandbox that died; in most minutes no row is due. Safe to run twice or
+//! concurrently: taking a row postpones it with a conditional write, so only one of two sweepers
+//! sends it, and consumers ignore a duplicate message. Work that an operator has stopped stays due
+//! and is sent within a minute after it is allowed again.
 
 use boot::{Env, Outside, Settings};
 use domain::ids::JobId;
@@ -18,7 +19,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use store::{Due, DueEvent, DueItem, Inbox, Moved, Store, Switchboard, Taken};
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     events: EventsSettings,
@@ -37,7 +37,6 @@ impl Settings for Config {
     }
 }
 
-/// What this function works with.
 pub struct Ctx {
     inbox: Inbox,
     store: Store,
@@ -59,11 +58,11 @@ impl Ctx {
     }
 }
 
-/// Rows to take from one shard in one pass.
+/// The most rows to take from one shard in one pass.
 const LIMIT: i32 = 25;
-/// Passes in one run; the next run continues.
+/// The most passes in one run. The next run continues.
 const PASSES_MAX: u32 = 20;
-/// Time to keep at the end for sending what was taken.
+/// Time to reserve at the end for sending the messages of the rows that were taken.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// What one run did.
@@ -71,11 +70,11 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub struct Swept {
     /// Messages for rows that were due.
     pub sent: usize,
-    /// Rows that were due and have to wait because an operator has stopped their work.
+    /// Rows that were due but wait because an operator has stopped their work.
     pub waiting: usize,
 }
 
-/// Runs for the schedule. A failure needs no retry of Lambda's: the next sweep continues.
+/// Handles the schedule. A failed run needs no retry by Lambda, because the next sweep continues.
 pub async fn on_schedule(
     ctx: &Ctx,
     _: serde_json::Value,
@@ -102,7 +101,8 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
             break;
         }
     }
-    // An alarm watches this line: many messages mean that a queue loses them or that a function dies.
+    // An alarm watches this line: many messages mean that a queue loses them or that a function
+    // dies.
     tracing::info!(
         sweeper.sent = swept.sent,
         sweeper.waiting = swept.waiting,
@@ -114,7 +114,8 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
 async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
-    // Events of a stopped source stay due without being postponed, because their list contains nothing else.
+    // Events of a stopped source stay due without being postponed, because their list contains
+    // nothing else.
     for source in EventSource::ALL
         .into_iter()
         .filter(|source| switches.process(*source) == Switch::On)
@@ -192,7 +193,8 @@ async fn row_messages(
     }
 }
 
-/// The messages that a job is due: for the work of its state, and for its comment if that does not show the state yet.
+/// Returns the messages that a job needs: for the work of its state, and for its comment if the
+/// comment does not show the state yet.
 async fn job_messages(ctx: &Ctx, id: &JobId) -> Result<Vec<Sending>, Failure> {
     let Some(row) = ctx.store.job_find(id).await? else {
         return Ok(Vec::new());

@@ -1,9 +1,10 @@
-//! Usage reports: reports to Stripe what accounts owe.
+//! Usage reports: reports the usage that accounts owe to Stripe.
 //!
-//! Invoked by the queue `usage`. A message names an account and a meter, and one worker at a time reports all that the
-//! account owes on it, one record after another. Usage whose invoice is closed is carried into the current period. Safe to
-//! run twice: the identifier and the value of a record are fixed; its first attempt and the moment it reports are stored
-//! before the call; and once Stripe may have forgotten the identifier, the function asks what Stripe has counted before it
+//! Invoked by the queue `usage`, whose messages name an account and a meter. One worker at a time
+//! reports everything that the account owes on the meter, one record after another. Usage whose
+//! invoice is closed is carried into the current period. Safe to run twice: a record's identifier
+//! and value are fixed, and its first attempt and reported moment are stored before the call. Once
+//! Stripe may have forgotten the identifier, the function asks what Stripe has counted before it
 //! sends the record again.
 
 mod config;
@@ -23,8 +24,8 @@ use store::ReportClaim;
 const CONCURRENCY: usize = 5;
 /// A claim outlives the invocation that holds it by this much.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// The longest wait for another worker. It usually finishes in a moment, and records that became due after it listed them
-/// must not wait for its whole claim.
+/// The longest wait for another worker. That worker usually finishes in a moment, and records that
+/// became due after it listed them must not wait for its whole claim.
 const HELD_WAIT: Duration = Duration::from_secs(3);
 
 /// Handles a batch of messages.
@@ -45,7 +46,7 @@ fn select(message: &Message) -> Option<AccountMeter> {
 const KEPT: Done = Done::Waiting("billing is off or the account is paused; the usage is kept");
 
 async fn on_usage(ctx: &Ctx, debts: &AccountMeter, until: Timestamp) -> Result<Done, Failure> {
-    // The rows stay due, so the sweeper sends them again and they are reported once billing is on.
+    // The rows stay due, so the sweeper queues them again and they are reported once billing is on.
     let Some(stripe) = &ctx.stripe else {
         return Ok(KEPT);
     };

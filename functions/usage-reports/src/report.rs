@@ -1,4 +1,5 @@
-//! Reports an account's usage on one meter, and decides what happens to a record that Stripe does not accept.
+//! Reports an account's usage on one meter, and decides what happens to a record that Stripe does
+//! not accept.
 
 use boot::Outside;
 use domain::billing::subscriptions::Subscription;
@@ -11,18 +12,20 @@ use std::time::Duration;
 use store::{Owed, Store};
 use stripe_api::{Reported, StripeApi, UsageReport};
 
-/// Records listed at once.
+/// The number of records to list at once.
 const BATCH: i32 = 25;
-/// The time for one batch. With less left, the remaining records wait until they are due again.
+/// The time to reserve for one batch. If less is left, the remaining records wait until they are
+/// due again.
 const TIME_FOR_A_BATCH: Duration = Duration::from_secs(30);
 const MINUTE_MILLIS: i64 = 60_000;
 
-/// The only worker that reports for this account and meter.
+/// Reports for one account and meter; only one worker does so at a time.
 pub struct Reporter<'a> {
     store: &'a Store,
     stripe: &'a StripeApi,
     outside: &'a Outside,
-    /// What Stripe bills the account by. Read once, and only when a record may be late.
+    /// The subscriptions that Stripe bills the account by. Read once, and only when a record may be
+    /// late.
     subscriptions: Option<Vec<Subscription>>,
 }
 
@@ -36,7 +39,8 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Reports one batch after another while there is time, and returns how many records it reported.
+    /// Reports one batch after another while there is time, and returns how many records it
+    /// reported.
     pub async fn report_all(
         &mut self,
         debts: &AccountMeter,
@@ -68,7 +72,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Reports a record, unless Stripe has counted it already.
+    /// Reports a record, unless Stripe has already counted it.
     async fn report(&mut self, owed: &mut Owed) -> Result<(), Failure> {
         let now = self.outside.now();
         let carry = match owed.first_attempt {
@@ -86,7 +90,8 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
-    /// The moment to report for a record without an attempt, if its own moment would not be billed any more.
+    /// Returns the moment to report for a record without an attempt, if its own moment would no
+    /// longer be billed.
     async fn carried_to(
         &mut self,
         usage: &Usage,
@@ -105,7 +110,8 @@ impl<'a> Reporter<'a> {
     }
 
     async fn send(&self, owed: &mut Owed, carry: Option<Timestamp>) -> Result<(), Failure> {
-        // Stored before the call: after a lost response, the same record with the same moment is sent again.
+        // Stored before the call: after a lost response, the same record with the same moment is
+        // sent again.
         self.store
             .owed_attempt(owed, carry, self.outside.now())
             .await?;
@@ -122,9 +128,9 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Asks Stripe what it has counted in the record's minute, because it may have forgotten the identifier. If it counted
-    /// every attempt of ours, the record is reported. If it counted only the reported ones, the record is sent again. A
-    /// person has to look at any other total.
+    /// Asks Stripe what it has counted in the record's minute, because Stripe may have forgotten
+    /// the identifier. If it counted all our attempts, the record is reported. If it counted only
+    /// the reported ones, the record is sent again. A person has to look at any other total.
     async fn look_up(&self, owed: &mut Owed) -> Result<(), Failure> {
         let usage = &owed.usage;
         let minute = owed.moment().millis().div_euclid(MINUTE_MILLIS) * MINUTE_MILLIS;

@@ -1,7 +1,7 @@
-//! AWS settings and the configuration of its SDKs.
+//! Reads the AWS settings and configures the AWS SDKs.
 //!
-//! Settings have the names that AWS's own tools use. There is no credential chain: Lambda puts a function's credentials into
-//! the environment, and so does a developer's shell.
+//! The settings have the names that AWS's own tools use. There is no credential chain: Lambda puts
+//! a function's credentials into the environment, and so does a developer's shell.
 
 use crate::web::Client;
 use crate::{Env, Outside, Setting, Settings};
@@ -86,7 +86,7 @@ impl Settings for AwsSettings {
 }
 
 impl AwsSettings {
-    /// Settings that lead nowhere, for an embedded AWS behind [`Outside`].
+    /// Settings without endpoints, for an embedded AWS behind [`Outside`].
     pub fn embedded() -> Self {
         Self {
             region: "us-east-1".to_owned(),
@@ -98,20 +98,20 @@ impl AwsSettings {
     }
 }
 
-/// What the AWS clients are built from.
 #[derive(Clone)]
 pub struct Aws {
     pub sdk: SdkConfig,
-    /// The address of DynamoDB, unless it is the region's.
+    /// The address of DynamoDB, if it is not the region's.
     pub dynamodb: Option<String>,
-    /// The address of SQS, unless it is the region's.
+    /// The address of SQS, if it is not the region's.
     pub sqs: Option<String>,
     pub(crate) ssm: String,
     pub(crate) credentials: Credentials,
     pub(crate) region: String,
 }
 
-/// Two attempts fit into the ten seconds that GitHub waits for an answer; queues do the other retries.
+/// Two attempts fit into the ten seconds that GitHub waits for a response. The queues do all other
+/// retries.
 const ATTEMPTS: u32 = 2;
 const ATTEMPT_MAX: Duration = Duration::from_millis(2_500);
 const OPERATION_MAX: Duration = Duration::from_secs(4);
@@ -138,7 +138,7 @@ impl Aws {
             .time_source(SharedTimeSource::new(ClockForAws(outside.clock.clone())))
             .timeout_config(timeouts)
             .retry_config(retries)
-            // Its watchdog task costs every call more than a stalled small response ever would.
+            // The watchdog task costs every call more than a stalled small response ever would.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Self {
@@ -153,8 +153,8 @@ impl Aws {
         }
     }
 
-    /// Opens the connection to SQS while the sandbox starts, to spare the first webhook the handshakes. The first read from
-    /// DynamoDB opens that connection.
+    /// Opens the connection to SQS while the sandbox starts, so that the first webhook does not
+    /// wait for the handshakes. The first read from DynamoDB opens the connection to DynamoDB.
     pub async fn warm(&self, outside: &Outside) {
         let url = self
             .sqs
@@ -183,7 +183,7 @@ impl TimeSource for ClockForAws {
     }
 }
 
-/// The one HTTP client, as the SDKs want it.
+/// Adapts the one HTTP client to the SDKs.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpClientForAws {
     client: Client,

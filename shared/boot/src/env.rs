@@ -1,18 +1,17 @@
-//! The environment, read once at the start. Everything that is wrong with it is reported at once.
+//! Reads the environment once, at the start. All errors in it are reported together.
 
 use crate::Setting;
 use domain::switches::Switch;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The values of settings, which settings were read so far, and what was wrong with them.
+/// The values of the settings, the settings that were read so far, and their errors.
 pub struct Env {
     values: BTreeMap<String, String>,
     read: Vec<Setting>,
     errors: Vec<String>,
 }
 
-/// Everything that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvError(Vec<String>);
 
@@ -25,7 +24,7 @@ impl fmt::Display for EnvError {
 impl std::error::Error for EnvError {}
 
 impl Env {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the only reader of the environment"
@@ -36,7 +35,7 @@ impl Env {
         }))
     }
 
-    /// Settings from elsewhere: a command line, a test.
+    /// Takes the values from elsewhere, such as a command line or a test.
     pub fn of<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
         let values = values
             .into_iter()
@@ -54,7 +53,7 @@ impl Env {
         Self::of::<String, String>([])
     }
 
-    /// The value under a name. A blank value counts as absent.
+    /// Returns the value of a name. A blank value counts as absent.
     pub fn find(&self, name: &str) -> Option<String> {
         self.values
             .get(name)
@@ -62,14 +61,14 @@ impl Env {
             .filter(|value| !value.is_empty())
     }
 
-    /// Records that a setting is read, where its value is found in another way.
+    /// Records that a setting is read, if its value is obtained in another way.
     pub fn record(&mut self, setting: Setting) {
         if self.read.iter().all(|known| known.name != setting.name) {
             self.read.push(setting);
         }
     }
 
-    /// The value of a setting that may be absent, or its default.
+    /// Returns the value of a setting that may be absent, or its default.
     pub fn optional(&mut self, setting: Setting) -> Option<String> {
         self.record(setting);
         self.find(setting.name)
@@ -77,7 +76,7 @@ impl Env {
             .or_else(|| setting.default.map(str::to_owned))
     }
 
-    /// The value of a setting that must be present or has a default.
+    /// Returns the value of a setting that must be present or has a default.
     pub fn text(&mut self, setting: Setting) -> String {
         self.optional(setting).unwrap_or_else(|| {
             self.error(format!("{} is not set", setting.names()));
@@ -85,7 +84,7 @@ impl Env {
         })
     }
 
-    /// The value of a setting that must be present only if another one is.
+    /// Returns the value of a setting that must be present only if `needed`.
     pub fn text_if(&mut self, needed: bool, setting: Setting) -> String {
         if needed {
             self.text(setting)
@@ -94,7 +93,7 @@ impl Env {
         }
     }
 
-    /// The number of a setting that must be present or has a default.
+    /// Returns the number of a setting that must be present or has a default.
     pub fn number(&mut self, setting: Setting) -> u64 {
         let text = self.text(setting);
         if text.is_empty() {
@@ -106,7 +105,7 @@ impl Env {
         })
     }
 
-    /// A switch, which is off only where the value is `false`.
+    /// Reads a switch. It is off only if the value is `false`.
     pub fn switch(&mut self, setting: Setting) -> Switch {
         let off = self
             .optional(setting)
@@ -114,12 +113,12 @@ impl Env {
         Switch::from(!off)
     }
 
-    /// Notes something else that is wrong.
+    /// Records another error.
     pub fn error(&mut self, what: impl Into<String>) {
         self.errors.push(what.into());
     }
 
-    /// Succeeds if nothing was wrong.
+    /// Returns all recorded errors, if there are any.
     pub fn finish(self) -> Result<(), EnvError> {
         if self.errors.is_empty() {
             Ok(())

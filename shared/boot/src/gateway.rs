@@ -1,8 +1,8 @@
-//! HTTP as API Gateway's HTTP APIs and function URLs wrap it: payload format 2.0, of which only the fields of a request and
-//! a response are read and written.
+//! HTTP in the format of API Gateway's HTTP APIs and of function URLs: payload format 2.0. Only the
+//! fields of a request and a response are read and written.
 //!
-//! Only the receivers use it. The `lambda_http` crate knows every gateway and charset, and would be a tenth of a receiver's
-//! size; the other HTTP functions use that crate.
+//! Only the receivers use it. The `lambda_http` crate supports every gateway and charset, and would
+//! be a tenth of a receiver's size. The other HTTP functions use that crate.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// A wrapped request.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Wrapped {
@@ -41,7 +40,6 @@ struct HttpContext {
     method: String,
 }
 
-/// A wrapped response.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WrappedResponse {
@@ -56,7 +54,7 @@ pub(crate) struct WrappedResponse {
 pub(crate) type BadEvent = Box<dyn std::error::Error + Send + Sync>;
 
 impl Wrapped {
-    /// The request with its raw bytes, whether they came as text or in base64.
+    /// Returns the request with its raw bytes, whether they came as text or in base64.
     pub(crate) fn unwrap_request(self) -> Result<Request<Bytes>, BadEvent> {
         let body = match self.body {
             Some(text) if self.is_base64_encoded => Bytes::from(STANDARD.decode(text)?),
@@ -80,7 +78,8 @@ impl Wrapped {
     }
 }
 
-/// The gateway may have decoded the path; what may not stand in one is encoded again.
+/// Builds the URI. The gateway may have decoded the path, so characters that a path may not contain
+/// are encoded again.
 fn uri(path: &str, query: &str) -> Result<Uri, BadEvent> {
     let mut text = String::with_capacity(path.len() + 1 + query.len());
     for byte in path.bytes() {
@@ -97,7 +96,7 @@ fn uri(path: &str, query: &str) -> Result<Uri, BadEvent> {
     Ok(PathAndQuery::try_from(text)?.into())
 }
 
-/// Wraps a response. The body is text if it is UTF-8, or else base64.
+/// Wraps a response. The body is text if it is UTF-8, and base64 otherwise.
 pub(crate) fn wrap(response: Response<Bytes>) -> WrappedResponse {
     let (mut head, body) = response.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -116,7 +115,7 @@ pub(crate) fn wrap(response: Response<Bytes>) -> WrappedResponse {
     }
 }
 
-/// The format has one value for each name, so several values become one list.
+/// Joins several values of a header into one list, because the format has one value for each name.
 fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
     let list = |name| {
         let values = headers

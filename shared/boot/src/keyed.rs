@@ -8,13 +8,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// A function that fetches something.
+/// An asynchronous function that returns a value, such as a client.
 pub type Source<T> =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> + Send + Sync>;
 
 type Build<T> = dyn Fn(&[SecretString]) -> Result<T, Failure> + Send + Sync;
 
-/// A client and the secrets from which it was built. The client and its caches are kept while the secrets stay the same.
+/// A client and the secrets from which it was built. The client and its caches are kept while the
+/// secrets stay the same.
 pub struct Keyed<T> {
     secrets: Secrets,
     build: Box<Build<T>>,
@@ -22,7 +23,7 @@ pub struct Keyed<T> {
 }
 
 impl<T: Clone> Keyed<T> {
-    /// Builds nothing before the first use.
+    /// Creates the holder. Nothing is built before the first use.
     pub fn new<E: Retryable>(
         secrets: Secrets,
         build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static,
@@ -34,7 +35,7 @@ impl<T: Clone> Keyed<T> {
         }
     }
 
-    /// The same as a function, for an adapter that does not depend on this crate.
+    /// Converts it to a function, for an adapter that does not depend on this crate.
     pub fn into_source(self) -> Source<T>
     where
         T: Send + 'static,
@@ -46,7 +47,7 @@ impl<T: Clone> Keyed<T> {
         })
     }
 
-    /// The client for the secrets as they are now.
+    /// Returns the client for the current secrets.
     pub async fn client(&self) -> Result<T, Failure> {
         let current = self
             .secrets

@@ -1,8 +1,9 @@
-//! The edge of the process: everything that a function needs from outside before it can work.
+//! The edge of the process: everything that a function needs from outside.
 //!
-//! Owns the environment, the clock, random numbers, secrets, logging, the HTTP client under all adapters and the Lambda
-//! runtime. It is the only caller of `std::env` and of the clock. [`Outside`] is the seam: on AWS it holds one hyper
-//! client, in tests and on the local stack in-process stand-ins, and nothing else differs.
+//! Owns the environment, the clock, random numbers, secrets, logging, the HTTP client under all
+//! adapters and the Lambda runtime. It is the only caller of `std::env` and of the clock.
+//! [`Outside`] is the seam: on AWS it holds one hyper client, in tests and on the local stack it
+//! holds in-process stand-ins, and nothing else differs.
 
 mod aws;
 mod env;

@@ -1,21 +1,21 @@
-//! Logging: one JSON line for each event on standard output, where Lambda collects it.
+//! Logging: one JSON line for each event on standard output, from which Lambda collects it.
 
 use crate::Env;
 use crate::setting::LEVEL;
 use tracing::level_filters::LevelFilter;
 
-/// Starts logging at the level of `RUST_LOG`. Libraries log at `warn` at most, because their lines may contain more than we
-/// want to keep.
+/// Starts logging at the level of `RUST_LOG`. Libraries log at `warn` at most, because their lines
+/// may contain data that we must not keep.
 pub fn log_to_stdout(env: &Env) {
     log_at(env, LevelFilter::INFO);
 }
 
-/// Logs to standard output, at another level than `info` where `RUST_LOG` is not set or not a level.
+/// Logs to standard output. Uses the level `otherwise` if `RUST_LOG` is unset or invalid.
 pub fn log_at(env: &Env, otherwise: LevelFilter) {
     log_to(env, otherwise, std::io::stdout);
 }
 
-/// Writes the same lines somewhere else.
+/// Writes the same lines to another writer.
 pub fn log_to<W>(env: &Env, otherwise: LevelFilter, writer: W)
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,

@@ -1,14 +1,16 @@
-//! The seam between a function and the world.
+//! The seam between a function and everything outside its process.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use domain::time::Timestamp;
 use std::sync::Arc;
 
-/// An HTTP request that got no response: refused, lost or too slow. What it did on the other side is unknown.
+/// An HTTP request that got no response: refused, lost or too slow. Its effect on the server is
+/// unknown.
 pub type WebError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The HTTP client of the vendors' adapters: absolute URLs, no redirects, a limit on the response's size and on the time.
+/// The HTTP client of the vendors' adapters: absolute URLs, no redirects, and limits on the
+/// response's size and on the time.
 pub type Web =
     tower::util::BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, WebError>;
 
@@ -18,7 +20,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The only source of random numbers.
 pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// Everything through which a function reaches the world.
+/// Everything through which a function reaches the outside.
 #[derive(Clone)]
 pub struct Outside {
     /// The HTTP client of the AWS SDKs.
@@ -34,7 +36,7 @@ impl Outside {
         (self.clock)()
     }
 
-    /// `N` random bytes: ten for a new id, more for a secret.
+    /// Returns `N` random bytes: ten for a new id, more for a secret.
     pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         for part in bytes.chunks_mut(8) {
@@ -44,7 +46,7 @@ impl Outside {
         bytes
     }
 
-    /// The real world, through one HTTP client.
+    /// Connects to the real services, through one HTTP client.
     pub fn real(trust: crate::Trust) -> Result<Self, WebError> {
         let client = crate::web::Client::new(&trust)?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Starting a function, and the Lambda runtime around it.
+//! Starts a function and runs it in the Lambda runtime.
 
 use crate::{Env, Outside, Settings, Trust, log_to_stdout};
 
@@ -9,7 +9,8 @@ pub use http_functions::{run_http, serve_http};
 #[cfg(feature = "receiver")]
 pub use receivers::serve_webhooks;
 
-/// Starts logging, reads the settings and opens the HTTP client. Ends the process with one log line where that fails.
+/// Starts logging, reads the settings and creates the HTTP client. If one of these fails, logs one
+/// line and ends the process.
 pub fn start<S: Settings>(usual: Trust) -> (S, Outside) {
     let mut env = Env::of_process();
     log_to_stdout(&env);
@@ -32,8 +33,8 @@ mod receivers {
     use lambda_runtime::{LambdaEvent, Runtime, service_fn};
     use std::future::Future;
 
-    /// Serves webhooks as API Gateway or a function URL wraps them. A receiver sees the raw bytes of the body, whether they
-    /// came as text or in base64.
+    /// Serves webhooks from API Gateway or a function URL. A receiver gets the raw bytes of the
+    /// body, whether they came as text or in base64.
     pub async fn serve_webhooks<H, F>(handle: H) -> Result<(), lambda_runtime::Error>
     where
         H: Fn(http::Request<Bytes>) -> F + Sync,
@@ -57,7 +58,8 @@ mod http_functions {
     use lambda_http::{Body, Request, RequestExt, service_fn};
     use std::future::Future;
 
-    /// Runs an HTTP function for people and their programs: connects it, then serves until the sandbox ends.
+    /// Runs an HTTP function for people and API clients: connects it, then serves until the sandbox
+    /// ends.
     pub async fn run_http<S: Settings, C: Clone + Sync, F>(
         connect: impl FnOnce(S, Outside) -> C,
         respond: impl Fn(C, http::Request<Bytes>) -> F + Sync,
@@ -71,7 +73,7 @@ mod http_functions {
             .unwrap_or_else(|error| refuse(&error));
     }
 
-    /// The address from which the gateway received the request.
+    /// Returns the address from which the gateway received the request.
     fn source(request: &Request) -> Option<SourceAddress> {
         let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else {
             return None;
@@ -85,7 +87,7 @@ mod http_functions {
             .map(SourceAddress)
     }
 
-    /// Serves requests as API Gateway or a function URL wraps them.
+    /// Serves requests from API Gateway or a function URL.
     pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_http::Error>
     where
         H: Fn(http::Request<Bytes>) -> F + Sync,
@@ -125,7 +127,8 @@ mod events {
     use serde::de::DeserializeOwned;
     use std::future::Future;
 
-    /// Runs a function that a queue or a schedule invokes: connects it, then serves until the sandbox ends.
+    /// Runs a function that a queue or a schedule invokes: connects it, then serves until the
+    /// sandbox ends.
     pub async fn run_consumer<S: Settings, C, E: DeserializeOwned, R: Serialize>(
         connect: impl FnOnce(S, Outside) -> C,
         handle: impl AsyncFn(&C, E, Timestamp) -> R,
@@ -137,7 +140,8 @@ mod events {
             .unwrap_or_else(|error| refuse(&error));
     }
 
-    /// Serves events of a queue or a schedule. The handler gets the time by which this invocation must end.
+    /// Serves events from a queue or a schedule. The handler gets the time by which this invocation
+    /// must end.
     pub async fn serve_events<E, R, H, F>(handle: H) -> Result<(), lambda_runtime::Error>
     where
         E: DeserializeOwned,
@@ -149,7 +153,8 @@ mod events {
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
             let deadline =
                 Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
-            // Boxed, because the whole future of a function inlined into the runtime's nests deeper than the compiler allows.
+            // Boxed, because otherwise a function's whole future would be inlined into the
+            // runtime's and nest deeper than the compiler allows.
             Ok::<_, lambda_runtime::Error>(Box::pin(handle(event.payload, deadline)).await)
         }))
         .await

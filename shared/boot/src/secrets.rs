@@ -1,8 +1,9 @@
-//! Secrets: by value on a developer's machine, by reference on AWS.
+//! Secrets: values on a developer's machine, references on AWS.
 //!
-//! A setting that begins with `ssm:` names a parameter of Systems Manager. Its value is kept for a minute; the next use
-//! fetches it again. If that fails, an alarm is logged and the old value serves for ten more minutes. Then the function
-//! refuses to work, because the secret may have been revoked.
+//! A setting that begins with `ssm:` names a parameter of Systems Manager. Its value is cached for
+//! a minute, and the next use fetches it again. If that fails, an alarm is logged and the old value
+//! is used for ten more minutes. After that the function refuses to work, because the secret may
+//! have been revoked.
 
 use crate::{Aws, Env, Outside, Setting, ssm};
 use domain::retry::{Retry, Retryable};
@@ -49,7 +50,6 @@ impl Secret {
     }
 }
 
-/// Secrets could not be fetched.
 #[derive(Debug)]
 pub struct SecretError {
     source: crate::WebError,
@@ -79,7 +79,7 @@ struct Kept {
     attempted_at: Timestamp,
 }
 
-/// Some secrets, in the order in which they were given.
+/// A list of secrets. Their values are returned in the same order.
 #[derive(Clone)]
 pub struct Secrets {
     named: Arc<Vec<Secret>>,
@@ -89,7 +89,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Fetches nothing before the first use.
+    /// Creates the list. Nothing is fetched before the first use.
     pub fn new(named: Vec<Secret>, aws: Aws, outside: Outside) -> Self {
         Self {
             named: Arc::new(named),
@@ -99,10 +99,11 @@ impl Secrets {
         }
     }
 
-    /// The current values, at most a minute old unless they cannot be fetched.
+    /// Returns the current values. They are at most a minute old, unless fetching them fails.
     pub async fn current(&self) -> Result<Arc<Vec<SecretString>>, SecretError> {
         let now = self.outside.now();
-        // Held across the fetch, so that concurrent callers wait for it instead of fetching, too.
+        // The lock is held across the fetch, so that concurrent callers wait for it instead of also
+        // fetching.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref()
             && now.since(kept.attempted_at) < FRESH_FOR

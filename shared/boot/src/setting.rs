@@ -1,25 +1,25 @@
-//! A setting: a constant that carries its name and its description.
+//! Declares a setting: a constant with its name and description.
 
-/// A variable of the environment.
+/// An environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
-    /// A second name, which counts where the first is not set.
+    /// A second name, used if the first is not set.
     pub alias: Option<&'static str>,
     /// One or more sentences for operators.
     pub description: &'static str,
     /// Whether the function refuses to start without it.
     pub required: bool,
-    /// The value that applies where it is not set.
+    /// The value that applies if it is not set.
     pub default: Option<&'static str>,
-    /// Whether the value may be a reference to a parameter of Systems Manager, `ssm:/name`.
+    /// Whether the value may be a reference to a parameter of Systems Manager, such as `ssm:/name`.
     pub secret: bool,
     /// Whether `template.yaml` sets it for every function that reads it.
     pub in_template: bool,
 }
 
 impl Setting {
-    /// A setting without which a function does not start.
+    /// A setting that a function needs to start.
     pub const fn required(name: &'static str, description: &'static str) -> Self {
         Self {
             name,
@@ -32,7 +32,7 @@ impl Setting {
         }
     }
 
-    /// A setting that may be absent. The description says what is different then.
+    /// A setting that may be absent. The description says what changes then.
     pub const fn optional(name: &'static str, description: &'static str) -> Self {
         Self {
             required: false,
@@ -40,7 +40,7 @@ impl Setting {
         }
     }
 
-    /// The value that applies where the setting is absent.
+    /// Sets the value that applies if the setting is absent.
     #[must_use]
     pub const fn with_default(self, default: &'static str) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Setting {
         }
     }
 
-    /// A second name, which counts where the first is not set.
+    /// A second name, used if the first is not set.
     #[must_use]
     pub const fn with_alias(self, alias: &'static str) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Setting {
         }
     }
 
-    /// The value is a secret or a reference to one.
+    /// Marks the value as a secret or a reference to one.
     #[must_use]
     pub const fn secret(self) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Setting {
         }
     }
 
-    /// Lambda, a developer's shell or nobody sets it, but not `template.yaml`.
+    /// Marks a setting that `template.yaml` does not set: Lambda or a developer's shell may set it.
     #[must_use]
     pub const fn outside_template(self) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl Setting {
         }
     }
 
-    /// The same setting for a function that starts without it.
+    /// Returns the same setting for a function that starts without it.
     #[must_use]
     pub const fn when_present(self) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Setting {
         }
     }
 
-    /// `NAME`, or `NAME or ALIAS`.
+    /// Returns `NAME`, or `NAME or ALIAS`.
     pub fn names(&self) -> String {
         match self.alias {
             Some(alias) => format!("{} or {alias}", self.name),
@@ -95,7 +95,7 @@ impl Setting {
     }
 }
 
-/// Read by every function, before its own settings.
+/// Every function reads it, before its own settings.
 pub(crate) const LEVEL: Setting = Setting::optional(
     "RUST_LOG",
     "The log level: `off`, `error`, `warn`, `info`, `debug` or `trace`. The local stack logs nothing unless it is set.",

@@ -1,23 +1,24 @@
-//! How a function says which settings it has.
+//! Declares and reads a function's settings.
 //!
-//! Reading a setting records it. So the list of a function's settings is what the function reads, and the reference page is
-//! made from it.
+//! Reading a setting records it. So the list of a function's settings is exactly what the function
+//! reads, and the reference page is generated from it.
 
 use crate::setting::{CA_BUNDLE, LEVEL};
 use crate::{Env, EnvError, Setting};
 
-/// All settings of a function, or a part that several functions share.
+/// All settings of a function, or a part of them that several functions share.
 pub trait Settings: Sized {
-    /// Reads every setting, whatever the others say, and notes in `env` what is wrong.
+    /// Reads every setting, even after an error, and records the errors in `env`.
     fn read(env: &mut Env) -> Self;
 
-    /// Reads the settings, or reports everything that is wrong with them.
+    /// Reads the settings, or returns all errors in them.
     fn load(mut env: Env) -> Result<Self, EnvError> {
         let settings = Self::read(&mut env);
         env.finish().map(|()| settings)
     }
 
-    /// The settings of a function: those that every function has, then those that [`Settings::read`] reads, in its order.
+    /// Lists the settings of a function: those that every function has, then those that
+    /// [`Settings::read`] reads, in its order.
     fn settings() -> Vec<Setting> {
         let mut env = Env::empty();
         env.record(LEVEL);

@@ -1,4 +1,5 @@
-//! Signs requests to AWS, for the few calls whose SDK would be larger than the function that makes them.
+//! Signs requests to AWS, for the few calls whose SDK would be larger than the function that makes
+//! them.
 
 use crate::{Aws, Outside, WebError};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -13,7 +14,7 @@ pub type Sign =
     Arc<dyn Fn(http::Request<Bytes>) -> Result<http::Request<Bytes>, WebError> + Send + Sync>;
 
 impl Aws {
-    /// A signer of requests to a service in the process's region.
+    /// Returns a signer of requests to a service in the process's region.
     pub fn signer(&self, service: &'static str, outside: &Outside) -> Sign {
         let identity = self.credentials.clone().into();
         let (region, clock) = (self.region.clone(), Arc::clone(&outside.clock));

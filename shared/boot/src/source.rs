@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address from which the gateway received a request. It is not read from a header, because a client can send any.
+/// The address from which the gateway received a request. It is not read from a header, because a
+/// client can send any header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SourceAddress(pub IpAddr);
 
 impl SourceAddress {
-    /// The key for rate limits: one address, or for IPv6 the /64 network, which usually belongs to one customer.
+    /// Returns the key for rate limits: the address, or for IPv6 its /64 network, which usually
+    /// belongs to one customer.
     pub fn network(self) -> String {
         match self.0 {
             IpAddr::V4(address) => address.to_string(),

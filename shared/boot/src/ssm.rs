@@ -1,4 +1,4 @@
-//! The one call to AWS Systems Manager. Its SDK would be larger than the rest of a receiver.
+//! Makes the one call to AWS Systems Manager. Its SDK would be larger than the rest of a receiver.
 
 use crate::{Aws, Outside, WebError};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ struct Parameter {
     value: String,
 }
 
-/// Fetches and decrypts parameters; at most ten, the limit of the call.
+/// Fetches and decrypts parameters, ten at most, which is the limit of the call.
 pub(crate) async fn parameters(
     aws: &Aws,
     outside: &Outside,

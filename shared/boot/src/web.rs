@@ -1,7 +1,8 @@
-//! The one HTTP client: hyper over rustls, no redirects, bounded in time and size.
+//! The one HTTP client: hyper with rustls, no redirects, and limits on time and size.
 //!
-//! Receivers trust only Amazon's roots and carry them in the binary, because reading the system's store costs more than the
-//! rest of a cold start. A custom AWS endpoint has no certificate of Amazon's, so the system's store is read for one.
+//! Receivers trust only Amazon's roots and carry them in the binary, because reading the system's
+//! store takes longer than the rest of a cold start. A custom AWS endpoint has no certificate from
+//! Amazon, so the system's store is read for it.
 
 use crate::setting::CA_BUNDLE;
 use crate::{Env, WebError};
@@ -24,17 +25,18 @@ use std::time::Duration;
 /// The largest response that is read.
 const RESPONSE_BYTES_MAX: usize = 32 * 1024 * 1024;
 const CONNECT_MAX: Duration = Duration::from_millis(1_500);
-/// Lambda freezes the process between invocations; a connection idle for longer is not worth trying.
+/// Lambda freezes the process between invocations, so a connection that was idle for longer is not
+/// worth reusing.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
-/// How long a request may take. An adapter puts another `Duration` into the extensions of a request that needs one, so the
-/// adapters and this client need not know each other.
+/// The default time limit of a request. An adapter that needs another one puts a `Duration` into
+/// the request's extensions, so this client and the adapters do not depend on each other.
 const TIME_USUAL: Duration = Duration::from_secs(30);
 
 /// The TLS roots that the client trusts.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// Amazon's own roots, carried in the binary.
+    /// Amazon's roots, carried in the binary.
     Amazon,
     /// The roots that browsers trust, carried in the binary.
     #[cfg(feature = "vendors")]
@@ -56,7 +58,8 @@ const ENDPOINTS: [&str; 4] = [
 ];
 
 impl Trust {
-    /// The roots that the environment asks for, or else `usual`. A custom AWS endpoint needs the system's roots.
+    /// Returns the roots that the environment asks for, or else `usual`. A custom AWS endpoint
+    /// needs the system's roots.
     pub fn from_env(env: &mut Env, usual: Self) -> Self {
         if let Some(path) = env.optional(CA_BUNDLE) {
             return Self::File(path);
@@ -99,7 +102,8 @@ fn roots(trust: &Trust) -> Result<RootCertStore, WebError> {
             for certificate in
                 CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?
             {
-                // A system's store may hold a certificate that rustls does not accept; the others are still of use.
+                // The system's store may hold a certificate that rustls does not accept. The others
+                // are still useful.
                 let _ = roots.add(certificate.map_err(|error| unreadable(&error))?);
             }
             if roots.is_empty() {

@@ -1,7 +1,9 @@
-//! A batch of messages that others put into a queue of ours. They name no row, so no row counts their attempts.
+//! Consumes a batch of messages that others send to our queue. They name no row, so no row counts
+//! their attempts.
 //!
-//! The queue keeps the message: a failed one comes back when its visibility ends, and after the queue's receives it is a dead
-//! letter, which alarms. A body is never logged, because it contains other people's words.
+//! The queue keeps the message: a failed message returns when its visibility timeout ends, and
+//! after the queue's maximum of receives it becomes a dead letter, which raises an alarm. A body is
+//! never logged, because it contains other people's words.
 
 use crate::consume::Panicked;
 use crate::{SqsBatchResponse, SqsEvent};
@@ -11,7 +13,7 @@ use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use std::panic::AssertUnwindSafe;
 
-/// Hands the body of every message of a batch to `handle`, at most `concurrency` at once.
+/// Passes the body of every message of a batch to `handle`, at most `concurrency` at once.
 pub async fn accept<H, HF>(event: SqsEvent, concurrency: usize, handle: H) -> SqsBatchResponse
 where
     H: Fn(String) -> HF,
@@ -28,7 +30,7 @@ where
     response
 }
 
-/// The message's id, if it has failed.
+/// Returns the message's id if it failed.
 async fn one<H, HF>(record: SqsMessage, handle: &H) -> Option<String>
 where
     H: Fn(String) -> HF,

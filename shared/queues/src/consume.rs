@@ -1,15 +1,16 @@
-//! A batch of messages, each acted on separately.
+//! Consumes a batch of messages, each handled separately.
 //!
-//! The only code that decides what becomes of a message: it catches panics, bounds concurrency, logs each outcome once, and
-//! turns a failure's class into what SQS must do. Work is safe to repeat, so in doubt the message comes back.
+//! This is the only code that decides what happens to a message. It catches panics, limits
+//! concurrency, logs each outcome once, and translates a failure's class into what SQS must do.
+//! Work is safe to repeat, so if in doubt the message comes back.
 //!
-//! | the handler answers | the message | the row |
+//! | the handler returns | the message | the row |
 //! |---|---|---|
 //! | done, a duplicate, ignored | acknowledged | up to the handler |
 //! | failed, `Soon` | hidden for the backoff, reported as failed | an attempt is counted |
-//! | failed, `After` or `Alarm` | sent again with a delay, acknowledged | due then |
+//! | failed, `After` or `Alarm` | sent again with a delay, acknowledged | due at that time |
 //! | failed, `Never` | acknowledged | failed, or its job failed |
-//! | unreadable, or its row cannot be written | reported as failed; in the end a dead letter | untouched |
+//! | unreadable message, or unwritable row | reported as failed, then dead-lettered | unchanged |
 
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::sqs::SqsMessage;
@@ -25,13 +26,13 @@ use std::time::Duration;
 /// A message as SQS delivered it.
 struct Delivered {
     message: Message,
-    /// How often SQS has delivered it, this time included.
+    /// How often SQS has delivered it, including this time.
     receives: u32,
-    /// The account whose share of the queue it took.
+    /// The account whose share of the queue the message uses.
     account: Option<AccountId>,
 }
 
-/// A handler that panicked: a bug, treated as a failure that may pass.
+/// A handler panicked. This is a bug, treated as a temporary failure.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
@@ -48,10 +49,11 @@ enum Answer {
     Return,
 }
 
-/// Consumes a batch whose rows say when they are due: a failed message comes back at about that time.
+/// Consumes a batch whose rows say when they are due. A failed message returns at about that time.
 ///
-/// `select` names the work of a message, or `None` if the message belongs to another function; such a message is logged
-/// and acknowledged here. At most `concurrency` messages are handled at once. `random` spreads the retries.
+/// `select` returns the work of a message, or `None` if the message belongs to another function.
+/// Such a message is logged and acknowledged here. At most `concurrency` messages are handled at
+/// once. `random` spreads the retries.
 pub async fn consume<W, H, HF>(
     queues: &Queues,
     event: SqsEvent,
@@ -72,8 +74,8 @@ where
     consume_with(queues, event, concurrency, select, handle, fail).await
 }
 
-/// Consumes a batch, and writes each failure with `fail` to the row that its message names. `fail` also gets the number of
-/// receives, and decides whether the message comes back.
+/// Consumes a batch, and uses `fail` to write each failure to the row that its message names.
+/// `fail` also gets the number of receives, and decides whether the message comes back.
 pub async fn consume_with<W, H, HF, F, FF>(
     queues: &Queues,
     event: SqsEvent,
@@ -216,6 +218,6 @@ async fn again(
             .await
             .map(|()| Answer::Acknowledge),
     };
-    // If even that fails, the queue's own visibility timeout brings the message back.
+    // If this fails too, the queue's own visibility timeout brings the message back.
     postponed.unwrap_or(Answer::Return)
 }

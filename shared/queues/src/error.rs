@@ -1,4 +1,4 @@
-//! Errors of SQS. A message that could not be sent is never lost: its row owes it.
+//! Errors of SQS. A message that could not be sent is never lost, because its row is still due.
 
 use crate::Queue;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};

@@ -1,7 +1,8 @@
 //! The adapter for SQS, the only importer of its SDK and of Lambda's SQS events.
 //!
-//! Owns the messages, how they are sent, and what becomes of a batch (`consume`). A message is only a pointer: it may come
-//! twice, late or never, because the row that it names owes the work. Messages of others are taken by `accept`.
+//! Owns the messages, how they are sent, and how a batch is consumed (`consume`). A message is only
+//! a pointer: it may come twice, late or never, because the row that it names stays due until the
+//! work is done. `accept` consumes messages that others send.
 
 mod accept;
 mod consume;
@@ -27,25 +28,25 @@ pub struct Queues {
     urls: BTreeMap<Queue, String>,
 }
 
-/// The longest delay of SQS; what has to wait longer waits on its row.
+/// The longest delay of SQS. A longer wait is stored on the row.
 pub const DELAY_MAX: Duration = Duration::from_secs(900);
 const BATCH_MAX: usize = 10;
 
-/// SQS counts in seconds; rounding up keeps a message from coming early.
+/// SQS counts in seconds. Rounding up keeps a message from arriving early.
 const fn seconds_up(wait: Duration) -> u128 {
     wait.as_millis().div_ceil(1_000)
 }
 
-/// A message on its way, with the account whose share of the queue it takes.
+/// A message to send, with the account whose share of the queue it uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
     pub message: Message,
-    /// Where it is known: SQS serves accounts fairly.
+    /// The account, if it is known. SQS shares the queue fairly between accounts.
     pub account: Option<AccountId>,
 }
 
 impl Queues {
-    /// Builds the client on the process's AWS settings; `endpoint` replaces the region's own.
+    /// Builds the client from the process's AWS settings. `endpoint` replaces the region's own.
     pub fn new(
         aws: &aws_types::SdkConfig,
         endpoint: Option<&str>,
@@ -103,7 +104,8 @@ impl Queues {
         Ok(())
     }
 
-    /// Sends many messages, ten a call. What SQS refuses is an error, and its row sends it again.
+    /// Sends many messages, ten in each call. Returns an error if SQS refuses a message; the
+    /// message's row stays due, so it is sent again.
     pub async fn send_all(&self, messages: &[Sending]) -> Result<(), QueueError> {
         let mut by_queue: BTreeMap<Queue, Vec<&Sending>> = BTreeMap::new();
         for sending in messages {
@@ -152,7 +154,7 @@ impl Queues {
     pub async fn redrive(&self, queue: Queue) -> Result<(), QueueError> {
         let url = self.url(queue)?;
         let arn = self.arn(queue, &format!("{url}-dlq")).await?;
-        // Without a destination SQS moves each letter back to its source.
+        // Without a destination, SQS moves each message back to the queue that it came from.
         self.client
             .start_message_move_task()
             .source_arn(arn)

@@ -1,7 +1,7 @@
 //! The messages of the queues.
 //!
-//! `{"v":1,"kind":…,"key":…}`: which work, on which row. A reader that meets an unknown version or kind leaves the message to
-//! the queue, so readers ship before writers.
+//! `{"v":1,"kind":…,"key":…}` names the work and the row. A reader that finds an unknown version or
+//! kind leaves the message in the queue, so deploy readers before writers.
 
 use crate::SqsEvent;
 use domain::accounts::signups::Applicant;
@@ -13,7 +13,6 @@ use domain::notices::NoticeKey;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A queue, by the word in its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Queue {
     /// Recorded GitHub events.
@@ -30,18 +29,17 @@ pub enum Queue {
     Pulls,
     /// Accounts with usage to report to Stripe.
     Usage,
-    /// Notices to be mailed.
+    /// Notices to mail.
     Notices,
-    /// Feedback of SES about mails. The only queue that others put into.
+    /// Feedback from SES about mails. The only queue that others send to.
     MailEvents,
     /// Sign-ups that need an account.
     Provisioning,
-    /// Assists to be worked on.
+    /// Assists to run.
     Assists,
 }
 
 impl Queue {
-    /// Every queue.
     pub const ALL: [Self; 11] = [
         Self::GithubEvents,
         Self::StripeEvents,
@@ -56,7 +54,7 @@ impl Queue {
         Self::Assists,
     ];
 
-    /// Those that contain [`Message`]s.
+    /// The queues that contain [`Message`]s.
     pub const OURS: [Self; 10] = [
         Self::GithubEvents,
         Self::StripeEvents,
@@ -70,7 +68,7 @@ impl Queue {
         Self::Assists,
     ];
 
-    /// The word in its name.
+    /// The queue's word, which its name ends with.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GithubEvents => "github-events",
@@ -87,12 +85,11 @@ impl Queue {
         }
     }
 
-    /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|queue| queue.as_str() == text)
     }
 
-    /// The setting that holds its URL.
+    /// Returns the setting that holds the queue's URL.
     pub const fn setting(self) -> &'static str {
         match self {
             Self::GithubEvents => "GITHUB_EVENTS_QUEUE_URL",
@@ -109,8 +106,8 @@ impl Queue {
         }
     }
 
-    /// The queue that a batch came from: SQS hands over one queue's messages at a time, and each is named by its word, on
-    /// AWS behind the stack's name.
+    /// Returns the queue that a batch came from. SQS delivers the messages of one queue at a time.
+    /// On AWS a queue's name is the stack's name followed by the queue's word.
     pub fn of(event: &SqsEvent) -> Option<Self> {
         let name = event
             .records
@@ -133,12 +130,12 @@ impl fmt::Display for Queue {
     }
 }
 
-/// A pointer to a row that owes work.
+/// A pointer to a row that has work due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Act on a recorded event.
     Event(EventKey),
-    /// Create the job that was requested by the API.
+    /// Create the job that the API requested.
     Request(JobId),
     /// Do a job's next step.
     Work(JobWork, JobId),
@@ -150,7 +147,7 @@ pub enum Message {
     Notice(NoticeKey),
     /// Provision an account.
     SignUp(Applicant),
-    /// Work on an assist.
+    /// Run an assist.
     Assist(AssistId),
 }
 
@@ -164,7 +161,6 @@ struct Wire<'a> {
     key: std::borrow::Cow<'a, str>,
 }
 
-/// A text that is not a message of this version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadMessage;
 
@@ -177,7 +173,7 @@ impl fmt::Display for BadMessage {
 impl std::error::Error for BadMessage {}
 
 impl Message {
-    /// The queue it belongs in.
+    /// Returns the queue that the message belongs in.
     pub const fn queue(&self) -> Queue {
         match self {
             Self::Event(key) => match key.source() {
@@ -196,7 +192,7 @@ impl Message {
         }
     }
 
-    /// Its kind, as it travels.
+    /// Returns the kind, as it is encoded.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Event(key) => key.source().as_str(),
@@ -213,7 +209,7 @@ impl Message {
         }
     }
 
-    /// What it points to, as it travels.
+    /// Returns the key of the row, as it is encoded.
     pub fn key(&self) -> String {
         match self {
             Self::Event(key) => key.id().to_owned(),
@@ -225,7 +221,7 @@ impl Message {
         }
     }
 
-    /// As it travels.
+    /// Encodes the message.
     pub fn to_json(&self) -> String {
         let wire = Wire {
             v: 1,
@@ -235,7 +231,7 @@ impl Message {
         serde_json::to_string(&wire).expect("two texts and a number are always JSON")
     }
 
-    /// Reads what traveled.
+    /// Decodes a message.
     pub fn from_json(text: &str) -> Result<Self, BadMessage> {
         let wire: Wire<'_> = serde_json::from_str(text).map_err(|_| BadMessage)?;
         if wire.v != 1 {

@@ -17,7 +17,7 @@ const PUBLISHABLE_KEY: Setting = Setting::optional(
 const PRICE: &str = "The id of a price, `price_…`, that exists at Stripe already and was not made by `catalogue push`. On AWS, \
                      write it into the catalogue.";
 
-/// The catalogue, read and checked.
+/// The catalogue, parsed and validated.
 pub struct CatalogueSettings(pub Catalogue);
 
 impl Settings for CatalogueSettings {

@@ -26,7 +26,7 @@ const GITHUB_CLIENT_SECRET: Setting = Setting::optional(
 )
 .secret();
 
-/// The App.
+/// The address of GitHub's API and the App's credentials.
 pub struct GithubSettings {
     url: String,
     app_id: u64,
@@ -61,7 +61,7 @@ impl GithubSettings {
     }
 }
 
-/// Signing in with GitHub, if the App has a client id here.
+/// The settings for signing in with GitHub, if the App's client id is set.
 pub struct SignInSettings(Option<Client>);
 
 struct Client {

@@ -1,8 +1,8 @@
-//! The settings of functions, by part: one reads a table's settings, another Stripe's.
+//! The settings of functions, in parts: for example, one part for a table and one for Stripe.
 //!
-//! Each part reads its settings from the environment, notes what is wrong with them, and connects the client that they are
-//! for. A function's `Config` is the list of its parts. Parts are behind features, so a function links only the clients
-//! that it uses.
+//! Each part reads its settings from the environment, records the errors in them, and connects the
+//! client that they configure. A function's `Config` lists its parts. Parts are behind features, so
+//! a function links only the clients that it uses.
 
 #[cfg(feature = "catalogue")]
 mod catalogue;

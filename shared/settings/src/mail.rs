@@ -1,4 +1,4 @@
-//! Mail, by Amazon SES.
+//! Mail, sent with Amazon SES.
 
 use crate::Platform;
 use boot::{Env, Setting, Settings};
@@ -46,7 +46,7 @@ fn from(env: &mut Env) -> Option<MailAddress> {
     }
 }
 
-/// A client of SES and the address that mails come from, if mail is sent.
+/// A client of SES, and the sender's address if mail is sent.
 pub struct Mail {
     pub api: MailApi,
     pub from: Option<MailAddress>,

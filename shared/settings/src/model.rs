@@ -17,7 +17,6 @@ const MODEL_NAME: Setting = Setting::required("MODEL_NAME", "The name of the mod
 const MODEL_API_KEY: Setting =
     Setting::required("MODEL_API_KEY", "The key for the model's API.").secret();
 
-/// The model and how it is reached.
 pub struct ModelSettings {
     url: String,
     wire: Wire,
@@ -45,7 +44,7 @@ fn wire(env: &mut Env) -> Wire {
     })
 }
 
-/// A model with its name, by which the catalogue knows its price.
+/// A model's client and the model's name, which is the key of its price in the catalogue.
 pub struct Model {
     pub api: Keyed<ModelApi>,
     pub name: String,

@@ -1,9 +1,8 @@
-//! What every other part is connected through.
+//! The platform, through which every other part connects.
 
 use boot::{Aws, AwsSettings, Env, Outside, Secret, Secrets, Settings};
 use store::Connection;
 
-/// The settings of AWS.
 pub struct PlatformSettings(AwsSettings);
 
 impl Settings for PlatformSettings {
@@ -23,7 +22,6 @@ impl PlatformSettings {
     }
 }
 
-/// AWS, DynamoDB and the outside.
 pub struct Platform {
     pub aws: Aws,
     pub tables: Connection,
@@ -31,7 +29,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// A secret that is fetched at its first use and kept for a minute.
+    /// Returns a secret that is fetched on first use and cached for a minute.
     pub fn secrets(&self, secret: Secret) -> Secrets {
         Secrets::new(vec![secret], self.aws.clone(), self.outside.clone())
     }

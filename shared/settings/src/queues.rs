@@ -4,7 +4,6 @@ use crate::Platform;
 use boot::{Env, Setting};
 use queues::{Queue, Queues};
 
-/// The URLs of some queues.
 pub struct QueueSettings {
     urls: Vec<(Queue, String)>,
 }

@@ -28,7 +28,7 @@ impl Settings for StripeSettings {
 }
 
 impl StripeSettings {
-    /// A client, if there is a key.
+    /// Returns a client if there is a key.
     pub fn connect(self, platform: &Platform) -> Option<Keyed<StripeApi>> {
         let (url, web) = (self.url, platform.outside.web.clone());
         let secrets = platform.secrets(self.key?);

@@ -1,4 +1,4 @@
-//! Switches of a deployment. An operator's own switches, in the table, come before them.
+//! The switches of a deployment. A switch that an operator has set in the table takes precedence.
 
 use boot::{Env, Setting, Settings};
 use domain::switches::Switch;
@@ -15,7 +15,7 @@ const AUTO_PROVISION: Setting = Setting::optional(
 )
 .with_default("true");
 
-/// Whether usage is reported and customers are created where no operator has decided.
+/// Whether usage is reported and customers are created if no operator has set the switch.
 pub struct BillingEnabled(pub Switch);
 
 impl Settings for BillingEnabled {

@@ -43,13 +43,13 @@ impl EventsSettings {
         platform.tables.inbox(self.table.clone())
     }
 
-    /// The switch that stops a sender's webhooks.
+    /// Returns the switch that stops a sender's webhooks.
     pub fn ingest(&self, platform: &Platform, sender: Sender) -> Ingest {
         platform.tables.ingest(self.table.clone(), sender)
     }
 }
 
-/// The table of everything but events and ledger entries.
+/// The table of everything except events and ledger entries.
 pub struct MainSettings {
     table: String,
 }
@@ -63,20 +63,20 @@ impl Settings for MainSettings {
 }
 
 impl MainSettings {
-    /// The table for a function that moves no credits.
+    /// Connects the table for a function that moves no credits.
     pub fn connect(&self, platform: &Platform) -> Store {
         platform
             .tables
             .store(self.table.clone(), platform.outside.random.clone())
     }
 
-    /// The operators' switches, except those of [`EventsSettings::ingest`].
+    /// Returns the operators' switches, except those of [`EventsSettings::ingest`].
     pub fn switches(&self, platform: &Platform) -> Switchboard {
         platform.tables.switches(self.table.clone())
     }
 }
 
-/// The main table and the ledger beside it, for functions that move credits.
+/// The main table and the ledger, for functions that move credits.
 pub struct LedgerSettings {
     main: MainSettings,
     table: String,
@@ -98,14 +98,14 @@ impl LedgerSettings {
         self.store(platform, self.keys(platform))
     }
 
-    /// The same, with the seals of the ledger's days. Both share one copy of the key.
+    /// Also connects the seals of the ledger's days. Both share one copy of the key.
     pub fn connect_with_seals(&self, platform: &Platform) -> (Store, Seals) {
         let keys = self.keys(platform);
         let seals = platform.tables.seals(self.table.clone(), keys.clone());
         (self.store(platform, keys), seals)
     }
 
-    /// The operators' switches, except those of [`EventsSettings::ingest`].
+    /// Returns the operators' switches, except those of [`EventsSettings::ingest`].
     pub fn switches(&self, platform: &Platform) -> Switchboard {
         self.main.switches(platform)
     }

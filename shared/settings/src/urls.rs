@@ -1,4 +1,4 @@
-//! Addresses that people open. They are kept without a slash at their end.
+//! Addresses that people open. They are stored without a trailing slash.
 
 use boot::{Env, Setting, Settings};
 
@@ -17,7 +17,7 @@ const GITHUB_WEB_URL: Setting = Setting::optional(
 )
 .with_default("https://github.com");
 
-/// Where the dashboard is, if there is one.
+/// The dashboard's address, if there is one.
 pub struct DashboardUrl(pub Option<String>);
 
 impl Settings for DashboardUrl {
@@ -27,7 +27,7 @@ impl Settings for DashboardUrl {
 }
 
 impl DashboardUrl {
-    /// The address, for a function that does not start without one.
+    /// Reads the address for a function that requires it.
     pub fn read_required(env: &mut Env) -> String {
         let required = Setting {
             required: true,
@@ -37,7 +37,7 @@ impl DashboardUrl {
     }
 }
 
-/// Where customers reach the API.
+/// The address at which customers reach the API.
 pub struct PublicUrl(pub String);
 
 impl Settings for PublicUrl {
@@ -46,7 +46,7 @@ impl Settings for PublicUrl {
     }
 }
 
-/// Where GitHub's pages are.
+/// The address of GitHub's pages.
 pub struct GithubWebUrl(pub String);
 
 impl Settings for GithubWebUrl {

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/accounts`: provisioning by hand.
+//! `/api/v1/admin/accounts`: provisions accounts manually and shows them.
 
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
@@ -18,13 +18,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{AccountCreated, NoticeRow};
 
-/// What an account needs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     stripe_customer_id: String,
     installation_id: u64,
-    /// GitHub's id of the owner; where it is absent, the installation's first event tells.
+    /// GitHub's id of the owner. If it is absent, the installation's first event provides it.
     owner_id: Option<u64>,
     #[serde(default = "default_plan")]
     plan: String,
@@ -34,7 +33,7 @@ fn default_plan() -> String {
     "payg".to_owned()
 }
 
-/// Provisions an account; for a customer that has one, links the installation to it.
+/// Provisions an account. If the customer already has one, links the installation to it.
 pub async fn create(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -93,7 +92,7 @@ pub async fn create(
     Ok((status, Json(json!({ "id": id.as_str() }))))
 }
 
-/// Shows an account: whose it is, and what it may do at this moment.
+/// Shows an account with its customer, plan, entitlements, subscriptions and Marketplace purchases.
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -122,7 +121,7 @@ pub async fn show(
     })))
 }
 
-/// The account of this id and its subscriptions.
+/// Reads an account with its subscriptions and Marketplace purchases.
 pub async fn whole(ctx: &Ctx, id: &str) -> Result<(Account, Contracts), ApiError> {
     ctx.store
         .account_find_whole(&parse(id)?)
@@ -130,7 +129,7 @@ pub async fn whole(ctx: &Ctx, id: &str) -> Result<(Account, Contracts), ApiError
         .ok_or_else(absent)
 }
 
-/// What its customer was or will be told, newest first.
+/// Lists the notices that were or will be sent to the customer, newest first.
 pub async fn notices(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -165,7 +164,6 @@ fn subscription(subscription: &Subscription) -> Value {
     })
 }
 
-/// What an owner has bought on GitHub's Marketplace.
 fn purchase(purchase: &MarketplacePurchase) -> Value {
     json!({
         "owner_id": purchase.owner.get(),
@@ -184,7 +182,7 @@ fn parse(id: &str) -> Result<AccountId, ApiError> {
     AccountId::parse(id).map_err(|_| absent())
 }
 
-/// The account of this path, if there is one.
+/// Returns the id of the account that the path names, or 404 if there is no such account.
 pub async fn existing(ctx: &Ctx, id: &str) -> Result<AccountId, ApiError> {
     let account = ctx
         .store

@@ -1,4 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/api-keys`: an account's first key; its owner makes the others.
+//! `/api/v1/admin/accounts/{id}/api-keys`: creates an account's first key. Its owner creates the
+//! others.
 
 use crate::operator::Authorized;
 use crate::routes::accounts::existing;
@@ -15,12 +16,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{KeyCreated, key_digest};
 
-/// What the key shall be.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     name: String,
-    /// `live` or `test`: how the key begins.
+    /// `live` or `test`; decides the key's prefix.
     #[serde(default = "live")]
     mode: String,
 }
@@ -31,8 +31,8 @@ fn live() -> String {
 
 const NAME_CHARS_MAX: usize = 100;
 
-/// Makes a key that may do everything for its account, once for its idempotency key. Its text is in this answer and
-/// nowhere else.
+/// Creates a key with all scopes, once for each idempotency key. Only this response contains the
+/// key's text.
 pub async fn create(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,

@@ -1,4 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/invoices`, `…/quotas`: what an account was asked to pay, and what it has used of its plan.
+//! `/api/v1/admin/accounts/{id}/invoices` and `…/quotas`: an account's invoices, and its usage of
+//! its plan.
 
 use super::accounts::{existing, whole};
 use crate::operator::Authorized;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// An account's invoices, newest first.
+/// Lists an account's invoices, newest first.
 pub async fn invoices(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -42,7 +43,8 @@ fn shown(invoice: &Invoice) -> Value {
     })
 }
 
-/// What an account has used on each meter of its plan, in the period that runs; a limit of 0 is none.
+/// Shows what an account has used on each meter of its plan in the current period. A limit of 0
+/// means that there is no limit.
 pub async fn quotas(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -55,7 +57,7 @@ pub async fn quotas(
         ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
     })?;
     let plan = entitlements.plan;
-    // What is charged or counted and has no quota is counted in the period of the jobs.
+    // A meter without a quota is counted in the period of the jobs.
     let of_jobs = plan
         .quotas
         .get(&Meter::pull_requests())

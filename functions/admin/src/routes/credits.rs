@@ -1,4 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/balance`, `…/ledger`, `…/adjustments`: what an account has, why, and putting it right.
+//! `/api/v1/admin/accounts/{id}/balance`, `…/ledger` and `…/adjustments`: shows an account's
+//! credits and the entries behind them, and corrects the balance.
 
 use crate::operator::Authorized;
 use crate::routes::accounts::existing;
@@ -20,10 +21,10 @@ use store::{Cursor, Post};
 
 const PAGE: usize = 50;
 const REASON_CHARS_MAX: usize = 500;
-/// The most that one adjustment may move; a typing error must not be able to give away more.
+/// The most credits that one adjustment may move, so that a typing error cannot give away more.
 const ADJUSTMENT_MAX: u64 = 1_000_000;
 
-/// What an account has.
+/// Shows an account's balance.
 pub async fn balance(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -42,14 +43,13 @@ async fn shown_balance(ctx: &Ctx, account: &AccountId) -> Result<Value, ApiError
     }))
 }
 
-/// Where a listing begins.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct From {
     cursor: Option<String>,
 }
 
-/// An account's entries, newest first.
+/// Lists an account's ledger entries, newest first.
 pub async fn ledger(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -90,17 +90,16 @@ fn shown(entry: &Entry) -> Value {
     })
 }
 
-/// A correction.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Credits, as `12.5`; with `-` in front they are taken.
+    /// Credits, such as `12.5`. A negative amount takes credits away.
     amount: String,
-    /// Why; it stands on the entry.
+    /// Recorded on the ledger entry.
     reason: String,
 }
 
-/// Corrects a balance, once for its idempotency key.
+/// Corrects a balance, once for each idempotency key.
 pub async fn adjust(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -147,7 +146,7 @@ pub async fn adjust(
     ))
 }
 
-/// Why somebody does something.
+/// Checks the reason that an operator gave, and trims it.
 pub fn reason(text: &str) -> Result<&str, ApiError> {
     let reason = text.trim();
     if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {

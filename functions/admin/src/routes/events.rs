@@ -1,4 +1,4 @@
-//! `/api/v1/admin/events`: the event log.
+//! `/api/v1/admin/events`: reads the event log, replays events and attributes them to accounts.
 
 use crate::operator::Authorized;
 use crate::routes::cursors;
@@ -18,7 +18,6 @@ use store::Cursor;
 
 const PAGE: usize = 50;
 
-/// What to list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -102,7 +101,7 @@ pub async fn show(
     Ok(Json(shown(&row)))
 }
 
-/// The exact bytes that were received.
+/// Returns the exact bytes that were received.
 pub async fn raw(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -114,7 +113,7 @@ pub async fn raw(
         .await?
         .ok_or_else(absent)?;
     tracing::info!(operator.name = operator.name, event.key = %event.row.key, audit = true, "read a raw event");
-    // Somebody else's bytes: never to be taken for a page of ours.
+    // A sender controls these bytes, so a browser must never render them as one of our pages.
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -122,7 +121,8 @@ pub async fn raw(
     Ok((headers, event.body).into_response())
 }
 
-/// Makes an event pending again and queues it. What it has done already it will find done.
+/// Makes an event pending again and queues it. Effects that were already applied are not applied
+/// again.
 pub async fn replay(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -139,15 +139,14 @@ pub async fn replay(
     Ok((StatusCode::ACCEPTED, Json(shown(&row))))
 }
 
-/// Whose an event is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attribution {
     account: String,
 }
 
-/// Says whose a Stripe event is that came without an account we know, and queues it. Said once; the same again does no
-/// harm.
+/// Attributes a Stripe event of an unknown customer to an account, and queues it. The first
+/// attribution stays; repeating it does no harm.
 pub async fn attribute(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,

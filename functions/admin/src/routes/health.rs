@@ -1,9 +1,10 @@
-//! `GET /health`: whether this process can answer at all. It asks nobody else, so it costs nothing to ask often.
+//! `GET /health`: whether this process can answer at all. It calls no other service, so frequent
+//! checks cost nothing.
 
 use axum::Json;
 use serde_json::{Value, json};
 
-/// Says that it is there.
+/// Reports the status and the version.
 pub async fn show() -> Json<Value> {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/jobs`: jobs with all they know.
+//! `/api/v1/admin/jobs`: shows jobs in full.
 
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
@@ -12,7 +12,8 @@ use domain::jobs::{Funding, JobRow, cost_to_customer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Shows one job: where it stands, what each step brought and used, and whether Stripe has been told.
+/// Shows one job: its state, the output and usage of each step, and whether its usage was reported
+/// to Stripe.
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -26,7 +27,7 @@ pub async fn show(
     Ok(Json(job))
 }
 
-/// How a job is paid for, and whether Stripe has been told where it bills.
+/// How a job is paid for, and whether its usage was reported if Stripe bills it.
 async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Value, ApiError> {
     let terms = &row.facts.terms;
     let mut payment = json!({

@@ -1,7 +1,8 @@
-//! `/api/v1/admin/accounts/{id}/mail`: where an account's mail goes, and what it is told of. `/api/v1/admin/mail/muted`: the
-//! addresses that take no mail.
+//! `/api/v1/admin/accounts/{id}/mail`: where an account's mail goes, and which notices it gets.
+//! `/api/v1/admin/mail/muted`: addresses that get no mail.
 //!
-//! The address goes in and does not come out again: an operator who sets it knows it, and nobody else has to.
+//! The API accepts an address but never returns one: the operator who sets it knows it, and nobody
+//! else needs it.
 
 use super::accounts::existing;
 use crate::operator::Authorized;
@@ -17,18 +18,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Unmuted;
 
-/// What is to change; what is absent stays.
+/// The fields to change. Absent fields stay as they are.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// The address; empty for none.
+    /// An empty text removes the address.
     address: Option<String>,
-    /// Kinds of notice, and whether the account is told of them.
+    /// Kinds of notice, and whether the account gets mail about each.
     #[serde(default)]
     kinds: BTreeMap<String, bool>,
 }
 
-/// Changes where an account's mail goes and what it is told of.
+/// Changes where an account's mail goes and which notices it gets.
 pub async fn change(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -55,14 +56,13 @@ pub async fn change(
     shown(&ctx, &id).await
 }
 
-/// The address that is meant.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Meant {
     address: String,
 }
 
-/// Writes to an address again that mail came back from.
+/// Unmutes an address whose mail bounced.
 pub async fn unmute(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -78,7 +78,7 @@ pub async fn unmute(
     ))
 }
 
-/// Shows whether an account has an address, and what it is told of.
+/// Shows whether an account has an address, and which notices it gets.
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,

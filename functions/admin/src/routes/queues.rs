@@ -1,4 +1,4 @@
-//! `/api/v1/admin/queues`: dead letters.
+//! `/api/v1/admin/queues`: redrives dead letters.
 
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/signups`: who wants an account, and an operator's word where accounts do not come to be by themselves.
+//! `/api/v1/admin/signups`: lists, approves and refuses sign-ups.
 
 use crate::operator::Authorized;
 use crate::routes::cursors;
@@ -17,7 +17,6 @@ use store::{Cursor, SignUpMoved, SignUpRow};
 const PAGE: usize = 50;
 const REASON_CHARS_MAX: usize = 500;
 
-/// What to list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -25,14 +24,13 @@ pub struct Filter {
     cursor: Option<String>,
 }
 
-/// Why somebody is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     reason: String,
 }
 
-/// Lists sign-ups that stand so, the newest first; those that wait for an operator where nothing is said.
+/// Lists sign-ups in one state, newest first. Without a state, lists those that wait for approval.
 pub async fn list(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -61,7 +59,8 @@ pub async fn list(
     ))
 }
 
-/// Has the account made that a sign-up waits for, also one that was refused before. Said again, it changes nothing.
+/// Approves a sign-up so that its account is provisioned, even if it was refused before. Approving
+/// it again changes nothing.
 pub async fn approve(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,

@@ -1,7 +1,8 @@
-//! `/api/v1/admin/switches` and `/api/v1/admin/accounts/{id}/paused`: what an operator can stop at once.
+//! `/api/v1/admin/switches` and `/api/v1/admin/accounts/{id}/paused`: what an operator can stop
+//! immediately.
 //!
-//! Every door sees a change within a minute. A change is kept with its operator and reason; saying what holds already
-//! changes nothing.
+//! Every function sees a change within a minute. Each change is recorded with its operator and
+//! reason. Setting a switch to its current position changes nothing.
 
 use super::accounts::existing;
 use super::credits::reason;
@@ -19,7 +20,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{SwitchRow, SwitchWord, Switched, Which};
 
-/// How a switch is to stand.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
@@ -27,7 +27,6 @@ pub struct Wanted {
     reason: String,
 }
 
-/// Whether an account is to be paused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pause {
@@ -35,7 +34,8 @@ pub struct Pause {
     reason: String,
 }
 
-/// Every switch: how it stands, since when, by whose word, why, and what is so while it is off.
+/// Lists every switch: its position, when, by whom and why it was set, and what its being off
+/// means.
 pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Value>, ApiError> {
     let touched = ctx.switches.switch_list().await?;
     let mut switches = Vec::new();
@@ -63,7 +63,7 @@ pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Val
     ))
 }
 
-/// One switch with its last changes, newest first.
+/// Shows one switch with its latest changes, newest first.
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -84,7 +84,7 @@ pub async fn show(
     Ok(Json(answer))
 }
 
-/// Switches.
+/// Sets a switch.
 pub async fn change(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -112,7 +112,7 @@ pub async fn change(
     ))
 }
 
-/// Whether an account is paused, with the last changes, newest first.
+/// Shows whether an account is paused, with the latest changes, newest first.
 pub async fn pause_show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -128,7 +128,7 @@ pub async fn pause_show(
     ))
 }
 
-/// Pauses an account's work, or lets it go on.
+/// Pauses or resumes an account's work.
 pub async fn pause(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -176,7 +176,8 @@ fn said(
     Ok((word, ActionId::mint(at, ctx.outside.random_bytes())))
 }
 
-/// Where nobody has touched a switch it is on, unless the setting of the same name says otherwise to the door that asks.
+/// A switch that no operator has set is on, unless the function that reads it has a setting of the
+/// same name that turns it off.
 fn shown(name: SwitchName, row: Option<&SwitchRow>) -> Value {
     json!({
         "name": name.as_str(),

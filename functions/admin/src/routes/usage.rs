@@ -1,4 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/usage`: what Stripe was told, must be told and would not have; and what to do about the last.
+//! `/api/v1/admin/accounts/{id}/usage`: lists owed, reported and stuck usage, and resends or writes
+//! off stuck usage.
 
 use super::accounts::existing;
 use super::credits::reason;
@@ -19,7 +20,6 @@ use store::{Decided, UsageRow, UsageState, WriteOff};
 
 const PAGE: i32 = 50;
 
-/// Which records, and where the listing begins.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -27,7 +27,7 @@ pub struct Filter {
     cursor: Option<String>,
 }
 
-/// An account's usage records in one state, by meter and newest first.
+/// Lists an account's usage records in one state, by meter and newest first.
 pub async fn list(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -63,7 +63,7 @@ pub async fn list(
     })))
 }
 
-/// Owes a stuck record to Stripe again, under a new identifier, and queues it.
+/// Makes a stuck record owed again under a new identifier, and queues it.
 pub async fn resend(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -82,14 +82,13 @@ pub async fn resend(
     Ok((StatusCode::ACCEPTED, Json(shown(UsageState::Owed, &row))))
 }
 
-/// Why a record is never told.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     reason: String,
 }
 
-/// Notes that a stuck record is never told to Stripe.
+/// Records that a stuck record will never be reported to Stripe.
 pub async fn write_off(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -109,7 +108,7 @@ pub async fn write_off(
     Ok(Json(shown(UsageState::Stuck, &row)))
 }
 
-/// The record that a path names.
+/// Parses the path and checks that its account exists.
 async fn named(
     ctx: &Ctx,
     (account, meter, usage): (String, String, String),

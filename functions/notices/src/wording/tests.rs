@@ -1,4 +1,4 @@
-//! The mails, as they are read.
+//! Snapshots of the mails as customers read them.
 
 use super::*;
 use insta::assert_snapshot;
