@@ -115,7 +115,7 @@ impl Repository {
         let Some(answer) = self.send_for(Call::get(READ, route)).await? else {
             return Ok(None);
         };
-        // A directory is answered by a list.
+        // GitHub answers with a list if the path is a directory.
         if answer.read::<Value>()?.is_array() {
             return Ok(None);
         }
@@ -129,7 +129,7 @@ impl Repository {
                 bytes: file.size,
             });
         }
-        // Above 1 MB the contents API leaves the content out.
+        // The contents API omits the content of files larger than 1 MB.
         let bytes = match file.blob.bytes()? {
             Some(bytes) => bytes,
             None => self.blob_load(&file.sha).await?,
@@ -179,7 +179,7 @@ impl EntryShape {
 }
 
 impl BlobShape {
-    /// The content, where it was sent along.
+    /// The content, if the response contains it.
     fn bytes(&self) -> Result<Option<Vec<u8>>, GithubError> {
         let Some(content) = self
             .content
@@ -210,7 +210,7 @@ impl FileContent {
     }
 }
 
-/// Omits the content, which is a customer's.
+/// Omits the content, which belongs to a customer.
 impl fmt::Debug for FileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
