@@ -29,7 +29,7 @@ pub struct CheckoutSession {
     pub client_secret: Option<SecretString>,
     #[serde(default)]
     pub status: Option<SessionStatus>,
-    /// A complete session may be unpaid for days if the bank is slow.
+    /// A complete session may stay unpaid for days if the bank is slow.
     pub payment_status: PaymentStatus,
     pub mode: SessionMode,
     /// The payment, in mode `payment`.

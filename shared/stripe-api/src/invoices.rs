@@ -36,7 +36,7 @@ pub struct Invoice {
     pub period_start: Timestamp,
     #[serde(deserialize_with = "moment")]
     pub period_end: Timestamp,
-    /// The page to read and pay it, once it is final.
+    /// The page where the customer reads and pays the invoice; absent until the invoice is final.
     #[serde(default)]
     pub hosted_invoice_url: Option<String>,
     /// The PDF.

@@ -20,7 +20,7 @@ pub struct PaymentMethod {
     /// Absent once it is detached.
     #[serde(default, deserialize_with = "id_maybe")]
     pub customer: Option<CustomerId>,
-    /// The card's details, if it is one.
+    /// The card's details, if the method is a card.
     #[serde(default)]
     pub card: Option<Card>,
     #[serde(deserialize_with = "moment")]
