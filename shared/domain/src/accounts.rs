@@ -22,7 +22,7 @@ pub struct Account {
     pub wish: Option<String>,
     /// The sign-up that created the account; absent if an operator did.
     pub way: Option<SignUpSource>,
-    /// The account to which the owner has moved. From then on this account is closed.
+    /// The account to which the owner has moved. If set, this account is closed.
     pub moved_to: Option<AccountId>,
     pub created_at: Timestamp,
 }

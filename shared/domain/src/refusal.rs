@@ -1,4 +1,5 @@
-//! Refusals: why something that a caller asked for is not done. Only the caller can change that, so nothing is retried.
+//! Refusals: why a caller's request is not carried out. Only the caller can change that, so nothing
+//! is retried.
 
 use crate::retry::{Failure, Retryable};
 

@@ -1,7 +1,7 @@
 //! Retry classes: whether and when failed work is attempted again.
 //!
-//! Every adapter's error states its class through [`Retryable`]. The `?` operator turns such an error into a [`Failure`],
-//! which carries the class and the cause to the queue.
+//! Every adapter's error states its class through [`Retryable`]. The `?` operator converts such an
+//! error to a [`Failure`], which carries the class and the cause to the queue.
 
 use crate::time::Timestamp;
 use std::error::Error;

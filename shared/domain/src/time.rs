@@ -63,7 +63,7 @@ impl Timestamp {
         number(fraction)?;
         let millis = number(format!("{fraction:0<3}").get(..3)?)?;
         let days = days_until(year, month, day);
-        // A day that its month does not have, such as February 31, comes back as another date.
+        // A date that does not exist, such as February 31, converts to a different one.
         if civil(days) != (year, month, day) {
             return None;
         }

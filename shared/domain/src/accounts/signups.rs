@@ -68,7 +68,7 @@ impl Applicant {
                 .map(|number| Self::Owner(OwnerId::new(number))),
             Some(_) | None => None,
         };
-        // One text for each, so that no two rows stand for one newcomer.
+        // Accept the canonical text only, so that two rows cannot stand for the same applicant.
         found
             .filter(|newcomer| newcomer.pointer() == text)
             .ok_or(BadApplicant)

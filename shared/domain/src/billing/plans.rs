@@ -54,7 +54,6 @@ impl fmt::Debug for PlanId {
     }
 }
 
-/// Everything that is sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     /// Changes with every change of the catalogue; every entry priced by it records it.

@@ -1,8 +1,8 @@
 //! The last known state of an account's subscriptions and invoices.
 //!
-//! Stripe's events may come late, twice and out of order. Each carries the second of its creation,
-//! and a later one wins. A subscription that has ended stays ended. For two events of the same
-//! second, Stripe is asked.
+//! Stripe's events may arrive late, twice and out of order. Each event carries the second of its
+//! creation, and the later event wins. A subscription that has ended stays ended. For two events of
+//! the same second, the current state is fetched from Stripe.
 
 use crate::billing::marketplace::MarketplacePurchase;
 use crate::billing::plans::Span;

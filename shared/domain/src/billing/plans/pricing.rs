@@ -127,7 +127,8 @@ pub fn answer_bound(
     if !within(least) {
         return TokensBound::TooPoor;
     }
-    // The price grows with the answer, so the longest that is within can be found by halving.
+    // The price never falls as the answer grows, so a binary search finds the longest answer within
+    // the budget.
     let (mut low, mut high) = (least, wanted);
     while high - low > 1 {
         let middle = low + (high - low) / 2;

@@ -44,7 +44,7 @@ pub fn carried_to(
     let billing = |one: &&Subscription| !one.status.is_final() && one.status != Status::Incomplete;
     let tried = |one: &Subscription| one.trial_end.is_some_and(|end| at < end);
     let closed = |one: &Subscription| {
-        // Stripe tells of a new period some time after it has begun.
+        // Stripe reports a new period some time after it began.
         let began = one.period.map(|period| {
             if now < period.end {
                 period.start
