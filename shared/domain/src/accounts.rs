@@ -18,7 +18,7 @@ pub struct Account {
     pub customer: CustomerId,
     /// The plan's name in the catalogue.
     pub plan: String,
-    /// The plan that the owner asked for, if the account started with another one.
+    /// The plan that the owner requested, if the account started with another one.
     pub wish: Option<String>,
     /// The sign-up that created the account; absent if an operator did.
     pub way: Option<SignUpSource>,
@@ -34,7 +34,7 @@ impl Account {
         self.way == Some(SignUpSource::Installation) && self.is_open()
     }
 
-    /// Whether anybody may act for it.
+    /// Whether the account is in use: an account whose owner has moved is closed.
     pub const fn is_open(&self) -> bool {
         self.moved_to.is_none()
     }
@@ -63,6 +63,6 @@ words! {
 pub struct NewAccount {
     pub account: Account,
     pub installation: Option<InstallationId>,
-    /// The owner of the installation, if known; otherwise the first event says it.
+    /// The owner of the installation, if known; otherwise the first event names it.
     pub owner: Option<OwnerId>,
 }

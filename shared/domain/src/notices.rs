@@ -158,7 +158,7 @@ impl NoticeKind {
         }
     }
 
-    /// Which error is the smaller harm: a duplicate mail, or none.
+    /// Which error is less harmful: a duplicate mail or a missing one.
     const fn rather(self) -> Rather {
         match self {
             // The customer has to act, or something stops, so a duplicate mail is the smaller harm.
@@ -217,7 +217,7 @@ words! {
         SwitchedOff = "switched_off",
         NoSender = "no_sender",
         Refused = "refused",
-        /// Nobody knows whether the mail was sent, and it is not sent again.
+        /// The mail may have been sent. It is not sent again.
         Unclear = "unclear",
         /// All attempts failed.
         GivenUp = "given_up",

@@ -69,7 +69,7 @@ impl Refusal {
 /// Why a flow on behalf of a caller has ended without its result.
 #[derive(Debug)]
 pub enum FlowError {
-    /// The caller asked for something that is not done.
+    /// The request was refused.
     Refused(Refusal),
     /// Something that the flow depends on failed.
     Failed(Failure),

@@ -100,10 +100,10 @@ impl fmt::Display for Failure {
 /// The result of handling a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// It acted; the text says with what result. "The job failed" is a result too, not an error.
+    /// It acted; the text describes the result. "The job failed" is a result too, not an error.
     Applied(String),
     Duplicate,
-    /// Tallyhook does not act on this; the text says why.
+    /// Tallyhook does not act on this; the text contains the reason.
     Ignored(&'static str),
     /// It concerns money, but the account is unknown. After an operator names the account, it is
     /// acted on.

@@ -1,6 +1,6 @@
 //! Time: milliseconds UTC in a signed integer.
 //!
-//! There is no clock here; `now` always comes in as an argument. Sort keys use 13 digits, TTL
+//! There is no clock here; callers pass `now` as an argument. Sort keys use 13 digits, TTL
 //! attributes use seconds, and people see RFC 3339.
 
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Maps GitHub's responses to errors: the only place that knows its status codes, headers and rate
-//! limits.
+//! Maps GitHub's responses to errors. Only this module interprets its status codes, headers and
+//! rate limits.
 
 use crate::error::GithubError;
 use domain::time::Timestamp;

@@ -26,7 +26,6 @@ pub struct CommitOrder<'a> {
     pub authored_at: Timestamp,
 }
 
-/// The result of creating a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     Created { sha: String },

@@ -26,7 +26,6 @@ pub struct TreeEntry {
     pub size: u64,
 }
 
-/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     File,
@@ -41,7 +40,6 @@ pub struct File {
     pub content: FileContent,
 }
 
-/// The content of a file.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileContent {
     /// UTF-8 without a zero byte.
@@ -51,7 +49,7 @@ pub enum FileContent {
     },
 }
 
-/// The largest file that is read.
+/// The size of the largest file whose content is read.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]

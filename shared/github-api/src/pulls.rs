@@ -16,7 +16,7 @@ pub struct PullOrder<'a> {
     pub body: &'a str,
     /// The text that identifies it; it is added to the body.
     pub marker: &'a str,
-    /// Whether it opens as a draft, if the repository supports drafts.
+    /// Whether to open it as a draft, if the repository supports drafts.
     pub draft: Switch,
 }
 
@@ -35,7 +35,6 @@ pub enum PullState {
     Merged,
 }
 
-/// The result of opening a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
     Created(Pull),

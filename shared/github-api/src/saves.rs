@@ -29,14 +29,12 @@ pub struct FileDelete<'a> {
     pub message: &'a str,
 }
 
-/// The result of writing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Saved {
     Written { sha: String, commit_sha: String },
     AlreadyThere { sha: String },
 }
 
-/// The result of deleting a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
     Deleted { commit_sha: String },

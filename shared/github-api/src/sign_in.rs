@@ -49,7 +49,6 @@ pub struct SignIn {
     web: Web,
 }
 
-/// The result of exchanging a code.
 pub enum Exchanged {
     In(Visitor),
     /// The code is wrong, expired or already used.
@@ -71,7 +70,6 @@ pub struct Reached {
     pub kind: OwnerKind,
 }
 
-/// The kind of an installation's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnerKind {
     Person,

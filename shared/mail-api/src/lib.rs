@@ -26,11 +26,10 @@ use std::fmt;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
 
-/// Signs a request for SES.
 pub type Sign = Arc<dyn Fn(Request<Bytes>) -> Result<Request<Bytes>, BoxError> + Send + Sync>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -46,7 +45,6 @@ pub struct MailApi {
     configuration_set: Option<String>,
 }
 
-/// A mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail<'a> {
     pub to: &'a MailAddress,

@@ -21,8 +21,8 @@ use std::fmt;
 use std::time::Duration;
 use tower::ServiceExt;
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -31,7 +31,6 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The configuration of the client.
 pub struct ModelConfig {
     /// For example `https://api.anthropic.com`.
     pub url: String,
@@ -50,7 +49,6 @@ pub struct ModelApi {
     web: Web,
 }
 
-/// A prompt.
 pub struct Prompt<'a> {
     /// The system prompt; may be empty.
     pub system: &'a str,
@@ -58,7 +56,6 @@ pub struct Prompt<'a> {
     pub tokens_max: u32,
 }
 
-/// A reply.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Completion {
     pub text: String,
@@ -97,7 +94,7 @@ impl ModelApi {
         })
     }
 
-    /// Sends one request.
+    /// Sends one request. The caller decides whether to retry.
     pub async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, ModelError> {
         let mut request = Request::new(self.wire.question(&self.model, prompt));
         *request.method_mut() = Method::POST;

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 open_words! {
-    /// The status of a cancellation.
     AdjustmentStatus {
         Pending = "pending",
         Complete = "complete",

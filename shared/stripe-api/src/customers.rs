@@ -26,7 +26,6 @@ pub struct CustomerChange<'a> {
     pub name: Option<&'a str>,
 }
 
-/// A customer at Stripe.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Shape")]
 pub struct Customer {

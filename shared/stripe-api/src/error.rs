@@ -31,7 +31,7 @@ pub enum StripeError {
         operation: &'static str,
         refusal: Refusal,
     },
-    /// The key lacks the permission.
+    /// Stripe rejected the key, or the key lacks a permission.
     Credentials {
         operation: &'static str,
         refusal: Refusal,

@@ -67,8 +67,8 @@ use domain::inbox::events::StripeMode;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -82,7 +82,6 @@ pub fn api_version() -> &'static str {
     stripe_shared::version::VERSION.as_str()
 }
 
-/// The configuration of the client.
 pub struct StripeConfig {
     /// For example `https://api.stripe.com`.
     pub url: String,

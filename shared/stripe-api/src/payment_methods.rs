@@ -9,7 +9,6 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A payment method at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PaymentMethod {
     #[serde(deserialize_with = "id")]

@@ -13,7 +13,6 @@ mod choice;
 
 pub use choice::PriceChoice;
 
-/// A price at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Price {
     #[serde(deserialize_with = "id")]
@@ -47,7 +46,6 @@ pub struct Price {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// The billing interval of a price.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Recurring {
     pub interval: Interval,

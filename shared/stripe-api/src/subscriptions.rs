@@ -55,7 +55,6 @@ pub struct Subscription {
     pub livemode: bool,
 }
 
-/// An item of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SubscriptionItem {
     pub id: String,

@@ -19,7 +19,6 @@ pub struct UsageReport<'a> {
     pub timestamp: Timestamp,
 }
 
-/// The result of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
     /// Stripe accepted the report; whether it counts is decided later.
@@ -30,7 +29,8 @@ pub enum Reported {
 const OPERATION: &str = "report the usage";
 
 impl StripeApi {
-    /// Reports one fact.
+    /// Reports one fact. Stripe remembers the identifier for at least 24 hours and counts repeated
+    /// reports once within that time.
     pub async fn usage_report(&self, report: &UsageReport<'_>) -> Result<Reported, StripeError> {
         let key = IdempotencyKey::new(report.identifier).map_err(|_| StripeError::Unaskable {
             operation: OPERATION,

@@ -2,8 +2,8 @@
 //!
 //! They are computed each time from the last known state at Stripe and GitHub, so nothing can be
 //! stale. One table decides by Stripe's status; of several subscriptions the best counts, so that
-//! nobody has two quotas. A plan that GitHub bills comes before Stripe's, so that no job is paid
-//! for twice; a free plan on GitHub comes after it.
+//! no account has two quotas. A plan that GitHub bills comes before Stripe's, so that no job is
+//! paid for twice; a free plan on GitHub comes after it.
 
 use crate::accounts::Account;
 use crate::billing::marketplace::{ListedPrice, MarketplacePurchase, PurchaseState};

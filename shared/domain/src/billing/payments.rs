@@ -87,7 +87,7 @@ pub enum Observed {
 }
 
 words! {
-    /// The phase of a dispute. It never goes back.
+    /// The phase of a dispute. It never moves backwards.
     DisputePhase {
         /// An inquiry; no money has moved.
         Inquiry = "inquiry",

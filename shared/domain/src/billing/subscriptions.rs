@@ -35,7 +35,7 @@ pub struct Contracts {
 pub struct SubscriptionItem {
     pub price: PriceId,
     pub product: Option<ProductId>,
-    /// Metered items have none.
+    /// Absent for metered items.
     pub quantity: Option<u64>,
 }
 
@@ -119,7 +119,7 @@ pub struct Invoice {
 }
 
 impl Invoice {
-    /// The order of statuses; an invoice never goes back.
+    /// The order of statuses; an invoice never moves backwards.
     pub fn rank(status: &str) -> u8 {
         match status {
             "draft" => 0,

@@ -213,7 +213,7 @@ impl AssistTransition {
         self.answer.as_ref()
     }
 
-    /// What the change means for the account's money, written in the same transaction.
+    /// The effect on the account's money, which is written in the same transaction.
     pub fn money(&self) -> BillingEffect {
         let (row, now) = (&self.row, self.now);
         let AssistFacts {

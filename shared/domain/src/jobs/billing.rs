@@ -1,4 +1,4 @@
-//! What a job's transition means for the account's money.
+//! The effect of a job's transition on the account's money.
 //!
 //! A job becomes billable in one state, which its terms name. Entering that state captures the hold
 //! or records the usage for Stripe. Every other end releases the hold and the reserved spending.
@@ -13,7 +13,7 @@ use crate::ledger::{HoldId, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
-/// What a transition means for the account's money.
+/// The effect of a transition on the account's money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BillingEffect {
     None,

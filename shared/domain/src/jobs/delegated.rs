@@ -58,7 +58,7 @@ impl Job<Delegated> {
         Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
-    /// Nothing is to be done before the wait ends.
+    /// Postpones the job until the wait ends.
     pub fn waits(self, now: Timestamp) -> Transition {
         let until = self.until();
         Transition::from(self.into_row(), now).with(|row| row.due_at = Some(until))

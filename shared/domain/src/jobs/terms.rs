@@ -64,7 +64,7 @@ pub enum FixPaid {
     Before,
 }
 
-/// What is decided before a job is created: its terms, and what has to be reserved.
+/// The decision made before a job is created: its terms, and the amounts to reserve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     pub terms: Terms,

@@ -95,7 +95,7 @@ impl Transition {
         self.step.as_ref()
     }
 
-    /// What the transition means for the account's money, written in the same transaction.
+    /// The effect on the account's money, which is written in the same transaction.
     pub fn money(&self) -> BillingEffect {
         super::billing::effect(self.from, &self.row, self.now)
     }
@@ -138,7 +138,8 @@ impl<W> JobLease<W> {
 
     /// Returns the work after a failed attempt, to be retried at `due_at`. After too many attempts
     /// the job fails. Past the point of no return it does not, because an attempt without an answer
-    /// may have opened the pull request; the last reason is kept for the look-up that finds none.
+    /// may have opened the pull request; the last reason is kept in case the look-up finds no pull
+    /// request.
     pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
         let tries = self.row().attempts.saturating_add(1);
         let state = self.row().state;

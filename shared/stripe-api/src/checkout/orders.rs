@@ -19,7 +19,6 @@ pub struct CheckoutOrder<'a> {
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// The mode of a session.
 pub enum CheckoutMode<'a> {
     Payment {
         price: &'a PriceId,
