@@ -1,4 +1,4 @@
-//! Amounts: from the quoted decimals that people write to whole numbers of small units.
+//! Amounts: converts the quoted decimals that people write into whole numbers of small units.
 
 use domain::billing::plans::BasisPoints;
 use domain::units::decimal_parse;
@@ -8,7 +8,7 @@ use domain::units::{Currency, Money};
 const RATE_PLACES_MAX: usize = 12;
 /// The largest single amount that Stripe accepts.
 const MINOR_MAX: u64 = 99_999_999;
-/// The most digits of any sensible amount.
+/// The maximum number of digits of an amount.
 const DIGITS_MAX: usize = 30;
 /// The largest markup, in basis points.
 const MARKUP_MAX: u64 = 99_999;
@@ -23,7 +23,7 @@ pub fn money_shape(currency: Currency) -> String {
     }
 }
 
-/// Reads an amount in the currency's major unit.
+/// Parses an amount in the currency's major unit.
 pub fn money(text: &str, currency: Currency) -> Option<Money> {
     let minor = decimal_parse(text, currency.decimals()).filter(|minor| *minor <= MINOR_MAX)?;
     Some(Money {
@@ -32,7 +32,7 @@ pub fn money(text: &str, currency: Currency) -> Option<Money> {
     })
 }
 
-/// Reads percents with at most two places.
+/// Parses a percentage with at most two decimal places.
 pub fn markup(text: &str) -> Option<BasisPoints> {
     let points = decimal_parse(text, 2).filter(|points| *points <= MARKUP_MAX)?;
     u32::try_from(points).ok().map(BasisPoints)
@@ -46,10 +46,10 @@ pub enum BadModelPrice {
     TooFine,
 }
 
-/// Microcredits for one token, from a price in major units for a thousand tokens.
+/// Converts the price of a thousand tokens, in major units, to microcredits per token.
 pub fn per_token(text: &str, credits_per_unit: u64) -> Result<u64, BadModelPrice> {
     let millionths = decimal_parse(text, 6).ok_or(BadModelPrice::Unreadable)?;
-    // A millionth of the unit is `credits_per_unit` microcredits.
+    // A millionth of the major unit is `credits_per_unit` microcredits.
     let per_thousand = millionths
         .checked_mul(credits_per_unit)
         .ok_or(BadModelPrice::Unreadable)?;
@@ -60,14 +60,15 @@ pub fn per_token(text: &str, credits_per_unit: u64) -> Result<u64, BadModelPrice
     }
 }
 
-/// Stripe's rate in minor units, from a rate in major units for 10^`per` units.
+/// Converts a rate in major units for 10^`per` units to Stripe's rate in minor units.
 pub fn rate(text: &str, currency: Currency, per: usize) -> Option<String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || text.len() > DIGITS_MAX {
         return None;
     }
-    // The point moves right to minor units and left for each power of the units that share the price.
+    // Move the decimal point right to convert to minor units, and left for each power of ten of the
+    // units that share the price.
     let (mut whole, mut fraction) = (whole.to_owned(), fraction.to_owned());
     for _ in 0..currency.decimals() {
         whole.push(if fraction.is_empty() {

@@ -93,7 +93,7 @@ fn costs(plan: &Plan) -> bool {
     plan.price.is_some() || plan.sold == Availability::ByAgreement
 }
 
-/// Whether a plan says what the way in which its jobs are paid needs, and no more.
+/// Checks that a plan has every field that its payment method needs, and no others.
 fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
     let way = match plan.pays {
         Pays::Credits => "credits",
@@ -144,7 +144,8 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
     }
 }
 
-/// Whether a plan that GitHub bills is billed by nobody else, and bounded, since its price is flat.
+/// Checks a plan that GitHub bills: no other plan has the same listing, its jobs are not paid for
+/// twice, and a quota bounds it, because its price is flat.
 fn marketplace(plan: &Plan, before: &[Read], fault: &impl Fn(String)) {
     let Some(listed) = &plan.marketplace else {
         return;
@@ -172,7 +173,8 @@ fn marketplace(plan: &Plan, before: &[Read], fault: &impl Fn(String)) {
     }
 }
 
-/// Whether following fallbacks leads back to where it began, other than at once.
+/// Whether following fallbacks leads back to `start`. A plan that falls back to itself does not
+/// count.
 fn circles(plans: &[Read], start: &Plan) -> bool {
     let mut here = start;
     for _ in 0..=plans.len() {
@@ -182,11 +184,11 @@ fn circles(plans: &[Read], start: &Plan) -> bool {
             None => return false,
         }
     }
-    // Round another circle, which is said of those in it.
+    // There is a cycle without `start`. It is reported for the plans in it.
     false
 }
 
-/// Records prices that would sell two things.
+/// Records prices that would sell more than one thing.
 pub fn twice<'p>(
     plans: impl Iterator<Item = &'p Plan>,
     packs: &'p [CreditPack],

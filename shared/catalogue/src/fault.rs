@@ -1,4 +1,4 @@
-//! The faults of a catalogue, all at once, each with its place and remedy.
+//! The faults of a catalogue. All of them are reported at once, each with its place and remedy.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -47,7 +47,7 @@ impl std::error::Error for CatalogueErrors {}
 #[derive(Default)]
 pub struct Faults(RefCell<Vec<CatalogueError>>);
 
-/// A file with more faults than this is another kind of file.
+/// A file with more faults than this is probably not a catalogue.
 const FAULTS_MAX: usize = 100;
 
 impl Faults {

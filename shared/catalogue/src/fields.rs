@@ -30,7 +30,7 @@ impl Page<'_> {
     }
 }
 
-/// A value and its line.
+/// A value and its line in the file.
 pub struct Placed<T> {
     pub value: T,
     pub line: usize,
@@ -309,7 +309,7 @@ impl<'t> Fields<'t> {
     }
 }
 
-/// What kind of value it is, with its article.
+/// The kind of a value, with its indefinite article.
 fn a(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
     format!(

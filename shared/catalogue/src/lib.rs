@@ -1,9 +1,8 @@
 //! The catalogue: what is sold and at what price, read from one TOML file into
 //! `domain::billing::plans`.
-//!
 //! This crate is the only reader of the file. A catalogue that it returns is consistent: referenced
 //! entries exist, every plan can be paid for, and no amount was rounded. All faults of a file are
-//! reported at once, each with its line and its remedy. The crate sends no request and never
+//! reported at once, each with its line and its remedy. The crate sends no requests and never
 //! changes the file; `infra/local` creates the catalogue at Stripe.
 
 mod amounts;
@@ -27,7 +26,7 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
-/// The catalogue that is used unless another one is named.
+/// The catalogue that is used unless the settings name another one.
 pub const BUILT_IN: &str = include_str!("../../../catalogue.toml");
 
 pub fn built_in() -> Catalogue {
@@ -70,7 +69,7 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
             format!("is no TOML: {}", error.message().replace('\n', ", ")),
         );
     }
-    // A file that is half read would be missing what its other half says.
+    // Do not read a file with syntax errors: the missing part would cause misleading faults.
     let catalogue = if errors.is_empty() {
         read(page, table)
     } else {
@@ -94,7 +93,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
     let currency = head
         .read("currency", "three letters, as \"usd\"", Currency::parse)
         .map(|currency| currency.value);
-    // What cannot be read is noted; this is only for reading on.
+    // An invalid currency has already been reported. Continue with a default to find more faults.
     let currency = currency.or_else(|| Currency::parse("usd"))?;
     let per_unit = head.small("credits_per_unit", CREDITS_PER_UNIT_MAX);
     if per_unit == Some(0) {
@@ -142,7 +141,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
     })
 }
 
-/// What tells this catalogue from every other that means something else; comments and order of fields do not count.
+/// Identifies the catalogue by its meaning. Comments and the order of fields do not count.
 fn version(catalogue: &Catalogue) -> String {
     let digest = Sha256::digest(format!("{catalogue:?}"));
     digest

@@ -1,7 +1,7 @@
 //! The objects that Stripe needs for a catalogue: products and their prices.
 //!
 //! A price's lookup key is its product's id and a digest of the price's meaning. The catalogue
-//! therefore finds exactly the prices that sell what it says; a changed price has another key.
+//! therefore finds exactly the prices that match it; a changed price has another key.
 
 use crate::amounts::major;
 use domain::billing::plans::{
@@ -20,8 +20,8 @@ pub struct Product {
     pub name: String,
     /// The text below the product's name; may be empty.
     pub description: String,
-    /// All prices of a plan are subscribed to together. Empty if they are agreed on with each
-    /// customer.
+    /// The prices of the product. A customer subscribes to all prices of a plan together. Empty if
+    /// prices are agreed with each customer.
     pub prices: Vec<Price>,
 }
 
@@ -54,7 +54,7 @@ impl Product {
             .collect()
     }
 
-    /// The product of a plan. Returns `None` if nothing of it is sold at Stripe, or if its prices
+    /// The product of a plan. Returns `None` if the plan is not sold at Stripe, or if its prices
     /// were not created from the catalogue.
     pub fn of_plan(plan: &Plan, currency: Currency) -> Option<Self> {
         let free =
@@ -131,7 +131,8 @@ impl Price {
 }
 
 impl Amount {
-    /// The same text for the same price for ever, since keys at Stripe follow from it.
+    /// Describes the price. The text for a given price must never change, because lookup keys at
+    /// Stripe are derived from it.
     fn meaning(&self) -> String {
         match self {
             Self::Once(money) => format!("once {}", money.minor),
@@ -189,7 +190,7 @@ pub fn rate_text(rate: &Rate, currency: Currency) -> String {
     }
 }
 
-/// The meters that some plan charges, by event name, with their display names.
+/// The meters that at least one plan charges, by event name, with their display names.
 pub fn charged_meters(catalogue: &Catalogue) -> BTreeMap<&Meter, &str> {
     let charged = catalogue.plans.iter().flat_map(|plan| &plan.charges);
     charged
@@ -295,7 +296,8 @@ mod tests {
         }
     }
 
-    /// Keys stand at Stripe; whoever changes how they are made makes every price there anew.
+    /// Prices at Stripe have these keys. Changing how keys are derived would create every price
+    /// again.
     #[test]
     fn keys_are_for_ever() {
         let products = Product::all(&built_in());

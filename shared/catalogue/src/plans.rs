@@ -19,10 +19,10 @@ pub const PRICES_MAX: usize = 20;
 const DAYS_MAX: u32 = 730;
 /// The default number of days that a plan continues after a failed payment.
 const GRACE_DAYS: u32 = 7;
-/// The default limit of tokens for one job, if tokens are charged.
+/// The default maximum number of tokens for one job, if tokens are charged.
 const TOKENS: u64 = 500_000;
 const TOKENS_MOST: u32 = 100_000_000;
-/// The default limit of delivered jobs that are not yet reported to Stripe.
+/// The default maximum number of delivered jobs that are not yet reported to Stripe.
 const UNBILLED: u64 = 500;
 const UNBILLED_MOST: u32 = 10_000;
 
@@ -110,7 +110,8 @@ pub fn read(
     id.map(|_| Read { line, plan })
 }
 
-/// How many delivered jobs may wait for Stripe to be told of them; 0 is as many as there are.
+/// Reads the maximum number of delivered jobs that are not yet reported to Stripe; `0` means no
+/// limit.
 fn unbilled(fields: &mut Fields<'_>) -> Limit {
     match fields.small("unbilled_max", UNBILLED_MOST) {
         None => Limit::Of(UNBILLED),
@@ -136,14 +137,14 @@ pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
     ids
 }
 
-/// Parses a price id, and names what the text looks like instead.
+/// Parses a price id. The error names what the text looks like instead.
 pub fn price_id(text: &str) -> Result<PriceId, String> {
     if text.starts_with("prod_") {
         return Err(format!(
             "{text} is a product; take the id of its price, price_…, from Stripe's dashboard"
         ));
     }
-    // Prices that were made as plans in older times are called plan_….
+    // Stripe's older prices were created as plans, and their ids begin with `plan_`.
     let named = text.starts_with("price_") || text.starts_with("plan_");
     PriceId::parse(text)
         .ok()
@@ -272,7 +273,7 @@ fn rate(charge: &mut Fields<'_>, currency: Currency) -> Option<Rate> {
     }
 }
 
-/// What one unit costs, in minor units.
+/// Reads the price of one unit, in minor units.
 fn unit(fields: &mut Fields<'_>, currency: Currency) -> Option<String> {
     const SHAPE: &str =
         "an amount in quotes, as \"8.00\", not finer than Stripe's twelve places of a minor unit";
@@ -380,7 +381,7 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
     quotas
 }
 
-/// A meter that the catalogue has, and how it counts.
+/// Finds a meter of the catalogue by name, with the way in which it counts.
 fn known(
     fields: &Fields<'_>,
     line: usize,

@@ -13,7 +13,7 @@ use domain::billing::plans::{Catalogue, PlanId};
 /// The setting with the file's path.
 pub const FILE: &str = "CATALOGUE";
 
-/// Settings that give a plan a price, and that plan.
+/// Settings that add a price to a plan, with the plan's name.
 pub const PRICES: [(&str, &str); 6] = [
     ("STRIPE_STARTER_PRICE_ID", "starter"),
     ("STRIPE_PROFESSIONAL_PRICE_ID", "professional"),
@@ -26,8 +26,8 @@ pub const PRICES: [(&str, &str); 6] = [
 const SECRET: &str = "STRIPE_SECRET_KEY";
 const PUBLISHABLE: &str = "STRIPE_PUBLISHABLE_KEY";
 
-/// Reads the catalogue that the settings name. Prices from settings do not change its version,
-/// since they change no amount.
+/// Reads the catalogue that the settings name. Prices from settings do not change the catalogue's
+/// version, because they change no amount.
 pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue, CatalogueErrors> {
     let find = |name: &str| {
         find(name)
@@ -75,7 +75,8 @@ pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue,
     faults.finish(Some(catalogue))
 }
 
-/// Whether a key is for real money; none where it does not say, as a reference does not.
+/// Whether a key is for live mode. Returns `None` if the key does not contain its mode, for example
+/// if it is a reference to a parameter.
 fn is_live(key: &str) -> Option<bool> {
     let mode = key.split_once('_')?.1;
     [("live_", true), ("test_", false)]

@@ -1,4 +1,4 @@
-//! What the built-in catalogue sells, and what is said of files that cannot be right.
+//! Tests the contents of the built-in catalogue, and the faults reported for invalid files.
 
 use super::*;
 use domain::billing::plans::{Availability, Interval, Limit, Pays, Plan, Rate, Renewal};
@@ -182,7 +182,7 @@ fn a_version_follows_the_meaning() {
     );
 }
 
-/// A catalogue that is right, for breaking.
+/// A valid catalogue that tests break.
 const SMALL: &str = r#"currency = "usd"
 credits_per_unit = 1000
 default_plan = "payg"
@@ -217,7 +217,8 @@ input_cost_per_1k = "0.003000"
 output_cost_per_1k = "0.015000"
 "#;
 
-/// Each case breaks the small catalogue in one place; nothing said means that it is none the worse.
+/// Each case breaks the small catalogue in one place. An empty expectation means that the catalogue
+/// stays valid.
 fn broken(cases: &[(&str, &str, &str)]) {
     parse(SMALL).unwrap_or_else(|errors| panic!("{errors}"));
     for (from, to, said) in cases {

@@ -18,11 +18,11 @@ pub struct Account {
     pub customer: CustomerId,
     /// The plan's name in the catalogue.
     pub plan: String,
-    /// The plan that the owner asked for, if the account started with another one.
+    /// The plan that the owner requested, if the account started with another one.
     pub wish: Option<String>,
     /// The sign-up that created the account; absent if an operator did.
     pub way: Option<SignUpSource>,
-    /// The account to which the owner has moved. From then on this account is closed.
+    /// The account to which the owner has moved. If set, this account is closed.
     pub moved_to: Option<AccountId>,
     pub created_at: Timestamp,
 }
@@ -34,7 +34,7 @@ impl Account {
         self.way == Some(SignUpSource::Installation) && self.is_open()
     }
 
-    /// Whether anybody may act for it.
+    /// Whether the account is in use: an account whose owner has moved is closed.
     pub const fn is_open(&self) -> bool {
         self.moved_to.is_none()
     }
@@ -63,6 +63,6 @@ words! {
 pub struct NewAccount {
     pub account: Account,
     pub installation: Option<InstallationId>,
-    /// The owner of the installation, if known; otherwise the first event says it.
+    /// The owner of the installation, if known; otherwise the first event names it.
     pub owner: Option<OwnerId>,
 }

@@ -1,4 +1,4 @@
-//! The event log: what a recorded webhook is, and how it ends.
+//! The event log: recorded webhooks and their outcomes.
 //!
 //! An event is recorded once, under the id that its sender gave it, and stays pending until the
 //! function that acted on it finishes it. Only a body whose origin was verified can be recorded;
@@ -128,7 +128,7 @@ impl fmt::Debug for Delivery {
 words! {
     Provenance {
         Signature = "signature",
-        /// The sender's API, which we asked.
+        /// We fetched it from the sender's API.
         ProviderApi = "provider-api",
         Operator = "operator",
     }
@@ -161,7 +161,7 @@ words! {
     EventState {
         Pending = "pending",
         Processed = "processed",
-        /// Tallyhook does not act on it; the row says why.
+        /// Tallyhook does not act on it; the row contains the reason.
         Ignored = "ignored",
         Failed = "failed",
         /// Another event has the same id and a different body. It is kept aside and acted on only

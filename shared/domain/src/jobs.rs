@@ -112,7 +112,7 @@ pub struct JobRow {
     pub commented: Option<CommentState>,
     /// When the row is next due, if work or the comment is pending.
     pub due_at: Option<Timestamp>,
-    /// Nobody may work on it before this time, because of a rate limit or a failed attempt.
+    /// When work may start at the earliest, after a rate limit or a failed attempt.
     pub not_before: Option<Timestamp>,
     pub timeline: Vec<TimelineEntry>,
 }
@@ -170,7 +170,7 @@ impl JobRow {
         self.tries().wait(now)
     }
 
-    /// The state that the comment should show but does not yet.
+    /// The state that the comment should show but does not show yet.
     pub fn untold(&self) -> Option<CommentState> {
         let notice = self.state.notice();
         (self.commented != Some(notice)).then_some(notice)

@@ -155,7 +155,7 @@ pub struct Entry {
     pub note: String,
     /// The origin: an object at Stripe, an operator or a job.
     pub source: String,
-    /// The catalogue version that priced the amount; empty if none did.
+    /// The catalogue version that priced the amount; empty if the catalogue did not price it.
     pub priced_by: String,
 }
 
@@ -188,7 +188,7 @@ struct Movement {
 pub struct EntryDetails {
     pub note: String,
     pub source: String,
-    /// The catalogue version that priced the amount; empty if none did.
+    /// The catalogue version that priced the amount; empty if the catalogue did not price it.
     pub priced_by: String,
 }
 

@@ -1,7 +1,7 @@
 //! Tallyhook's domain: ids, units, rules and state machines.
 //!
-//! The crate does no I/O and has no async code, clock, randomness, serialization or dependency.
-//! Time and random numbers come in as arguments. What is to be done goes out as values that only
+//! The crate does no I/O and has no async code, clock, randomness, serialization or dependencies.
+//! Time and random numbers are passed in as arguments. Decisions are returned as values that only
 //! the adapters can carry out.
 
 pub mod accounts;

@@ -113,7 +113,7 @@ impl Topic {
                 format!("{kind}#{meter}#{period}")
             }
             Self::LowBalance(grants) | Self::TopUpNeeded(grants) => format!("{kind}#{grants}"),
-            // A limit that was changed is another one, so whoever raises it is warned anew.
+            // A changed limit is a different fact, so a customer who raises it is warned again.
             Self::SpendLimitNear(unit, period, limit)
             | Self::SpendLimitReached(unit, period, limit) => {
                 format!("{kind}#{unit}#{period}#{limit}")
@@ -158,10 +158,10 @@ impl NoticeKind {
         }
     }
 
-    /// Which error is the smaller harm: a duplicate mail, or none.
+    /// Which error is less harmful: a duplicate mail or a missing one.
     const fn rather(self) -> Rather {
         match self {
-            // Something has to be done, or something stops; a mail too many is the smaller harm.
+            // The customer has to act, or something stops, so a duplicate mail is the smaller harm.
             Self::Welcome
             | Self::PaymentFailed
             | Self::ActionRequired
@@ -169,7 +169,8 @@ impl NoticeKind {
             | Self::QuotaUsed
             | Self::TopUpNeeded
             | Self::SpendLimitReached => Rather::Twice,
-            // Nothing stops yet, and it is said again when it does; or GitHub has said it.
+            // Nothing stops yet, and another notice follows when it does; or GitHub has already
+            // notified the customer.
             Self::QuotaNearlyUsed | Self::LowBalance | Self::SpendLimitNear | Self::JobFinished => {
                 Rather::Never
             }
@@ -216,7 +217,7 @@ words! {
         SwitchedOff = "switched_off",
         NoSender = "no_sender",
         Refused = "refused",
-        /// Nobody knows whether the mail was sent, and it is not sent again.
+        /// The mail may have been sent. It is not sent again.
         Unclear = "unclear",
         /// All attempts failed.
         GivenUp = "given_up",
@@ -312,7 +313,7 @@ pub fn quota_warning(meter: &Meter, period: &str, used: u64, limit: u64) -> Opti
     if used >= limit {
         return topic(Topic::QuotaUsed);
     }
-    // used / limit >= 4 / 5, without a fraction and without an overflow.
+    // This is `used / limit >= 4 / 5`, without fractions or overflow.
     if u128::from(used) * 5 >= u128::from(limit) * 4 {
         topic(Topic::QuotaNearlyUsed)
     } else {

@@ -1,4 +1,5 @@
-//! Refusals: why something that a caller asked for is not done. Only the caller can change that, so nothing is retried.
+//! Refusals: why a caller's request is not carried out. Only the caller can change that, so nothing
+//! is retried.
 
 use crate::retry::{Failure, Retryable};
 
@@ -68,7 +69,7 @@ impl Refusal {
 /// Why a flow on behalf of a caller has ended without its result.
 #[derive(Debug)]
 pub enum FlowError {
-    /// The caller asked for something that is not done.
+    /// The request was refused.
     Refused(Refusal),
     /// Something that the flow depends on failed.
     Failed(Failure),

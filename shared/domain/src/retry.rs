@@ -1,7 +1,7 @@
 //! Retry classes: whether and when failed work is attempted again.
 //!
-//! Every adapter's error states its class through [`Retryable`]. The `?` operator turns such an error into a [`Failure`],
-//! which carries the class and the cause to the queue.
+//! Every adapter's error states its class through [`Retryable`]. The `?` operator converts such an
+//! error to a [`Failure`], which carries the class and the cause to the queue.
 
 use crate::time::Timestamp;
 use std::error::Error;
@@ -100,10 +100,10 @@ impl fmt::Display for Failure {
 /// The result of handling a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// It acted; the text says with what result. "The job failed" is a result too, not an error.
+    /// It acted; the text describes the result. "The job failed" is a result too, not an error.
     Applied(String),
     Duplicate,
-    /// Tallyhook does not act on this; the text says why.
+    /// Tallyhook does not act on this; the text contains the reason.
     Ignored(&'static str),
     /// It concerns money, but the account is unknown. After an operator names the account, it is
     /// acted on.

@@ -35,7 +35,8 @@ macro_rules! words {
 
 pub use words;
 
-/// Returns the longest prefix of `text` that has at most `bytes_max` bytes and ends between characters.
+/// Returns the longest prefix of `text` that has at most `bytes_max` bytes and ends between
+/// characters.
 pub fn truncate(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }

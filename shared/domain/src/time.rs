@@ -1,6 +1,6 @@
 //! Time: milliseconds UTC in a signed integer.
 //!
-//! There is no clock here; `now` always comes in as an argument. Sort keys use 13 digits, TTL
+//! There is no clock here; callers pass `now` as an argument. Sort keys use 13 digits, TTL
 //! attributes use seconds, and people see RFC 3339.
 
 use std::fmt;
@@ -63,7 +63,7 @@ impl Timestamp {
         number(fraction)?;
         let millis = number(format!("{fraction:0<3}").get(..3)?)?;
         let days = days_until(year, month, day);
-        // A day that its month does not have, such as February 31, comes back as another date.
+        // A date that does not exist, such as February 31, converts to a different one.
         if civil(days) != (year, month, day) {
             return None;
         }

@@ -1,12 +1,12 @@
-//! Maps GitHub's responses to errors: the only place that knows its status codes, headers and rate
-//! limits.
+//! Maps GitHub's responses to errors. Only this module interprets its status codes, headers and
+//! rate limits.
 
 use crate::error::GithubError;
 use domain::time::Timestamp;
 use octocrab::GitHubError;
 use std::time::Duration;
 
-/// GitHub's rule: without `Retry-After`, wait at least a minute after a secondary limit.
+/// GitHub's rule: without `Retry-After`, wait at least one minute after a secondary rate limit.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const LIMIT_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -37,7 +37,8 @@ impl GithubError {
             401 => Self::Credentials { operation, message },
             403 | 451 => Self::NoAccess { operation, message },
             404 | 410 => Self::NotThere { operation },
-            // An empty repository answers every question about its objects so; it will not fill by waiting.
+            // For an empty repository, GitHub answers every request about objects with this
+            // conflict. Waiting does not fill the repository, so the error is final.
             409 if message.contains("empty") => Self::Refused {
                 operation,
                 status,
@@ -54,7 +55,8 @@ impl GithubError {
     }
 }
 
-/// How long to stay away, where the answer is about a rate limit: what GitHub says, or a minute.
+/// How long to wait if the response reports a rate limit: the time that GitHub names, or one
+/// minute.
 fn wait(answer: &GitHubError, now: Timestamp) -> Option<Duration> {
     let header = |name: &str| {
         answer
@@ -83,7 +85,7 @@ fn wait(answer: &GitHubError, now: Timestamp) -> Option<Duration> {
         .then_some(LIMIT_WAIT)
 }
 
-/// GitHub's message and the details it lists, in one bounded line.
+/// GitHub's message and the details that it lists, on one line of bounded length.
 fn described(answer: &GitHubError) -> String {
     let mut text = answer.message.clone();
     for detail in answer.errors.iter().flatten() {

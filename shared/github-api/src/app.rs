@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-/// GitHub's clock may be behind ours.
+/// Tokens are backdated, because GitHub's clock may be behind ours.
 const BACKDATED_SECONDS: i64 = 60;
 /// GitHub accepts at most ten minutes.
 const LIFE_SECONDS: i64 = 540;
@@ -26,7 +26,7 @@ struct Claims {
 }
 
 impl App {
-    /// Parses the key, in which `\n` may stand for newlines, and signs once as a check.
+    /// Parses the key, in which `\n` may stand for newlines, and signs once to check it.
     pub fn parse(id: u64, private_key_pem: &SecretString) -> Result<Self, GithubError> {
         let pem = SecretString::from(private_key_pem.expose_secret().replace("\\n", "\n"));
         let key = EncodingKey::from_rsa_pem(pem.expose_secret().trim().as_bytes())
@@ -36,7 +36,7 @@ impl App {
         Ok(app)
     }
 
-    /// Creates a short-lived proof of the App's identity.
+    /// Creates a short-lived JWT that proves the App's identity.
     pub fn jwt(&self, now: Timestamp) -> Result<SecretString, GithubError> {
         let claims = Claims {
             iss: self.id.to_string(),

@@ -7,7 +7,6 @@ use crate::route::Route;
 use serde::Deserialize;
 use serde_json::json;
 
-/// The result of creating a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BranchCreated {
     Created,
@@ -25,7 +24,7 @@ struct ObjectShape {
 }
 
 impl Repository {
-    /// The commit at the branch's head.
+    /// Returns the commit at the branch's head, or `None` if the branch does not exist.
     pub async fn branch_head(&self, branch: &str) -> Result<Option<String>, GithubError> {
         let route = Route::new("/git/ref/heads/").path(branch);
         let answer = self.send_for(Call::get("read the branch", route)).await?;

@@ -95,12 +95,12 @@ impl Call {
         }
     }
 
-    /// Whether it only reads, so that it may be repeated.
+    /// Whether the request only reads, so that it may be repeated.
     pub fn only_reads(&self) -> bool {
         self.method == Method::GET
     }
 
-    /// Sends it below `prefix` with the token of `crab`.
+    /// Sends the request below `prefix` with the token of `crab`.
     pub async fn send(
         &self,
         crab: &Octocrab,
@@ -154,7 +154,8 @@ impl Answer {
     }
 }
 
-/// An octocrab client without a token over our transport. Its queue belongs to the current runtime.
+/// Creates an octocrab client without a token on our transport. Its queue belongs to the current
+/// runtime.
 pub(crate) fn crab_over(web: Web, base: Uri) -> Octocrab {
     let service = tower::service_fn(move |request: Request<OctoBody>| {
         let web = web.clone();

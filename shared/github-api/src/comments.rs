@@ -1,7 +1,7 @@
 //! One comment per issue and marker, which is replaced when its text changes.
 //!
-//! Ours is the comment that our App wrote with our marker. Anybody can copy a marker, but not our
-//! App's id.
+//! A comment is ours if our App wrote it and it has our marker. Anybody can copy a marker, but
+//! nobody else can write with our App's id.
 
 use crate::call::Call;
 use crate::error::GithubError;
@@ -24,7 +24,8 @@ pub struct CommentOrder<'a> {
     pub marker: &'a str,
 }
 
-/// The pages of a hundred that are searched: the first, then from the newest backwards.
+/// The maximum number of pages of 100 comments that are searched: the first page, then from the
+/// newest backwards.
 const PAGES_MAX: u64 = 6;
 
 #[derive(Deserialize)]
@@ -101,7 +102,7 @@ impl Repository {
         Ok(None)
     }
 
-    /// Our comment on one page, and the number of the last page.
+    /// Returns our comment on one page, and the number of the last page.
     async fn comment_page(
         &self,
         order: &CommentOrder<'_>,

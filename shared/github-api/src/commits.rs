@@ -1,8 +1,8 @@
 //! One atomic commit on a branch of its own.
 //!
-//! Its identity is the branch's name, and the marker in the commit's message. Author, committer and
-//! date are fixed by the order, so a repeat creates the same objects and the same commit id. Only
-//! the last request, which creates the branch, has a visible effect.
+//! A commit is identified by the branch's name and by the marker in its message. The order fixes
+//! the author, committer and date, so a repeat creates the same objects and the same commit id.
+//! Only the last request, which creates the branch, has a visible effect.
 
 use crate::branches::BranchCreated;
 use crate::call::Call;
@@ -26,7 +26,6 @@ pub struct CommitOrder<'a> {
     pub authored_at: Timestamp,
 }
 
-/// The result of creating a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     Created { sha: String },
@@ -34,7 +33,7 @@ pub enum Committed {
 }
 
 const AUTHOR_NAME: &str = "Tallyhook";
-/// Nobody can own this domain, so the commits are attributed to no person.
+/// Nobody can own this domain, so the commits are not attributed to a person.
 const AUTHOR_EMAIL: &str = "noreply@tallyhook.invalid";
 
 #[derive(Deserialize)]
@@ -103,8 +102,8 @@ impl Repository {
         answer.map(|answer| answer.read()).transpose()
     }
 
-    /// Creates the base's tree with the changes. The contents go into one request: a blob for each
-    /// would soon reach GitHub's limit of 80 new objects a minute.
+    /// Creates the base's tree with the changes. All contents go into one request, because a blob
+    /// for each file would soon reach GitHub's limit of 80 new objects per minute.
     async fn tree_create(
         &self,
         order: &CommitOrder<'_>,
@@ -143,7 +142,7 @@ impl Repository {
         order: &CommitOrder<'_>,
         tree: &str,
     ) -> Result<String, GithubError> {
-        // Git knows no smaller unit than a second.
+        // Git stores times in whole seconds.
         let date = Timestamp::from_seconds(order.authored_at.seconds()).to_string();
         let person = json!({ "name": AUTHOR_NAME, "email": AUTHOR_EMAIL, "date": date });
         let body = json!({
@@ -165,7 +164,8 @@ impl Repository {
     }
 }
 
-/// A file of the new tree. A script stays executable; what is gone already needs no deletion, and GitHub refuses one.
+/// An entry of the new tree. A script stays executable. A file that is already gone needs no
+/// deletion, and GitHub would reject one.
 fn entry(file: &FileChange, before: &Tree) -> Option<Value> {
     let known = before.entries.iter().find(|entry| entry.path == file.path);
     let mode = match known {

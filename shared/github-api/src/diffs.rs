@@ -14,7 +14,7 @@ impl Repository {
         );
         match self.send_for(call).await {
             Ok(answer) => Ok(answer.map(|answer| answer.text())),
-            // GitHub's words for a commit id that it does not know.
+            // GitHub's message for an unknown commit id.
             Err(error) if error.says("no commit found") => Ok(None),
             Err(error) => Err(error),
         }
@@ -42,7 +42,7 @@ mod tests {
                 None
             );
         }
-        // Larger than GitHub shows.
+        // The diff is larger than GitHub shows.
         let peer = Peer::script([(
             GET,
             Reply::json(

@@ -24,7 +24,7 @@ pub enum GithubError {
         operation: &'static str,
         status: u16,
     },
-    /// Another writer changes the same object at this moment.
+    /// Another writer is changing the same object.
     Conflict {
         operation: &'static str,
         message: String,
@@ -33,7 +33,8 @@ pub enum GithubError {
     Unsettled {
         operation: &'static str,
     },
-    /// The token was refused before a write. The next attempt has a new token and looks up first.
+    /// GitHub rejected the token before a write. The next attempt has a new token and looks up
+    /// first.
     TokenRefused {
         operation: &'static str,
     },
@@ -163,7 +164,7 @@ impl Error for GithubError {
 }
 
 impl GithubError {
-    /// Whether GitHub's message contains these words, in any case.
+    /// Whether GitHub's message contains these words, ignoring case.
     pub(crate) fn says(&self, words: &str) -> bool {
         matches!(self, Self::Refused { message, .. } if message.to_ascii_lowercase().contains(words))
     }

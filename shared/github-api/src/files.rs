@@ -26,7 +26,6 @@ pub struct TreeEntry {
     pub size: u64,
 }
 
-/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     File,
@@ -41,7 +40,6 @@ pub struct File {
     pub content: FileContent,
 }
 
-/// The content of a file.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileContent {
     /// UTF-8 without a zero byte.
@@ -51,7 +49,7 @@ pub enum FileContent {
     },
 }
 
-/// The largest file that is read.
+/// The size of the largest file whose content is read.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -115,7 +113,7 @@ impl Repository {
         let Some(answer) = self.send_for(Call::get(READ, route)).await? else {
             return Ok(None);
         };
-        // A directory is answered by a list.
+        // GitHub answers with a list if the path is a directory.
         if answer.read::<Value>()?.is_array() {
             return Ok(None);
         }
@@ -129,7 +127,7 @@ impl Repository {
                 bytes: file.size,
             });
         }
-        // Above 1 MB the contents API leaves the content out.
+        // The contents API omits the content of files larger than 1 MB.
         let bytes = match file.blob.bytes()? {
             Some(bytes) => bytes,
             None => self.blob_load(&file.sha).await?,
@@ -179,7 +177,7 @@ impl EntryShape {
 }
 
 impl BlobShape {
-    /// The content, where it was sent along.
+    /// The content, if the response contains it.
     fn bytes(&self) -> Result<Option<Vec<u8>>, GithubError> {
         let Some(content) = self
             .content
@@ -210,7 +208,7 @@ impl FileContent {
     }
 }
 
-/// Omits the content, which is a customer's.
+/// Omits the content, which belongs to a customer.
 impl fmt::Debug for FileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

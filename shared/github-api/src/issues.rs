@@ -58,7 +58,7 @@ fn state_of(state: &str) -> IssueState {
 }
 
 impl Repository {
-    /// The state of an issue. Events may come late or out of order, so the issue itself is read
+    /// The state of an issue. Events may arrive late or out of order, so callers read the issue
     /// before work starts.
     pub async fn issue_state(&self, number: u64) -> Result<IssueState, GithubError> {
         let Some(answer) = self
@@ -74,7 +74,7 @@ impl Repository {
         Ok(state_of(&shape.state))
     }
 
-    /// An issue by its number.
+    /// Finds an issue by number.
     pub async fn issue_find(&self, number: u64) -> Result<Option<IssueFound>, GithubError> {
         let call = Call::get("read the issue", Route::new("/issues/").number(number));
         let Some(answer) = self.send_for(call).await? else {

@@ -51,8 +51,8 @@ use secrecy::SecretString;
 use sessions::{Scope, Sessions};
 use std::sync::Arc;
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -61,7 +61,6 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The configuration of the client.
 pub struct GithubConfig {
     /// For example `https://api.github.com`.
     pub url: String,

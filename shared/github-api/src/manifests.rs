@@ -1,7 +1,7 @@
 //! Apps created from a manifest: exchanges the code that GitHub sends back for the App's secrets.
 //!
-//! No App key is needed. A code works once, so after an unclear answer the App exists without its
-//! key: create a new key by hand, or a new App.
+//! No App key is needed. A code works once. If the answer is lost, the App exists but its key is
+//! unknown: create a new key by hand, or a new App.
 
 use crate::Web;
 use crate::call::{Call, crab_over};
@@ -31,7 +31,7 @@ pub struct NewApp {
     pub private_key_pem: SecretString,
 }
 
-/// Exchanges the code of a manifest for the new App.
+/// Exchanges a manifest's code for the new App.
 pub async fn app_take(
     url: &str,
     code: &str,

@@ -16,7 +16,7 @@ pub struct PullOrder<'a> {
     pub body: &'a str,
     /// The text that identifies it; it is added to the body.
     pub marker: &'a str,
-    /// Whether it opens as a draft, if the repository supports drafts.
+    /// Whether to open it as a draft, if the repository supports drafts.
     pub draft: Switch,
 }
 
@@ -35,11 +35,10 @@ pub enum PullState {
     Merged,
 }
 
-/// The result of opening a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
     Created(Pull),
-    /// It existed already; it may be closed or merged by now.
+    /// It existed already and may be closed or merged.
     AlreadyThere(Pull),
 }
 
@@ -109,7 +108,7 @@ impl Repository {
             .map(PullShape::pull))
     }
 
-    /// Newest first. A branch has few, so the first page is enough.
+    /// Pull requests from a branch, newest first. A branch has few, so the first page is enough.
     async fn pull_list(&self, head_branch: &str) -> Result<Vec<PullShape>, GithubError> {
         let head = format!("{}:{head_branch}", self.owner());
         let route = Route::new("/pulls")
@@ -120,13 +119,13 @@ impl Repository {
             .send(Call::get("look for the pull request", route))
             .await?
             .read()?;
-        // GitHub drops a filter it does not understand, and would then show everybody's.
+        // GitHub ignores a filter that it does not understand and then lists every pull request.
         pulls.retain(|pull| pull.head.branch == head_branch);
         Ok(pulls)
     }
 
-    /// Private repositories on GitHub's smaller plans have no drafts; an ordinary pull request is
-    /// opened there.
+    /// Opens the pull request. Private repositories on GitHub's smaller plans do not support
+    /// drafts; there it opens an ordinary pull request.
     async fn pull_create(&self, order: &PullOrder<'_>) -> Result<Pull, GithubError> {
         match self.pull_create_as(order, order.draft).await {
             Err(error)

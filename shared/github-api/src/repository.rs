@@ -118,8 +118,9 @@ impl Repository {
             .into())
     }
 
-    /// Sends a request with this repository's token. A refused token is dropped. A read is then
-    /// sent once more with a new token; a write is left to the next attempt, which looks up first.
+    /// Sends a request with this repository's token. If GitHub rejects the token, it is dropped. A
+    /// read is then sent once more with a new token. A write is left to the next attempt, which
+    /// looks up first.
     pub(crate) async fn send(&self, call: Call) -> Result<Answer, GithubError> {
         let session = self.sessions.session(self.scope, self.now).await?;
         let refused = match self.send_to_address(&call, &session.crab).await {
@@ -143,7 +144,8 @@ impl Repository {
         }
     }
 
-    /// A rename redirects, which means that nothing was done; the number stays the same.
+    /// After a rename GitHub answers with a redirect, which means that it did nothing. The
+    /// repository's number stays the same, so the request is sent to the new address.
     async fn send_to_address(
         &self,
         call: &Call,

@@ -8,7 +8,8 @@ use serde_json::json;
 impl Repository {
     /// Requests reviews from these logins. Earlier requests stay; without logins nothing is sent.
     ///
-    /// GitHub accepts all of them or none: if one may not review, it rejects the whole list.
+    /// GitHub accepts either the whole list or nothing: if one person may not review, it rejects
+    /// all of them.
     pub async fn reviewers_request(&self, pull: u64, logins: &[String]) -> Result<(), GithubError> {
         if logins.is_empty() {
             return Ok(());

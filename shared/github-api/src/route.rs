@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-/// The part after the host. Fixed text is added as it is, everything else is encoded.
+/// The part of a URL after the host. Fixed text is added unchanged; everything else is encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route(String);
 
@@ -61,7 +61,8 @@ impl Route {
     }
 }
 
-/// RFC 3986's unreserved characters stand for themselves; dots alone would tier_delta, so they do not.
+/// Percent-encodes everything except RFC 3986's unreserved characters. The segments `.` and `..`
+/// would change the path, so their dots are encoded too.
 fn encode(out: &mut String, text: &str) {
     let tier_deltas = text == "." || text == "..";
     for byte in text.bytes() {

@@ -29,14 +29,12 @@ pub struct FileDelete<'a> {
     pub message: &'a str,
 }
 
-/// The result of writing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Saved {
     Written { sha: String, commit_sha: String },
     AlreadyThere { sha: String },
 }
 
-/// The result of deleting a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
     Deleted { commit_sha: String },
@@ -60,7 +58,7 @@ impl Repository {
         self.file_save("create the file", order, json!({})).await
     }
 
-    /// Replaces a file whose content still is `sha`.
+    /// Replaces a file whose content is still `sha`.
     pub async fn file_update(
         &self,
         order: &FileOrder<'_>,
@@ -125,8 +123,8 @@ impl Repository {
     }
 }
 
-/// GitHub says with 409 that the given content is not the present one, and with 422 that none was given though there is
-/// one.
+/// Whether the file's content is not the expected one. GitHub answers 409 if the given `sha` is
+/// outdated, and 422 if no `sha` was given for an existing file.
 fn is_other_sha(error: &GithubError) -> bool {
     matches!(error, GithubError::Conflict { .. }) || error.says("\"sha\"")
 }

@@ -1,7 +1,7 @@
 //! Installation tokens, each for one repository and one kind of access, cached until shortly before
 //! they expire.
 //!
-//! A caller that asks while a token is being fetched waits for that one. Tokens live in this
+//! A caller that asks while a token is being fetched waits for that token. Tokens live in this
 //! process only and are never printed.
 
 use crate::app::App;
@@ -47,7 +47,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
 
 /// A token is renewed when less than this remains.
 const MARGIN: Duration = Duration::from_secs(300);
-/// The lifetime of GitHub's tokens, if the response does not say it.
+/// The assumed lifetime of a token if GitHub's response does not contain one.
 const LIFE: Duration = Duration::from_secs(3_600);
 /// The cache is cleared when it holds this many repositories.
 const SLOTS_MAX: usize = 500;
@@ -135,7 +135,8 @@ impl Sessions {
         }
     }
 
-    /// A session for reading a repository whose number is unknown. It is not cached.
+    /// Returns a session for reading a repository whose number is unknown. The session is not
+    /// cached.
     pub async fn session_named(
         &self,
         installation: InstallationId,
@@ -153,7 +154,8 @@ impl Sessions {
 
     /// Acts as the App itself.
     fn as_app(&self, now: Timestamp) -> Result<Octocrab, GithubError> {
-        // Made at the first use and not in `new`, because it needs a running runtime.
+        // octocrab needs a running runtime, so the client is created at the first use and not in
+        // `new`.
         let crab = self
             .crab
             .get_or_init(|| crab_over(self.web.clone(), self.base.clone()));
@@ -190,7 +192,7 @@ impl Sessions {
     }
 }
 
-/// One repository, and of the App's permissions only those of the access.
+/// Narrows the token to one repository and to the permissions that the access needs.
 fn narrowed(scope: Scope) -> Value {
     json!({ "repository_ids": [scope.repository.get()], "permissions": permissions(scope.access) })
 }
@@ -206,8 +208,9 @@ fn permissions(access: Access) -> Value {
     }
 }
 
-/// What GitHub answers about the installation is not about our key: it is gone, suspended, or lacks the repository or
-/// the permission.
+/// Classifies an error of a token request. A 404 or a 422 concerns the installation: it is gone or
+/// suspended, or it lacks the repository or a permission. Any other refused access concerns the
+/// App's key.
 fn of_installation(error: GithubError) -> GithubError {
     match error {
         GithubError::NotThere { operation } => GithubError::NoAccess {
@@ -226,7 +229,7 @@ fn of_installation(error: GithubError) -> GithubError {
     }
 }
 
-/// Reads `2026-11-20T10:00:00Z`, the one form in which GitHub tells times.
+/// Parses `2026-11-20T10:00:00Z`, the only format in which GitHub sends times.
 fn parse_utc(text: &str) -> Option<Timestamp> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     if text.len() != 20 || !text.ends_with('Z') {
@@ -234,7 +237,7 @@ fn parse_utc(text: &str) -> Option<Timestamp> {
     }
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    // Years that begin in March have their leap day last.
+    // In a year that begins in March, the leap day is the last day.
     let year = if month > 2 { year } else { year - 1 };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

@@ -1,9 +1,10 @@
-//! Sign-in with GitHub: the consent page, the exchange of its code, and what the person may read
+//! Sign-in with GitHub: the consent page, the exchange of its code, and what a person may read
 //! about themselves.
 //!
-//! Only the App's client id and secret are used, so a function for people does not hold the App's
-//! key. The person's token lives in a [`Visitor`]; it is never stored and never printed. Every
-//! request is sent once. A code works once, so after an unclear answer the person signs in again.
+//! Only the App's client id and secret are used, so a function that serves people does not hold the
+//! App's private key. The person's token lives in a [`Visitor`]; it is never stored and never
+//! printed. Every request is sent once. A code works once, so after an unclear answer the person
+//! signs in again.
 
 use crate::call::{Call, crab_over};
 use crate::error::GithubError;
@@ -23,9 +24,9 @@ use tower::ServiceExt;
 
 const EXCHANGE: &str = "exchange a sign-in's code";
 const PAGE: usize = 100;
-/// The most pages of one person's installations.
+/// The maximum number of pages of one person's installations.
 const PAGES_MAX: u64 = 5;
-/// How long to wait if GitHub does not say it.
+/// The wait after a rate limit if GitHub does not name one.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 
 /// The configuration of sign-in.
@@ -48,7 +49,6 @@ pub struct SignIn {
     web: Web,
 }
 
-/// The result of exchanging a code.
 pub enum Exchanged {
     In(Visitor),
     /// The code is wrong, expired or already used.
@@ -70,7 +70,6 @@ pub struct Reached {
     pub kind: OwnerKind,
 }
 
-/// The kind of an installation's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnerKind {
     Person,
@@ -100,8 +99,8 @@ impl SignIn {
         })
     }
 
-    /// The URL of GitHub's consent page. It returns to the App's callback with a code that only the
-    /// challenge's verifier can exchange.
+    /// The URL of GitHub's consent page. GitHub returns to the App's callback with a code that only
+    /// the challenge's verifier can exchange.
     pub fn authorize_url(&self, state: &str, challenge: &str) -> String {
         let query = Route::new("/login/oauth/authorize")
             .query("client_id", &self.client_id)
@@ -158,7 +157,7 @@ impl SignIn {
                 });
             }
         }
-        // Neither the body nor the reader's words are kept: either may hold the token.
+        // Drop the body and the parser's message: either may contain the token.
         let answer: Answer =
             serde_json::from_slice(response.body()).map_err(|_| unclear("another shape".into()))?;
         let Some(token) = answer.access_token else {
@@ -172,7 +171,7 @@ impl SignIn {
     }
 }
 
-/// GitHub says with a 200 what is wrong.
+/// GitHub reports a rejected code with status 200 and an `error` field.
 fn refused(error: Option<String>) -> Result<Exchanged, GithubError> {
     match error.as_deref() {
         Some("bad_verification_code") => Ok(Exchanged::Refused),
@@ -191,7 +190,7 @@ fn refused(error: Option<String>) -> Result<Exchanged, GithubError> {
 }
 
 impl Visitor {
-    /// The person.
+    /// The person who signed in.
     pub async fn user(&self) -> Result<User, GithubError> {
         let person: Person = self.read("ask who signs in", Route::new("/user")).await?;
         Ok(User {
@@ -287,7 +286,7 @@ struct Installation {
 #[derive(Deserialize)]
 struct Owner {
     id: u64,
-    /// Enterprises have none.
+    /// Enterprises have no login.
     login: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,

@@ -1,5 +1,5 @@
-//! A scripted GitHub for this crate's tests: it answers the calls it expects, in order, and remembers what it heard.
-//! Tokens it hands out unasked, `ghs_1` and so on, for an hour each.
+//! A scripted GitHub for this crate's tests. It answers the expected requests in order and records
+//! them. It issues tokens (`ghs_1` and so on) without a script; each is valid for one hour.
 
 use crate::{Access, GithubApi, GithubConfig, GithubError, Repository, Web};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -19,14 +19,14 @@ use tower::util::BoxCloneSyncService;
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
 
-/// What the peer does with a call.
+/// How the peer responds to a request.
 pub enum Reply {
     Answer {
         status: u16,
         headers: Vec<(String, String)>,
         body: Value,
     },
-    /// The call arrives, its answer does not.
+    /// The request arrives, but the response is lost.
     Lost,
 }
 
@@ -52,7 +52,7 @@ impl Reply {
     }
 }
 
-/// A call as the peer heard it.
+/// A request that the peer received.
 #[derive(Clone)]
 pub struct Heard {
     pub line: String,
@@ -105,7 +105,7 @@ impl Peer {
         self.script.lock().expect("one thread").extend(steps);
     }
 
-    /// The calls of this line, so far.
+    /// The requests received so far with this request line.
     pub fn heard(&self, line: &str) -> Vec<Heard> {
         let heard = self.heard.lock().expect("one thread");
         heard
@@ -115,7 +115,7 @@ impl Peer {
             .collect()
     }
 
-    /// Everything expected has come.
+    /// Asserts that every expected request has arrived.
     pub fn assert_done(&self) {
         let left: Vec<_> = self
             .script
@@ -132,7 +132,7 @@ impl Peer {
         BoxCloneSyncService::new(tower::service_fn(move |request| {
             let peer = peer.clone();
             async move {
-                // As on a real wire, others get a turn while a call is under way.
+                // As on a real network, let other tasks run while a request is in flight.
                 tokio::task::yield_now().await;
                 peer.answer(&request)
             }
@@ -241,7 +241,7 @@ pub async fn open(
     .await
 }
 
-/// `octo/hello`, open for writing; always from the same instance of the client.
+/// Opens `octo/hello` for writing, always with the same instance of the client.
 pub async fn repository(peer: &Peer) -> Repository {
     let api = peer
         .api

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a mail was not sent, or why that is unknown.
+/// Why a mail was not sent, or why the result is unknown.
 #[derive(Debug)]
 pub enum MailError {
     /// The configured URL is invalid.
@@ -22,12 +22,12 @@ pub enum MailError {
     Unavailable {
         status: u16,
     },
-    /// Too many mails in this second or on this day.
+    /// Too many mails per second or per day.
     Limited {
         wait: Duration,
     },
-    /// SES does not let us send: our credentials, permissions, sender address or account are the
-    /// cause.
+    /// SES does not let us send. The cause is our credentials, permissions, sender address or
+    /// account.
     Ours {
         status: u16,
         code: String,
@@ -39,14 +39,14 @@ pub enum MailError {
     },
 }
 
-/// Until an operator has fixed our permissions or sender.
+/// The wait until an operator may have fixed our permissions or sender.
 const OURS_WAIT: Duration = Duration::from_secs(300);
 /// The rate limit is per second; the quota is per rolling 24 hours.
 const RATE_WAIT: Duration = Duration::from_secs(5);
 const QUOTA_WAIT: Duration = Duration::from_secs(900);
 const CODE_BYTES_MAX: usize = 64;
 
-/// SES's codes for limits, of the rate and of the quota.
+/// SES's error codes for the rate limit and the quota.
 const THROTTLED: [&str; 4] = [
     "TooManyRequestsException",
     "ThrottlingException",
@@ -88,7 +88,7 @@ impl Retryable for MailError {
     }
 }
 
-/// SES's messages quote addresses: they are inspected and never passed on.
+/// The message of an SES error. It may quote addresses, so it is inspected and never passed on.
 #[derive(Deserialize)]
 struct Said {
     #[serde(alias = "Message", default)]
@@ -104,7 +104,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, from: &MailAddress) -> MailErr
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    // `MessageRejected:http://…` as well as the bare word.
+    // The header may contain `MessageRejected:http://…` or the code alone.
     let code = header("x-amzn-errortype")
         .and_then(|code| code.split(':').next())
         .unwrap_or_default();
@@ -123,7 +123,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, from: &MailAddress) -> MailErr
         (_, word) if THROTTLED.contains(&word) => MailError::Limited {
             wait: asked.unwrap_or(RATE_WAIT),
         },
-        // Somebody between us waited in vain; SES may have heard it.
+        // A gateway timed out while waiting for SES, which may have received the mail.
         (504, _) => MailError::Unclear {
             source: "answered 504".into(),
         },
@@ -135,7 +135,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, from: &MailAddress) -> MailErr
     }
 }
 
-/// Whether SES complains of our own address; nobody's mail will go out then.
+/// Whether SES's error is about our sender address. In that case no mail can be sent.
 fn names(body: &[u8], from: &MailAddress) -> bool {
     let said: Option<Said> = serde_json::from_slice(body).ok();
     said.is_some_and(|said| said.message.to_ascii_lowercase().contains(&from.folded()))

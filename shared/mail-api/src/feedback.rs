@@ -1,8 +1,8 @@
 //! SES's feedback on accepted mails: bounces and complaints.
 //!
 //! SES sends it in two formats: events of a configuration set (`eventType`) and older notifications
-//! of an identity (`notificationType`). SNS may wrap either in an envelope. Nothing of it is ever
-//! printed, not even of unreadable feedback, because it contains addresses.
+//! of an identity (`notificationType`). SNS may wrap either of them in an envelope. Feedback
+//! contains addresses, so nothing of it is ever printed, even if it is malformed.
 
 use domain::accounts::addresses::MailAddress;
 use domain::retry::{Retry, Retryable};
@@ -14,7 +14,7 @@ use std::fmt;
 /// Feedback on a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feedback {
-    /// Mail to these addresses bounces or is unwanted.
+    /// Mail to these addresses bounces, or its recipients do not want it.
     Unwelcome {
         addresses: Vec<MailAddress>,
         at: Timestamp,
@@ -82,7 +82,7 @@ struct Recipient {
 const GREETING: &str = "Successfully validated SNS topic";
 /// The mail will never arrive.
 const PERMANENT: &str = "Permanent";
-/// A complaint that is taken back: the mail was in the wrong folder.
+/// A withdrawn complaint: the recipient moved the mail out of the spam folder.
 const WELCOME: &str = "not-spam";
 
 impl Feedback {
@@ -103,7 +103,8 @@ impl Feedback {
 
     fn unwelcome(recipients: &[Recipient], at: &str) -> Result<Self, BadFeedback> {
         let at = Timestamp::parse(at).ok_or(BadFeedback)?;
-        // Every mail of ours goes to one address of the plain kind. One of another kind is nobody whom we write to.
+        // Every mail of ours goes to one address in the plain format, so an address in another
+        // format does not belong to any of our recipients.
         let addresses: Vec<_> = recipients.iter().filter_map(Recipient::read).collect();
         if addresses.is_empty() {
             Err(BadFeedback)
@@ -132,7 +133,7 @@ impl Complaint {
 }
 
 impl Recipient {
-    /// `somebody@example.com`, or the same between angles and behind a name.
+    /// Parses `somebody@example.com`, or the same in angle brackets after a display name.
     fn read(&self) -> Option<MailAddress> {
         let text = self.email_address.as_str();
         let plain = text

@@ -1,11 +1,12 @@
-//! Mail through Amazon SES (API version 2), one mail a call.
+//! Sends mail through Amazon SES (API version 2), one mail per call.
 //!
 //! The crate owns the request, SES's response, and SES's later feedback on a mail (`feedback.rs`).
-//! The caller provides the function that signs requests. Each call is one attempt, and no address,
-//! subject or body is ever printed; that includes SES's messages, which quote addresses.
+//! The caller provides the function that signs requests. Each call is one attempt. Addresses,
+//! subjects and bodies are never printed, and neither are SES's messages, which quote addresses.
 //!
-//! Sending is never safe to repeat: SES has no idempotency key. [`MailError::is_doubt`] tells when
-//! a mail may have been sent without an answer; the caller decides beforehand what follows.
+//! Sending is never safe to repeat, because SES has no idempotency key. [`MailError::is_doubt`]
+//! reports whether a mail may have been sent although no answer arrived; the caller decides in
+//! advance what to do then.
 
 mod error;
 mod feedback;
@@ -25,16 +26,15 @@ use std::fmt;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
 
-/// Signs a request for SES.
 pub type Sign = Arc<dyn Fn(Request<Bytes>) -> Result<Request<Bytes>, BoxError> + Send + Sync>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// SES in one region.
+/// The client for SES in one region.
 #[derive(Clone)]
 pub struct MailApi {
     /// Absent if the configured URL is invalid.
@@ -45,7 +45,6 @@ pub struct MailApi {
     configuration_set: Option<String>,
 }
 
-/// A mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail<'a> {
     pub to: &'a MailAddress,
@@ -76,8 +75,8 @@ struct Answer {
 }
 
 impl MailApi {
-    /// Creates the client without a request. The URL is `https://email.<region>.amazonaws.com` or
-    /// another one.
+    /// Creates the client without sending a request. The URL is usually
+    /// `https://email.<region>.amazonaws.com`.
     pub fn new(url: &str, sign: Sign, web: Web) -> Self {
         let address: Option<Uri> = format!("{}{PATH}", url.trim_end_matches('/')).parse().ok();
         let address = address.filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
@@ -116,7 +115,7 @@ impl MailApi {
         if !response.status().is_success() {
             return Err(error::refusal(&response, mail.from));
         }
-        // Taken is taken, whatever else the answer says.
+        // SES has accepted the mail, even if the rest of the response is malformed.
         let answer: Option<Answer> = serde_json::from_slice(response.body()).ok();
         let id = answer.and_then(|answer| answer.message_id);
         Ok(Sent {
@@ -143,7 +142,7 @@ impl MailApi {
     }
 }
 
-/// A tag's value knows letters, digits, `_` and `-` only.
+/// SES accepts only letters, digits, `_` and `-` in a tag's value.
 fn tag(reference: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || c == '_' {

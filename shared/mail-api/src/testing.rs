@@ -1,4 +1,4 @@
-//! A scripted SES for this crate's tests: it answers in order and remembers what it heard.
+//! A scripted SES for this crate's tests. It answers in order and records the requests.
 
 use crate::{MailApi, Web};
 use bytes::Bytes;
@@ -6,14 +6,14 @@ use http::{Request, Response};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-/// What the peer does with a call.
+/// How the peer responds to a request.
 pub enum Reply {
     Answer {
         status: u16,
         headers: Vec<(String, String)>,
         body: String,
     },
-    /// The call arrives, its answer does not.
+    /// The request arrives, but the response is lost.
     Lost,
 }
 
@@ -30,7 +30,7 @@ impl Reply {
         }
     }
 
-    /// An error as SES words it.
+    /// An error in SES's format.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         let body = serde_json::json!({ "message": message }).to_string();
         Self::with(status, &[("x-amzn-errortype", code)], &body)

@@ -1,4 +1,4 @@
-//! One mail a call, against a scripted SES.
+//! Tests single mails against a scripted SES.
 
 use super::*;
 use crate::testing::{Peer, Reply};

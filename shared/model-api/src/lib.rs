@@ -1,11 +1,11 @@
-//! The model: one prompt, one reply, its tokens.
+//! The client for the model: one prompt, one reply, and the tokens used.
 //!
 //! The crate owns the provider's key and its [`Wire`]: Anthropic's Messages API or OpenAI's Chat
-//! Completions, at any URL that speaks it. Each call is one attempt with a bounded answer, and
-//! neither key, prompt nor reply is ever printed. What is asked, and what a reply is worth, is
-//! decided elsewhere.
+//! Completions, at any URL that supports it. Each call is one attempt with a bounded response. The
+//! key, the prompt and the reply are never printed. Callers write the prompts and price the
+//! replies.
 //!
-//! Repeating a call only costs its fee twice; the lease of a step makes that rare.
+//! Repeating a call has no effect except a second fee; the lease of a step makes that rare.
 
 mod error;
 mod wire;
@@ -21,8 +21,8 @@ use std::fmt;
 use std::time::Duration;
 use tower::ServiceExt;
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -31,7 +31,6 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The configuration of the client.
 pub struct ModelConfig {
     /// For example `https://api.anthropic.com`.
     pub url: String,
@@ -50,7 +49,6 @@ pub struct ModelApi {
     web: Web,
 }
 
-/// A prompt.
 pub struct Prompt<'a> {
     /// The system prompt; may be empty.
     pub system: &'a str,
@@ -58,7 +56,6 @@ pub struct Prompt<'a> {
     pub tokens_max: u32,
 }
 
-/// A reply.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Completion {
     pub text: String,
@@ -76,11 +73,11 @@ pub enum Stop {
     CutOff,
 }
 
-/// How long an answer may take; the calling functions have five minutes.
+/// The maximum time for a response; the calling functions have five minutes.
 const ANSWER_MAX: Duration = Duration::from_secs(240);
 
 impl ModelApi {
-    /// Creates the client without a request.
+    /// Creates the client without sending a request.
     pub fn new(config: ModelConfig, web: Web) -> Result<Self, ModelError> {
         let address = format!("{}{}", config.url.trim_end_matches('/'), config.wire.path());
         let address: Uri = address.parse().map_err(|_| ModelError::Url)?;
@@ -97,13 +94,14 @@ impl ModelApi {
         })
     }
 
-    /// Sends one request.
+    /// Sends one request. The caller decides whether to retry.
     pub async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, ModelError> {
         let mut request = Request::new(self.wire.question(&self.model, prompt));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.address.clone();
         *request.headers_mut() = self.headers.clone();
-        // A long answer takes minutes; the client's usual limit is for services that answer at once.
+        // A long reply takes minutes, and the transport's default limit is for services that
+        // respond immediately.
         request.extensions_mut().insert(ANSWER_MAX);
         let response = self
             .web
@@ -137,7 +135,7 @@ fn headers(wire: Wire, key: &str) -> Result<HeaderMap, ModelError> {
     Ok(headers)
 }
 
-/// Omits the text, which is a customer's.
+/// Omits the text, which belongs to a customer.
 impl fmt::Debug for Completion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = format_args!("{} bytes", self.text.len());

@@ -1,4 +1,4 @@
-//! The wires against a provider of one answer.
+//! Tests both protocols against a provider that gives one response.
 
 use super::*;
 use bytes::Bytes;
@@ -55,7 +55,7 @@ async fn answered(
     ask(&api).await
 }
 
-/// What Anthropic answers.
+/// A response of Anthropic.
 fn message(stop_reason: &str) -> Value {
     json!({ "id": "msg_1", "type": "message", "model": "claude-x-20261101", "stop_reason": stop_reason,
         "content": [{ "type": "thinking", "thinking": "hm" }, { "type": "text", "text": "Hel" },
@@ -153,7 +153,7 @@ async fn failures_have_classes() {
     }
 }
 
-/// What OpenAI answers.
+/// A response of OpenAI.
 fn chat(finish_reason: &str, message: Value) -> Value {
     json!({ "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-x-2026-11-01",
         "choices": [{ "index": 0, "finish_reason": finish_reason, "message": message }],

@@ -22,7 +22,7 @@ pub enum Wire {
 impl Wire {
     pub const ALL: [Self; 2] = [Self::Anthropic, Self::OpenAi];
 
-    /// The word in the settings.
+    /// The protocol's name in the settings.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
@@ -59,7 +59,7 @@ impl Wire {
         Bytes::from(body.to_string())
     }
 
-    /// Parses a success.
+    /// Parses a successful response.
     pub(crate) fn completion(self, body: &[u8]) -> Result<Completion, ModelError> {
         let completion = match self {
             Self::Anthropic => anthropic::completion(body),
@@ -72,11 +72,11 @@ impl Wire {
     }
 }
 
-/// The wait if the provider limits requests without saying for how long.
+/// The wait if the provider limits requests without naming a time.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;
-/// OpenAI's words for an exhausted budget, found in the error's code, its type, or both.
+/// OpenAI's codes for an exhausted budget. They appear in the error's code, its type, or both.
 const PURSE_CODES: [&str; 3] = [
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -98,7 +98,8 @@ struct ErrorShape {
 }
 
 impl ErrorShape {
-    /// Anthropic says it in a sentence.
+    /// Whether the error is about our account's balance. Anthropic reports this in the message
+    /// only.
     fn is_about_our_purse(&self) -> bool {
         let said = |word: &Value| {
             word.as_str()
@@ -121,8 +122,9 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let wait = seconds.map(|count| Duration::from_secs(count.clamp(1, RETRY_AFTER_SECONDS_MAX)));
     match status {
-        // An empty purse comes as a 400 or a 429, but is neither the prompt's fault nor over in a minute: it is our own
-        // matter. So is a model that is not there.
+        // An exhausted balance is reported with 400 or 429, but the prompt is not the cause and
+        // waiting a minute does not help: an operator has to act. The same applies to a model that
+        // does not exist.
         400 | 429 if error.is_about_our_purse() => ModelError::Credentials { status, message },
         401..=404 => ModelError::Credentials { status, message },
         408 | 409 | 425 | 500..=599 => ModelError::Unavailable { status, wait },
@@ -133,7 +135,7 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
     }
 }
 
-/// Reads a shape. The reader's own words are not kept, because they quote what they stumbled over.
+/// Parses a response. The parser's message is dropped, because it quotes the input.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ModelError> {
     serde_json::from_slice(body).map_err(|error| {
         malformed(format!(

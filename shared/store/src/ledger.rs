@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod expiries;
+pub(crate) mod key_ring;
 pub(crate) mod postings;
 pub(crate) mod seals;
 

@@ -48,7 +48,7 @@ pub use jobs::requests::RequestMade;
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
 pub use ledger::audit::{Audit, Rebuilt, Unbalanced};
 pub use ledger::expiries::{Expiring, Expiry};
-pub use ledger::postings::{BadLedgerKey, KeyRing, KeySource};
+pub use ledger::key_ring::{BadLedgerKey, KeyRing, KeySource};
 pub use ledger::seals::{Checked, DaySum, Seal, Sealed};
 pub use ledger::{OpenHold, Post};
 pub use notices::mailings::{AccountChanged, Mailing, Muted, Unmuted};

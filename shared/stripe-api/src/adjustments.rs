@@ -1,4 +1,4 @@
-//! Cancelling reported usage: within a day, and never on a final invoice.
+//! Cancelling reported usage, which Stripe allows within a day and never on a final invoice.
 
 use crate::StripeApi;
 use crate::error::StripeError;
@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 open_words! {
-    /// The status of a cancellation.
     AdjustmentStatus {
         Pending = "pending",
         Complete = "complete",

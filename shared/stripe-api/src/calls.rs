@@ -1,8 +1,8 @@
 //! The kinds of requests to Stripe: read, find, list, write.
 //!
-//! A request is a form with bracketed names; a response is read into a small type of our own.
-//! Generated types would read a whole checkout session for the six fields that somebody needs, and
-//! fail on any field that has changed.
+//! A request is a form with bracketed names, and a response is parsed into a small type of our own.
+//! Generated types would parse a whole checkout session for the six fields that callers need, and
+//! would fail whenever any field changes.
 
 use crate::error::StripeError;
 use crate::transport::{Family, Operation};
@@ -14,7 +14,7 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 
 /// The most items on one page.
 const PAGE_ITEMS: u64 = 100;
-/// A list with more pages than this is not read.
+/// A list with more pages than this is an error.
 const PAGES_MAX: usize = 20;
 const KEY_BYTES_MAX: usize = 255;
 
@@ -112,7 +112,7 @@ impl Operation<'_> {
         self.parse(&self.exchange(Family::V1, request, None).await?)
     }
 
-    /// Deletes an object. It needs no idempotency key: the second call finds nothing.
+    /// Deletes an object. No idempotency key is needed, because a second call finds nothing.
     pub async fn delete<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -166,7 +166,7 @@ impl Operation<'_> {
         })
     }
 
-    /// A path from its parts, none of which can lead elsewhere.
+    /// Builds a path from its parts. A part that could change the path is an error.
     fn path(&self, parts: &[&str]) -> Result<String, StripeError> {
         let plain = |part: &str| {
             part.bytes().any(|byte| byte != b'.')
@@ -192,7 +192,8 @@ pub(crate) fn unless_missing<T>(answer: Result<T, StripeError>) -> Result<Option
     }
 }
 
-/// What was left open or holds nothing is not sent. An empty text is: it is Stripe's way to say "no more".
+/// Removes absent and empty fields, which are not sent. Empty text is sent, because it tells Stripe
+/// to clear a field.
 fn filled(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -8,7 +8,6 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A charge at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Charge {
     #[serde(deserialize_with = "id")]

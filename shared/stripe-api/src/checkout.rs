@@ -16,7 +16,6 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A checkout session at Stripe.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CheckoutSession {
     #[serde(deserialize_with = "id")]
@@ -29,7 +28,7 @@ pub struct CheckoutSession {
     pub client_secret: Option<SecretString>,
     #[serde(default)]
     pub status: Option<SessionStatus>,
-    /// A complete session may be unpaid for days if the bank is slow.
+    /// A complete session may stay unpaid for days if the bank is slow.
     pub payment_status: PaymentStatus,
     pub mode: SessionMode,
     /// The payment, in mode `payment`.
@@ -60,7 +59,6 @@ pub struct CheckoutSession {
     pub livemode: bool,
 }
 
-/// A line item of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Line {
     pub id: String,
@@ -78,10 +76,9 @@ pub struct Line {
 }
 
 open_words! {
-    /// The status of a session.
     SessionStatus {
         Open = "open",
-        /// The customer completed it; it may still be unpaid.
+        /// The customer completed the session; it may still be unpaid.
         Complete = "complete",
         Expired = "expired",
     }
@@ -112,7 +109,7 @@ impl StripeApi {
             .await
     }
 
-    /// The session that led to a payment.
+    /// Finds the session that led to a payment.
     pub async fn checkout_find_by_payment(
         &self,
         payment: &PaymentIntentId,

@@ -1,4 +1,4 @@
-//! Customers: the permanent counterpart of an account at Stripe.
+//! Customers. A customer is the permanent counterpart of an account at Stripe.
 
 use crate::StripeApi;
 use crate::calls::Page;
@@ -26,7 +26,6 @@ pub struct CustomerChange<'a> {
     pub name: Option<&'a str>,
 }
 
-/// A customer at Stripe.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Shape")]
 pub struct Customer {
@@ -36,7 +35,7 @@ pub struct Customer {
     pub email: Option<String>,
     pub name: Option<String>,
     pub default_payment_method: Option<PaymentMethodId>,
-    /// The account, if its id is in the metadata.
+    /// The account whose id is in the metadata, if any.
     pub account: Option<AccountId>,
 }
 
@@ -93,7 +92,7 @@ const UPDATE: &str = "update the customer";
 
 impl StripeApi {
     /// Creates a customer. The key should depend on the account alone, so that an account cannot
-    /// get two.
+    /// get two customers.
     pub async fn customer_create(
         &self,
         order: &CustomerOrder<'_>,
@@ -123,7 +122,7 @@ impl StripeApi {
     }
 
     /// Finds the customer of an account. Stripe's search lags by a minute, and by more during an
-    /// outage, so it says nothing about very recent customers.
+    /// outage, so it cannot prove that a recent customer does not exist.
     pub async fn customer_search(
         &self,
         account: &AccountId,
@@ -140,7 +139,7 @@ impl StripeApi {
             .min_by(|a, b| a.id.cmp(&b.id)))
     }
 
-    /// A customer by id; a deleted one is returned as such.
+    /// Finds a customer by id. A deleted customer is returned as deleted.
     pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<Customer>, StripeError> {
         self.to(FIND)
             .find(&["customers", id.as_str()], json!({}))

@@ -17,7 +17,7 @@ pub enum StripeError {
         operation: &'static str,
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Stripe carried it out, but the response does not have the expected shape.
+    /// Stripe carried out the request, but the response does not have the expected shape.
     Malformed {
         /// The cause, without any part of the response.
         why: String,
@@ -26,12 +26,12 @@ pub enum StripeError {
         operation: &'static str,
         refusal: Refusal,
     },
-    /// Too many requests, or another one on the same object at this moment.
+    /// Too many requests, or a concurrent request on the same object.
     Busy {
         operation: &'static str,
         refusal: Refusal,
     },
-    /// The key lacks the permission.
+    /// Stripe rejected the key, or the key lacks a permission.
     Credentials {
         operation: &'static str,
         refusal: Refusal,
@@ -58,7 +58,7 @@ pub struct Refusal {
     pub status: u16,
     /// Stripe's error code, or the error type if there is none.
     pub code: Option<String>,
-    /// What the error concerns, as far as that matters.
+    /// The part of the request that the error concerns, as far as callers need it.
     pub fault: Fault,
     /// Stripe's message, truncated; empty if the response is not Stripe's.
     pub message: String,
@@ -72,10 +72,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether the object in the path does not exist. A page without Stripe's error code does not
+    /// Whether the object in the path does not exist. A 404 without Stripe's error code does not
     /// count.
     pub(crate) fn is_of_missing(&self) -> bool {
-        // The second word is that of /v2.
+        // `/v2` uses `not_found`.
         self.status == 404 && matches!(self.code.as_deref(), Some("resource_missing" | "not_found"))
     }
 
@@ -145,13 +145,13 @@ impl StripeError {
         }
     }
 
-    /// Whether the idempotency key stands for another request.
+    /// Whether the idempotency key belongs to a different request.
     pub fn key_reused(&self) -> bool {
         matches!(self, Self::KeyReused { .. })
     }
 
-    /// Whether Stripe stored a failure with the key. The key will never return anything else, so
-    /// look up whether the request was carried out, and use a new key if it was not.
+    /// Whether Stripe stored a failure with the key. The key never returns anything else, so look
+    /// up whether the request was carried out. If it was not, use a new key.
     pub fn failure_is_stored(&self) -> bool {
         matches!(self, Self::Unavailable { refusal, .. } if refusal.origin == Origin::Replayed)
     }
@@ -176,7 +176,7 @@ impl StripeError {
     }
 }
 
-/// async-stripe's parsers report here; they parse successes only.
+/// async-stripe's parsers report their errors here. They parse successful responses only.
 impl StripeClientErr for StripeError {
     fn deserialize_err(msg: impl fmt::Display) -> Self {
         Self::Malformed {

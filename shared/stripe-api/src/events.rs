@@ -1,5 +1,5 @@
-//! Events, fetched instead of received. Their bytes are kept unchanged, because they are parsed
-//! later as a webhook's body.
+//! Events that are fetched instead of received. Their bytes are kept unchanged, because they are
+//! parsed later like a webhook's body.
 
 use crate::StripeApi;
 use crate::calls::Page;
@@ -36,9 +36,9 @@ impl std::fmt::Debug for RawEvent {
 pub struct EventFilter<'a> {
     /// At most twenty types; empty for all.
     pub types: &'a [&'a str],
-    /// Not before this second.
+    /// Only events created at or after this second.
     pub created_from: Option<Timestamp>,
-    /// Only events that some endpoint has not accepted.
+    /// Only events that at least one endpoint has not accepted.
     pub undelivered: bool,
     /// The page of events newer than this one.
     pub ending_before: Option<&'a StripeEventId>,
@@ -59,19 +59,19 @@ const FIND_THIN: &str = "find the thin event";
 const LIST: &str = "list the events";
 
 impl StripeApi {
-    /// An event of the last thirty days.
+    /// Finds an event of the last thirty days.
     pub async fn event_find(&self, id: &StripeEventId) -> Result<Option<RawEvent>, StripeError> {
         self.event_of(FIND, Family::V1, &["events", id.as_str()])
             .await
     }
 
-    /// A thin event, which comes without its object.
+    /// Finds a thin event, which does not contain its object.
     pub async fn v2_event_find(&self, id: &StripeEventId) -> Result<Option<RawEvent>, StripeError> {
         self.event_of(FIND_THIN, Family::V2, &["core", "events", id.as_str()])
             .await
     }
 
-    /// A page of the events of the last thirty days.
+    /// Lists a page of the events of the last thirty days.
     pub async fn event_list(
         &self,
         filter: &EventFilter<'_>,

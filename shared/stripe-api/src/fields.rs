@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Number;
 
-/// An id that can stand for an object.
+/// An id that may appear in place of its object.
 pub(crate) trait Reference: Sized {
     fn of(text: &str) -> Option<Self>;
 }
@@ -43,7 +43,7 @@ enum Shape {
     Whole { id: String },
 }
 
-/// An id, or the object with that id.
+/// Reads an id, or an object with an id.
 pub(crate) fn id<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Result<T, D::Error> {
     match Shape::deserialize(deserializer)? {
         Shape::Id(id) | Shape::Whole { id } => {
@@ -52,7 +52,7 @@ pub(crate) fn id<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Re
     }
 }
 
-/// Like `id`, or absent.
+/// Like `id`, but the field may be absent.
 pub(crate) fn id_maybe<'de, D: Deserializer<'de>, T: Reference>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -64,19 +64,19 @@ pub(crate) fn id_maybe<'de, D: Deserializer<'de>, T: Reference>(
     }
 }
 
-/// Seconds since 1970.
+/// Reads seconds since 1970.
 pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     i64::deserialize(deserializer).map(Timestamp::from_seconds)
 }
 
-/// Like `moment`, or absent.
+/// Like `moment`, but the field may be absent.
 pub(crate) fn moment_maybe<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
     Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_seconds))
 }
 
-/// The default if Stripe writes `null`.
+/// Returns the default if Stripe sends `null`.
 pub(crate) fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -88,14 +88,14 @@ pub(crate) fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<boo
     Ok(Option::<serde::de::IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
-/// A text that is never printed.
+/// Reads a text that is never printed.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
-/// A decimal as text, from a text or a number.
+/// Reads a decimal from a text or a number, and returns it as text.
 pub(crate) fn decimal<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {

@@ -9,7 +9,6 @@ use domain::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
-/// An invoice at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Invoice {
     #[serde(deserialize_with = "id")]
@@ -36,10 +35,9 @@ pub struct Invoice {
     pub period_start: Timestamp,
     #[serde(deserialize_with = "moment")]
     pub period_end: Timestamp,
-    /// The page to read and pay it, once it is final.
+    /// The page where the customer reads and pays the invoice; absent until the invoice is final.
     #[serde(default)]
     pub hosted_invoice_url: Option<String>,
-    /// The PDF.
     #[serde(default)]
     pub invoice_pdf: Option<String>,
 }
@@ -50,7 +48,7 @@ open_words! {
         Open = "open",
         Paid = "paid",
         Uncollectible = "uncollectible",
-        /// It was issued by mistake.
+        /// The invoice was issued by mistake.
         Void = "void",
     }
 }

@@ -1,15 +1,15 @@
 //! The Stripe client: products, customers, payments, subscriptions and usage.
 //!
-//! The crate owns the secret key and the transport (async-stripe's requests on a transport of our
-//! own, because its client hides status codes and invents idempotency keys), and is the only
-//! importer of async-stripe. Each call is one attempt in the pinned API version, and the key is
-//! never printed. Responses are read leniently: words that are newer than this code are kept, and
-//! unknown fields are ignored.
+//! The crate owns the secret key and the transport, and is the only importer of async-stripe. It
+//! sends async-stripe's requests on our own transport, because async-stripe's client hides status
+//! codes and invents idempotency keys. Each call is one attempt in the pinned API version, and the
+//! key is never printed. Responses are parsed leniently: words that are newer than this code are
+//! kept, and unknown fields are ignored.
 //!
-//! Writes are safe to repeat: the caller fixes the idempotency key beforehand, and a usage report's
-//! identifier is its key and Stripe's own key for the event. "Already exists" is an answer. Stripe
-//! forgets keys after a day and stores its own failures with them
-//! ([`StripeError::failure_is_stored`]), so older writes have to be looked up, as
+//! Writes are safe to repeat: the caller fixes the idempotency key in advance, and a usage report's
+//! identifier is both its idempotency key and Stripe's own key for the event. "Already exists" is a
+//! result, not an error. Stripe forgets keys after a day and stores its own failures with them
+//! ([`StripeError::failure_is_stored`]), so callers look up older writes, as
 //! [`StripeApi::usage_total`] does for usage.
 
 mod adjustments;
@@ -67,8 +67,8 @@ use domain::inbox::events::StripeMode;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
-/// whether the request was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. After an error, the
+/// request may or may not have been carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -82,7 +82,6 @@ pub fn api_version() -> &'static str {
     stripe_shared::version::VERSION.as_str()
 }
 
-/// The configuration of the client.
 pub struct StripeConfig {
     /// For example `https://api.stripe.com`.
     pub url: String,
@@ -99,7 +98,7 @@ pub struct StripeApi {
 }
 
 impl StripeApi {
-    /// Creates the client without a request.
+    /// Creates the client without sending a request.
     pub fn new(config: StripeConfig, web: Web) -> Result<Self, StripeError> {
         let base: Uri = config.url.parse().map_err(|_| StripeError::Url)?;
         if base.scheme().is_none() || base.authority().is_none() {
@@ -120,13 +119,13 @@ impl StripeApi {
         })
     }
 
-    /// The mode of the key, or `None` if the key does not say it.
+    /// The mode of the key, or `None` if the key does not contain it.
     pub const fn mode(&self) -> Option<StripeMode> {
         self.mode
     }
 }
 
-/// `sk_test_…`, `rk_live_…` and so on.
+/// The mode in `sk_test_…`, `rk_live_…` and so on.
 fn mode_of(key: &str) -> Option<StripeMode> {
     let world = key.split_once('_')?.1;
     let of = |(word, mode)| world.starts_with::<&str>(word).then_some(mode);

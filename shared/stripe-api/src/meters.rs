@@ -11,7 +11,7 @@ use stripe_billing::BillingMeterStatus;
 use stripe_billing::billing_meter::ListBillingMeter;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
 
-/// A meter at Stripe. The names of a report's fields and the aggregation never change.
+/// A meter at Stripe. The field names of its reports and its aggregation never change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Shape")]
 pub struct Meter {
@@ -19,14 +19,14 @@ pub struct Meter {
     pub event_name: String,
     pub display_name: String,
     pub status: MeterStatus,
-    /// Whether it sums what [`StripeApi::usage_report`] reports.
+    /// Whether it sums the reports of [`StripeApi::usage_report`].
     pub sums_our_reports: bool,
 }
 
 open_words! {
     MeterStatus {
         Active = "active",
-        /// New prices cannot use it.
+        /// New prices cannot use the meter.
         Inactive = "inactive",
     }
 }
@@ -62,7 +62,7 @@ impl From<Shape> for Meter {
 
 /// The field of a report that names the customer.
 pub(crate) const CUSTOMER_FIELD: &str = "stripe_customer_id";
-/// The field of a report with the value.
+/// The field of a report that contains the value.
 pub(crate) const VALUE_FIELD: &str = "value";
 
 const CREATE: &str = "create the meter";
@@ -72,7 +72,7 @@ const LIST: &str = "list the meters";
 const REACTIVATE: &str = "reactivate the meter";
 const TOTAL: &str = "read the usage total";
 const PAGE: i64 = 100;
-/// An account with more meters, or a period with more summaries, is not ours.
+/// An account with more meters than this, or a period with more summaries, is not ours.
 const PAGES_MAX: usize = 20;
 const MINUTE: i64 = 60;
 
@@ -109,7 +109,7 @@ impl StripeApi {
             .await
     }
 
-    /// Creates a meter that sums our reports. Stripe allows one active meter for an event name.
+    /// Creates a meter that sums our reports. Stripe allows one active meter per event name.
     pub async fn meter_create(
         &self,
         event_name: &str,
@@ -128,7 +128,7 @@ impl StripeApi {
             .await
     }
 
-    /// Deactivates a meter; Stripe rejects later reports to it.
+    /// Deactivates a meter. Stripe rejects later reports to it.
     pub async fn meter_deactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
         self.to(DEACTIVATE)
             .write(&["billing", "meters", id, "deactivate"], json!({}), key)
@@ -141,8 +141,8 @@ impl StripeApi {
             .await
     }
 
-    /// What a meter has counted for a customer, from the minute of `from` to the end of the minute
-    /// of `until`. Stripe counts some time after it accepted a report.
+    /// The total that a meter has counted for a customer, from the minute of `from` to the end of
+    /// the minute of `until`. Stripe counts a report some time after it accepted it.
     pub async fn usage_total(
         &self,
         meter: &str,
@@ -185,7 +185,8 @@ impl StripeApi {
     }
 }
 
-/// Stripe's sums are floating; ours are whole numbers or not ours. Rust prints a whole float exactly, digit by digit.
+/// Converts Stripe's floating-point sum. Our sums are whole numbers, so a fraction means that the
+/// meter is not ours. Rust prints a whole float exactly, digit by digit.
 fn whole(value: f64) -> Result<u64, StripeError> {
     value
         .to_string()

@@ -9,7 +9,6 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A payment method at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PaymentMethod {
     #[serde(deserialize_with = "id")]
@@ -20,7 +19,7 @@ pub struct PaymentMethod {
     /// Absent once it is detached.
     #[serde(default, deserialize_with = "id_maybe")]
     pub customer: Option<CustomerId>,
-    /// The card's details, if it is one.
+    /// The card's details, if the method is a card.
     #[serde(default)]
     pub card: Option<Card>,
     #[serde(deserialize_with = "moment")]

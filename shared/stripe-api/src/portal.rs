@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct PortalSession {
-    /// Anybody with the URL is signed in, so it goes to the customer only.
+    /// Anybody with the URL is signed in, so send it to the customer only.
     pub url: String,
 }
 
@@ -34,7 +34,7 @@ pub struct PortalConfiguration {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What a customer may do in the portal. Customers may always see invoices, and change payment
+/// What a customer may do in the portal. Customers may always see invoices, and may change payment
 /// methods and invoice details.
 pub struct PortalOrder<'a> {
     pub name: &'a str,
@@ -43,7 +43,7 @@ pub struct PortalOrder<'a> {
     pub terms_url: Option<&'a str>,
     pub return_url: Option<&'a str>,
     pub cancel: PortalCancel,
-    /// The products to switch between; empty forbids it.
+    /// The products that a customer may switch between; empty forbids switching.
     pub offers: &'a [PortalOffer],
     /// How a change within a period is billed.
     pub proration: Proration,
@@ -73,7 +73,7 @@ const UPDATE: &str = "update the portal's configuration";
 const CONFIGURATIONS: [&str; 2] = ["billing_portal", "configurations"];
 
 impl StripeApi {
-    /// Creates a portal session; without a configuration the default one is used.
+    /// Creates a portal session. Without a configuration, the default one is used.
     pub async fn portal_session_create(
         &self,
         customer: &CustomerId,

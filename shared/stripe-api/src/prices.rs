@@ -1,4 +1,5 @@
-//! Prices. A price's amount never changes; a new price takes over its lookup key.
+//! Prices. A price's amount never changes. To change an amount, a new price takes over the lookup
+//! key.
 
 use crate::StripeApi;
 use crate::error::StripeError;
@@ -12,7 +13,6 @@ mod choice;
 
 pub use choice::PriceChoice;
 
-/// A price at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Price {
     #[serde(deserialize_with = "id")]
@@ -22,16 +22,16 @@ pub struct Price {
     #[serde(default)]
     pub lookup_key: Option<String>,
     pub currency: String,
-    /// Absent if it has a fraction or depends on the quantity.
+    /// Absent if the amount has a fraction or depends on the quantity.
     #[serde(default, rename = "unit_amount")]
     pub unit_amount_minor: Option<i64>,
-    /// Like `unit_amount_minor`, with its fraction.
+    /// The amount including its fraction.
     #[serde(default, rename = "unit_amount_decimal", deserialize_with = "decimal")]
     pub unit_amount_minor_decimal: Option<String>,
     /// Absent for one-time prices.
     #[serde(default)]
     pub recurring: Option<Recurring>,
-    /// Present if they were requested.
+    /// Present only if the request asked for them.
     #[serde(default, deserialize_with = "or_empty")]
     pub tiers: Vec<Tier>,
     #[serde(default)]
@@ -46,7 +46,6 @@ pub struct Price {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// The billing interval of a price.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Recurring {
     pub interval: Interval,
@@ -140,14 +139,14 @@ pub enum Amount<'a> {
     },
     /// Metered, with the amount of each unit's tier.
     Graduated {
-        /// From the first unit; the last tier has no end.
+        /// The tiers, beginning with the first unit; the last tier has no end.
         tiers: &'a [Tier],
         interval: Interval,
         meter: &'a str,
     },
 }
 
-/// How many lookup keys Stripe accepts in one request.
+/// The maximum number of lookup keys that Stripe accepts in one request.
 const LOOKUP_KEYS_MAX: usize = 10;
 const CREATE: &str = "create the price";
 const DEACTIVATE: &str = "deactivate the price";
@@ -155,7 +154,7 @@ const FIND: &str = "find the price";
 const LIST: &str = "list the prices";
 
 impl Price {
-    /// The choice of one unit, or of a metered quantity.
+    /// Chooses one unit of the price, or a metered quantity.
     pub fn choice(self) -> PriceChoice {
         let metered = self
             .recurring
@@ -168,9 +167,9 @@ impl Price {
 }
 
 impl StripeApi {
-    /// The active prices with these ids or, if there are none, with these lookup keys. Returns
-    /// `None` unless they can be sold: every key needs a price, but some ids may be of prices kept
-    /// for existing customers only.
+    /// Returns the active prices with these ids or, if no ids are given, with these lookup keys.
+    /// Returns `None` unless they can be sold: every key needs a price, but some ids may belong to
+    /// prices that are kept for existing customers only.
     pub async fn price_choices(
         &self,
         ids: &[PriceId],
@@ -205,7 +204,7 @@ impl StripeApi {
         Ok(all)
     }
 
-    /// A price with its tiers.
+    /// Finds a price with its tiers.
     pub async fn price_find(&self, id: &PriceId) -> Result<Option<Price>, StripeError> {
         self.to(FIND)
             .find(&["prices", id.as_str()], json!({ "expand": ["tiers"] }))
@@ -228,7 +227,7 @@ impl StripeApi {
         self.to(CREATE).write(&["prices"], form, key).await
     }
 
-    /// Stops new sales at this price; existing customers keep it.
+    /// Stops new sales at this price. Existing customers keep it.
     pub async fn price_deactivate(&self, id: &PriceId, key: &str) -> Result<Price, StripeError> {
         self.to(DEACTIVATE)
             .write(&["prices", id.as_str()], json!({ "active": false }), key)

@@ -1,4 +1,4 @@
-//! Products. We choose their ids, so creating one twice makes one.
+//! Products. We choose their ids, so creating one twice creates one product.
 
 use crate::StripeApi;
 use crate::error::StripeError;
@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A product at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Product {
     #[serde(deserialize_with = "id")]
@@ -52,7 +51,7 @@ impl StripeApi {
             .await
     }
 
-    /// Creates a product. Stripe rejects an id that exists.
+    /// Creates a product. Stripe rejects an id that already exists.
     pub async fn product_create(
         &self,
         order: &ProductOrder<'_>,

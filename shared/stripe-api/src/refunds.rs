@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A refund at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refund {
     #[serde(deserialize_with = "id")]
@@ -63,7 +62,6 @@ const FIND: &str = "find the refund";
 const LIST: &str = "list the payment's refunds";
 
 impl StripeApi {
-    /// Creates a refund.
     pub async fn refund_create(
         &self,
         order: &RefundOrder<'_>,

@@ -42,7 +42,7 @@ pub struct Subscription {
     pub ended_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "moment_maybe")]
     pub trial_end: Option<Timestamp>,
-    /// Whether collection is paused by hand. [`SubscriptionStatus::Paused`] is different.
+    /// Whether an operator paused collection. [`SubscriptionStatus::Paused`] is different.
     #[serde(default, rename = "pause_collection", deserialize_with = "is_there")]
     pub collection_paused: bool,
     /// Absent if the customer's default method is used.
@@ -55,7 +55,6 @@ pub struct Subscription {
     pub livemode: bool,
 }
 
-/// An item of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SubscriptionItem {
     pub id: String,
@@ -84,7 +83,7 @@ open_words! {
     }
 }
 
-/// Stripe allows twenty items and sends them all.
+/// Reads the items. Stripe allows twenty items per subscription and sends all of them.
 fn items<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<SubscriptionItem>, D::Error> {
@@ -98,9 +97,11 @@ fn items<'de, D: serde::Deserializer<'de>>(
 }
 
 impl Subscription {
-    /// The form in which the store keeps it, as an event at `as_of` would report it.
+    /// Converts the subscription to the form that the store keeps, as an event at `as_of` would
+    /// report it.
     pub fn as_kept(&self, as_of: Timestamp) -> kept::Subscription {
-        // Items may renew at different times; it is paid for until the last of them ends.
+        // Items may renew at different times, so the subscription is paid until the last item's
+        // period ends.
         let spans = self.items.iter().map(|item| Span {
             start: item.period_start,
             end: item.period_end,
@@ -131,7 +132,7 @@ const FIND: &str = "find the subscription";
 const LIST: &str = "list the customer's subscriptions";
 
 impl StripeApi {
-    /// A subscription by id, including an ended one.
+    /// Finds a subscription by id, including one that has ended.
     pub async fn subscription_find(
         &self,
         id: &SubscriptionId,
@@ -141,7 +142,7 @@ impl StripeApi {
             .await
     }
 
-    /// All subscriptions of a customer, including ended ones.
+    /// All subscriptions of a customer, including those that have ended.
     pub async fn subscription_list(
         &self,
         customer: &CustomerId,

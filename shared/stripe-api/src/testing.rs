@@ -1,4 +1,4 @@
-//! A scripted Stripe for this crate's tests: it answers in order and remembers what it heard.
+//! A scripted Stripe for this crate's tests. It answers in order and records the requests.
 
 use crate::{StripeApi, StripeConfig};
 use bytes::Bytes;
@@ -8,17 +8,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tower::util::BoxCloneSyncService;
 
-/// What Stripe says, with 404, of an id it does not know.
+/// Stripe's body, sent with 404, for an unknown id.
 pub const MISSING: &str = r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"No such thing: 'x'","param":"id"}}"#;
 
-/// What the peer does with a call.
+/// How the peer responds to a request.
 pub enum Reply {
     Answer {
         status: u16,
         headers: Vec<(String, String)>,
         body: String,
     },
-    /// The call arrives, its answer does not.
+    /// The request arrives, but the response is lost.
     Lost,
 }
 
@@ -40,7 +40,7 @@ impl Reply {
     }
 }
 
-/// A call as the peer heard it.
+/// A request that the peer received.
 #[derive(Clone)]
 pub struct Heard {
     pub line: String,

@@ -1,5 +1,5 @@
-//! Stripe's requests on the house's [`Web`](crate::Web): sent once, with the caller's key and the pinned version, and with
-//! errors that keep what Stripe said. `calls.rs` has the ways to make one.
+//! Sends Stripe's requests through [`Web`](crate::Web): once, with the caller's idempotency key and
+//! the pinned API version. Errors keep Stripe's message. `calls.rs` builds the requests.
 
 use crate::error::{Advice, Fault, Origin, Refusal, StripeError};
 use crate::{BoxError, StripeApi};
@@ -26,7 +26,7 @@ impl StripeApi {
     }
 }
 
-/// Stripe's two families of paths.
+/// Stripe's two API families, which have different paths.
 #[derive(Clone, Copy)]
 pub(crate) enum Family {
     V1,
@@ -64,7 +64,7 @@ impl StripeClient for Operation<'_> {
 }
 
 impl Operation<'_> {
-    /// Sends a request, once, and gives a success's body.
+    /// Sends a request, once, and returns the body of a successful response.
     pub(crate) async fn exchange(
         &self,
         family: Family,
@@ -130,7 +130,7 @@ impl Operation<'_> {
     }
 }
 
-/// What an answer says, whether it is Stripe's or a gateway's in front of it.
+/// Parses an error response, whether it comes from Stripe or from a gateway in front of it.
 fn refusal(response: &Response<Bytes>) -> Refusal {
     let error = serde_json::from_slice::<ErrorBody>(response.body())
         .map(|body| body.error)

@@ -1,4 +1,4 @@
-//! Reporting usage. The identifier makes repeated reports one.
+//! Reporting usage. Stripe counts reports with the same identifier once.
 
 use crate::StripeApi;
 use crate::error::{Origin, Refusal, StripeError};
@@ -14,15 +14,14 @@ pub struct UsageReport<'a> {
     pub event_name: &'a str,
     pub customer: &'a CustomerId,
     pub value: u64,
-    /// Makes repeated reports one; at most 100 characters.
+    /// Stripe counts reports with the same identifier once. At most 100 characters.
     pub identifier: &'a str,
     pub timestamp: Timestamp,
 }
 
-/// The result of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
-    /// Stripe accepted it; whether it counts is decided later.
+    /// Stripe accepted the report; whether it counts is decided later.
     Accepted,
     AlreadyThere,
 }
@@ -30,7 +29,8 @@ pub enum Reported {
 const OPERATION: &str = "report the usage";
 
 impl StripeApi {
-    /// Reports one fact.
+    /// Reports one fact. Stripe remembers the identifier for at least 24 hours and counts repeated
+    /// reports once within that time.
     pub async fn usage_report(&self, report: &UsageReport<'_>) -> Result<Reported, StripeError> {
         let key = IdempotencyKey::new(report.identifier).map_err(|_| StripeError::Unaskable {
             operation: OPERATION,
@@ -40,8 +40,8 @@ impl StripeApi {
             .usage_send(report, RequestStrategy::Idempotent(key))
             .await
         {
-            // Stripe keeps a failure with its key and repeats it without trying. Without a key it tries, and the
-            // identifier still makes the two one.
+            // Stripe stores a failure with its idempotency key and replays it. Without a key Stripe
+            // tries again, and the identifier still makes both reports one.
             Err(StripeError::Unavailable {
                 refusal:
                     Refusal {
@@ -53,7 +53,7 @@ impl StripeApi {
             other => other,
         };
         match answer {
-            // It is taken all the same when only its echo cannot be read.
+            // An unreadable response to an accepted report does not change that it was accepted.
             Ok(()) | Err(StripeError::Malformed { .. }) => Ok(Reported::Accepted),
             Err(StripeError::Refused { refusal, .. }) if is_duplicate(&refusal) => {
                 Ok(Reported::AlreadyThere)
@@ -83,7 +83,8 @@ impl StripeApi {
     }
 }
 
-/// Stripe has no code for it: "An event already exists with identifier …".
+/// Stripe has no error code for a duplicate. Its message is "An event already exists with
+/// identifier …".
 fn is_duplicate(refusal: &Refusal) -> bool {
     refusal.status == 400 && refusal.message.contains("already exists with identifier")
 }

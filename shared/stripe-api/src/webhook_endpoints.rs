@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 pub struct WebhookEndpoint {
     pub id: String,
     pub url: String,
-    /// The event types; `*` means nearly all.
+    /// The event types; `*` means nearly all of them.
     pub enabled_events: Vec<String>,
     pub status: EndpointStatus,
-    /// Absent for the account's default version.
+    /// Absent if the endpoint uses the account's default version.
     #[serde(default)]
     pub api_version: Option<String>,
     /// The description for operators.
@@ -53,7 +53,7 @@ pub struct WebhookEndpointChange<'a> {
 open_words! {
     EndpointStatus {
         Enabled = "enabled",
-        /// It is disabled by hand, or because it never answered.
+        /// An operator disabled it, or Stripe did because it never answered.
         Disabled = "disabled",
     }
 }
@@ -79,7 +79,7 @@ impl StripeApi {
             .await
     }
 
-    /// Creates an endpoint. Stripe allows two with one URL, so look up first.
+    /// Creates an endpoint. Stripe allows several endpoints with the same URL, so look up first.
     pub async fn webhook_endpoint_create(
         &self,
         order: &WebhookEndpointOrder<'_>,

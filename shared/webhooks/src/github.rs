@@ -1,5 +1,5 @@
-//! GitHub's webhooks: `X-Hub-Signature-256` over the body, the id in `X-GitHub-Delivery`, the event's name in
-//! `X-GitHub-Event` and the body's `action`.
+//! GitHub's webhooks. `X-Hub-Signature-256` signs the body and `X-GitHub-Delivery` contains the id.
+//! The event's name is in `X-GitHub-Event` and in the body's `action`.
 
 use crate::github_payloads as payloads;
 use crate::signing::{self, SigningSecrets};
@@ -19,7 +19,7 @@ struct Envelope<'a> {
 
 const NAME_BYTES_MAX: usize = 64;
 
-/// Checks who signed a body, and reads the event's name from it.
+/// Verifies a body's signature, and reads the event's name.
 pub fn verify(
     secrets: &SigningSecrets,
     headers: &HeaderMap,

@@ -1,7 +1,7 @@
 //! The fields of GitHub's bodies that Tallyhook reads.
 //!
-//! Every body is read once, by the shape of its object. Unknown fields and words are accepted; a missing field that a
-//! handler needs is an error.
+//! Each body is parsed once, by the shape of its object. Unknown fields and words are accepted; a
+//! missing field that a handler needs is an error.
 
 use domain::accounts::addresses::MailAddress;
 use domain::billing::marketplace::{ListedPlan, ListedPrice};
@@ -81,7 +81,7 @@ struct Pull {
     state: String,
 }
 
-/// A body about an issue. Its event says which of the optional parts it has.
+/// A body about an issue. The event determines which optional parts it contains.
 #[derive(Deserialize)]
 struct OfIssue {
     installation: Id,
@@ -141,7 +141,7 @@ struct PlanBody {
     yearly_price_in_cents: u64,
 }
 
-/// GitHub writes times as text, and those of installations sometimes as seconds.
+/// A time. GitHub sends times as text, and sometimes as seconds for installations.
 struct When(Timestamp);
 
 impl<'de> Deserialize<'de> for When {
@@ -187,8 +187,9 @@ fn issue(
 ) -> Result<GithubEvent, serde_json::Error> {
     let mut of: OfIssue = serde_json::from_slice(body)?;
     let change = change(&mut of)?;
-    // The App that wrote is the comment's author, or the issue's where the issue is new or closed. An issue that an App
-    // opened and a person labeled or commented on is that person's request.
+    // The App that acted is the comment's author, or the issue's author if the issue was opened or
+    // closed. If a person labels or comments on an issue that an App opened, the request is that
+    // person's.
     let app = match &change {
         IssueChange::Opened | IssueChange::Closed => of.issue.performed_via_github_app,
         IssueChange::Commented(_) => of

@@ -1,8 +1,10 @@
-//! The webhooks of GitHub and Stripe: who signed a body, which event it is, and later what it says.
+//! The webhooks of GitHub and Stripe: verifies who signed a body, reads which event it is, and
+//! later parses it.
 //!
-//! The only verifier of inbound signatures, and so the place where a delivery is vouched for. Verifying works on the raw
-//! bytes. Parsing works on recorded ones and is tolerant: unknown fields and words are accepted, a missing field that a handler
-//! needs is an error. This crate never uses the network.
+//! This crate is the only verifier of inbound signatures, and so the place that vouches for a
+//! delivery. Verification works on the raw bytes. Parsing works on recorded bytes and is tolerant:
+//! unknown fields and words are accepted, but a missing field that a handler needs is an error. The
+//! crate never uses the network.
 
 pub mod github;
 pub mod signing;
@@ -17,15 +19,16 @@ use domain::inbox::{Delivery, Verified};
 use domain::retry::{Retry, Retryable};
 use std::fmt;
 
-/// A delivery whose signature holds.
+/// A delivery with a valid signature.
 #[derive(Debug)]
 pub struct Signed {
     pub delivery: Verified<Delivery>,
-    /// Which secret signed it, the newest being 0. A secret that signs nothing any more can be retired.
+    /// The index of the secret that signed it; 0 is the newest. A secret that no longer signs
+    /// anything can be retired.
     pub secret_index: usize,
 }
 
-/// A recorded body without the fields that its event needs.
+/// A recorded body lacks the fields that its event needs.
 #[derive(Debug)]
 pub struct BadPayload {
     name: String,

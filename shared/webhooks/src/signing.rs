@@ -1,4 +1,4 @@
-//! HMAC-SHA256 over raw bytes, against several secrets at once.
+//! HMAC-SHA256 over raw bytes, checked against several secrets.
 
 use domain::inbox::Digest;
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,7 +9,7 @@ use std::fmt;
 /// The valid secrets, newest first.
 pub struct SigningSecrets(Vec<SecretString>);
 
-/// An empty list of secrets, or one with a blank secret, with which anybody could sign.
+/// The list of secrets is empty or contains a blank secret, with which anybody could sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlankSecret;
 
@@ -31,8 +31,8 @@ impl SigningSecrets {
         Ok(Self(secrets.into_iter().map(SecretString::from).collect()))
     }
 
-    /// The index of the secret that made one of these signatures over the concatenated parts. Every pair is checked in
-    /// full, so the time reveals nothing about the match.
+    /// Returns the index of the secret that made one of these signatures over the concatenated
+    /// parts. Every pair is checked in full, so that the time reveals nothing about the match.
     pub(crate) fn find(&self, signatures: &[[u8; 32]], parts: &[&[u8]]) -> Option<usize> {
         let mut found = None;
         for (index, secret) in self.0.iter().enumerate() {
@@ -61,10 +61,10 @@ pub fn digest(body: &[u8]) -> Digest {
     Digest(Sha256::digest(body).into())
 }
 
-/// Signatures that one header may carry. No sender uses more, and each costs an HMAC.
+/// The maximum number of signatures in one header. No sender uses more, and each one costs an HMAC.
 pub(crate) const SIGNATURES_MAX: usize = 16;
 
-/// Reads a signature in hex.
+/// Parses a hexadecimal signature.
 pub(crate) fn signature(hex_text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(hex_text, &mut bytes)
@@ -75,14 +75,14 @@ pub(crate) fn signature(hex_text: &str) -> Option<[u8; 32]> {
 /// Why a delivery is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// No signature, or no valid one. All causes get the same answer.
+    /// The signature is missing or invalid. All causes get the same answer.
     BadSignature,
-    /// The signature is valid, but too old or too new: a replay, or a wrong clock.
+    /// The signature is valid but too old or too new: a replay, or a wrong clock.
     OutOfTime {
         /// Positive when the signature is old.
         age_seconds: i64,
     },
-    /// Signed, but not JSON, or without the event's id or name.
+    /// The body is signed, but it is not JSON or lacks the event's id or name.
     BadBody(&'static str),
 }
 

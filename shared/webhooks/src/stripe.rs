@@ -1,4 +1,5 @@
-//! Stripe's webhooks: `Stripe-Signature: t=…,v1=…[,v1=…]` over time and body. The body contains id and type.
+//! Stripe's webhooks. The header `Stripe-Signature: t=…,v1=…[,v1=…]` signs the time and the body.
+//! The body contains the event's id and type.
 
 use crate::signing::{self, SIGNATURES_MAX, SigningSecrets};
 use crate::stripe_payloads as payloads;
@@ -13,7 +14,7 @@ use std::borrow::Cow;
 
 pub use payloads::{MeterErrors, Uncounted};
 
-/// A signature is valid for this long before and after its time.
+/// The maximum age of a signature, and the maximum time that it may lie in the future.
 const TOLERANCE_SECONDS: i64 = 300;
 const TYPE_BYTES_MAX: usize = 100;
 
@@ -25,8 +26,8 @@ struct Envelope<'a> {
     kind: Cow<'a, str>,
 }
 
-/// Checks who signed a body and when, and reads the event's id and type. The age counts only here: a replay from our own log
-/// may be of any age.
+/// Verifies a body's signature and its age, and reads the event's id and type. The age is checked
+/// only here: an event that is replayed from our own log may be of any age.
 pub fn verify(
     secrets: &SigningSecrets,
     headers: &HeaderMap,
@@ -78,7 +79,8 @@ pub fn verify(
     })
 }
 
-/// The signed time and the signatures of the scheme `v1`; `None` if the header is malformed.
+/// Parses the signed time and the signatures of the scheme `v1`. Returns `None` if the header is
+/// malformed.
 fn read(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut time = None;
     let mut signatures = Vec::new();
@@ -106,7 +108,8 @@ fn is_type(text: &str) -> bool {
     !text.is_empty() && text.len() <= TYPE_BYTES_MAX && text.bytes().all(plain)
 }
 
-/// Parses a recorded body. Without an envelope where the type is not one that is acted on, since such a body is not read.
+/// Parses a recorded body. Returns no envelope if Tallyhook does not act on the type, because such
+/// a body is not read.
 pub fn parse(name: &str, body: &[u8]) -> Result<(Option<StripeEnvelope>, StripeEvent), BadPayload> {
     payloads::parse(name, body).map_err(|error| BadPayload::new(name, Some(error)))
 }

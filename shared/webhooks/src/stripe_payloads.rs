@@ -1,8 +1,9 @@
-//! The fields of Stripe's bodies that Tallyhook reads, in the shapes of its API versions from 2020 on.
+//! The fields of Stripe's bodies that Tallyhook reads, in the shapes of its API versions from 2020
+//! on.
 //!
-//! This file says which event is about which object; each object's shapes are in a file of their own. An object that lacks
-//! what a handler needs (an invoice without a customer, a refund without a payment) is ignored like an unknown event. A
-//! field of another type than Stripe's is an error.
+//! This file maps each event to the object it is about; each object's shapes have their own file.
+//! An object that lacks what a handler needs (an invoice without a customer, a refund without a
+//! payment) is ignored like an unknown event. A field with another type than Stripe's is an error.
 
 mod customers;
 mod meters;
@@ -26,10 +27,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use subscriptions::{invoice, subscription};
 
-/// The envelope, and the event if its object has what a handler needs.
+/// The envelope, and the event if its object contains what a handler needs.
 type Read = Result<(StripeEnvelope, Option<StripeEvent>), serde_json::Error>;
 
-/// Reads a body. Without an envelope where the event is not one that is acted on: such a body is not read.
+/// Parses a body. Returns no envelope if Tallyhook does not act on the event, because such a body
+/// is not read.
 pub(crate) fn parse(
     name: &str,
     body: &[u8],
@@ -104,12 +106,12 @@ struct Envelope<T, P> {
 #[serde(bound(deserialize = "T: Deserialize<'de>, P: Deserialize<'de>"))]
 struct Data<T, P> {
     object: T,
-    /// The former values of the fields that changed.
+    /// The previous values of the fields that changed.
     #[serde(default)]
     previous_attributes: Option<P>,
 }
 
-/// The parts of an event that a reader of its object needs.
+/// The parts of an event besides its object.
 struct Around<P = IgnoredAny> {
     as_of: Timestamp,
     previous: Option<P>,
@@ -123,7 +125,7 @@ fn mode(livemode: bool) -> StripeMode {
     }
 }
 
-/// Reads an event by its object.
+/// Parses an event by its object.
 fn read<T: DeserializeOwned, P: DeserializeOwned>(
     body: &[u8],
     of: impl FnOnce(T, Around<P>) -> Result<Option<StripeEvent>, serde_json::Error>,
@@ -150,7 +152,7 @@ fn read<T: DeserializeOwned, P: DeserializeOwned>(
     ))
 }
 
-/// An object's id, which Stripe writes alone or within the expanded object.
+/// An object's id. Stripe sends the id alone or the expanded object.
 struct Ref(String);
 
 impl<'de> Deserialize<'de> for Ref {
@@ -172,7 +174,7 @@ impl Ref {
     }
 }
 
-/// The same for an optional id.
+/// Converts an optional id.
 fn maybe<T>(
     id: Option<&Ref>,
     parse: fn(&str) -> Result<T, BadId>,

@@ -1,7 +1,7 @@
 //! API keys, and what each may do.
 //!
 //! A key is 256 random bits after a prefix that names its kind. Only the digest is kept, and keys
-//! are found by it, so nobody can read a key back.
+//! are found by it, so nobody can recover a key.
 
 use crate::ids::{AccountId, KeyId};
 use crate::inbox::events::StripeMode;
@@ -168,7 +168,7 @@ pub struct Reveal {
     pub salt: [u8; SECRET_BYTES],
     /// When the link expires.
     pub until: Timestamp,
-    /// Whether the key is a live or a test one: as Stripe's mode was when the account was made.
+    /// The mode of the key, which is Stripe's mode when the account was created.
     pub mode: StripeMode,
 }
 

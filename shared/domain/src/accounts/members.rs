@@ -1,9 +1,9 @@
 //! Members: the people of an account and their roles.
 //!
-//! At each sign-in GitHub says who belongs to what. A role set by an admin overrides GitHub's, but
-//! membership does not: people who can no longer reach an owner's installation are no longer
-//! members of its account. People who have shown the account's key remain members whatever GitHub
-//! says, since an account can exist before any owner does.
+//! At each sign-in GitHub reports which owners a person belongs to, and the role. A role set by an
+//! admin overrides GitHub's, but membership does not: people who can no longer reach an owner's
+//! installation are no longer members of its account. People who have presented the account's key
+//! remain members whatever GitHub reports, because an account can exist before any owner does.
 
 use crate::accounts::api_keys::Role;
 use crate::ids::{AccountId, OwnerId, UserId};
@@ -42,8 +42,8 @@ words! {
     RoleSource {
         Github = "github",
         Hand = "hand",
-        /// The person has shown the account's key, and is a member without GitHub's word. An admin
-        /// may change the role.
+        /// The person has presented the account's key and is a member whatever GitHub reports. An
+        /// admin may change the role.
         Key = "key",
     }
 }
@@ -101,7 +101,7 @@ pub fn given(before: &Member, role: Role) -> Member {
     }
 }
 
-/// The member after showing a key with every scope.
+/// The member after presenting a key with every scope.
 pub fn let_in(before: Option<&Member>, user: &User, now: Timestamp) -> Member {
     let since = before.map_or(now, |before| before.since);
     Member {

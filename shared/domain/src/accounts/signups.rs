@@ -68,7 +68,7 @@ impl Applicant {
                 .map(|number| Self::Owner(OwnerId::new(number))),
             Some(_) | None => None,
         };
-        // One text for each, so that no two rows stand for one newcomer.
+        // Accept the canonical text only, so that two rows cannot stand for the same applicant.
         found
             .filter(|newcomer| newcomer.pointer() == text)
             .ok_or(BadApplicant)
@@ -144,7 +144,8 @@ pub fn is_open(plan: &Plan) -> bool {
 }
 
 /// The plan that an account starts with if its owner wants `wanted`: that plan if it needs no
-/// payment method, else a trial that leads to it, else what remains when the plan lapses.
+/// payment method, otherwise the trial, otherwise the fallback of the plan if that is free,
+/// otherwise the default plan.
 pub fn begins_with<'a>(catalogue: &'a Catalogue, wanted: &'a Plan) -> &'a Plan {
     let is_free = |plan: &&Plan| plan.price.is_none() && plan.pays != Pays::Meters && is_open(plan);
     if is_free(&wanted) {
@@ -179,7 +180,8 @@ pub struct CustomerCreation {
 /// What to do next about the customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CustomerStep {
-    /// Create it under the present key: Stripe creates one, however often it is asked.
+    /// Create it under the current key. Stripe creates one customer, however often this is
+    /// repeated.
     Make,
     /// Wait: the key gives no answer, and search may not find the customer yet.
     Wait(Duration),
@@ -187,11 +189,11 @@ pub enum CustomerStep {
     LookUp,
 }
 
-/// Stripe keeps idempotency keys for a day at least; this is the part used.
+/// Stripe keeps idempotency keys for at least 24 hours; an hour is kept as a margin.
 const NAMES_LAST: Duration = Duration::from_secs(23 * 3_600);
-/// By then a key is forgotten, or its customer was created long ago.
+/// After this time Stripe has forgotten the key, or the customer was created long ago.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
-/// Stripe's search shows new objects after a minute, and later after an outage.
+/// How long Stripe's search may take to find a new object: a minute, or more after an outage.
 pub const FOUND_AFTER: Duration = Duration::from_secs(600);
 
 impl CustomerCreation {

@@ -2,8 +2,8 @@
 //!
 //! They are computed each time from the last known state at Stripe and GitHub, so nothing can be
 //! stale. One table decides by Stripe's status; of several subscriptions the best counts, so that
-//! nobody has two quotas. A plan that GitHub bills comes before Stripe's, so that no job is paid
-//! for twice; a free plan on GitHub comes after it.
+//! no account has two quotas. A plan that GitHub bills comes before Stripe's, so that no job is
+//! paid for twice; a free plan on GitHub comes after it.
 
 use crate::accounts::Account;
 use crate::billing::marketplace::{ListedPrice, MarketplacePurchase, PurchaseState};
@@ -51,7 +51,8 @@ const fn meaning(status: &Status) -> Meaning {
         Status::Unpaid | Status::Paused | Status::IncompleteExpired | Status::Canceled => {
             Meaning::Over
         }
-        // The store keeps the last word it knew, so this is one that was new from the start: nobody is cut off for it.
+        // The store keeps the last status that this code knew, so an unknown one means that no
+        // known status was ever reported. A customer is not cut off because of it.
         Status::Other(_) => Meaning::Serve,
     }
 }
@@ -96,7 +97,8 @@ pub fn entitlements<'a>(
         .max_by_key(|one| (rank(&one.status), one.created_at, Reverse(one.id.clone())));
     let Some(best) = best else {
         return match bought {
-            // Somebody has chosen another plan for this account: what costs nothing does not take it away.
+            // If an operator chose another plan for this account, a free purchase on GitHub does
+            // not replace it.
             Some((plan, PurchaseState::Active, _)) if own.id == catalogue.default_plan => {
                 beside_stripe(plan, Coverage::Full)
             }
@@ -110,7 +112,8 @@ pub fn entitlements<'a>(
     let (plan, coverage) = match meaning(&best.status) {
         Meaning::Serve => (plan, Coverage::Full),
         Meaning::ServeForAWhile => {
-            // The period that was not paid for began when its payment failed; every order of events says the same.
+            // The unpaid period began when its payment failed. Its start is the same in every order
+            // of events.
             let since = best.period.map_or(best.as_of, |period| period.start);
             let until = since.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
             if now < until {
@@ -130,8 +133,8 @@ pub fn entitlements<'a>(
     })
 }
 
-/// The purchase that counts, as the plan it means: one that stands before one that does not, one that costs before one that
-/// does not, the latest of each.
+/// Returns the purchase that counts, with its plan. An active purchase comes before a cancelled
+/// one, then a paid one before a free one, then the latest.
 fn bought<'a>(
     catalogue: &'a Catalogue,
     purchases: &[MarketplacePurchase],
@@ -149,8 +152,8 @@ fn bought<'a>(
     best.map(|(one, plan)| (plan, one.state, one.listed.price))
 }
 
-/// What is left when GitHub bills no longer: the account's own plan, unless that is everybody's, which is no choice, and the
-/// one that is over says what it falls back to.
+/// The plan after GitHub stops billing: the account's own plan. If that is the default plan, which
+/// nobody chose, the fallback of the cancelled plan comes first.
 fn after_purchase<'a>(catalogue: &'a Catalogue, over: &'a Plan, own: &'a Plan) -> &'a Plan {
     let fallback = over.fallback.as_ref().and_then(|id| catalogue.plan(id));
     fallback
@@ -166,9 +169,9 @@ pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Opt
         .find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
 }
 
-/// What is left when a plan has lapsed: the account's own plan where somebody chose it, and it is not the one that lapsed;
-/// else what that one falls back to; else everybody's. Everybody's is no choice, so cancelling does not lead to it past a
-/// fallback.
+/// The plan after another one has lapsed: the account's own plan, if somebody chose it and it is
+/// not the lapsed one; otherwise the fallback of the lapsed plan; otherwise the default plan.
+/// Nobody chooses the default plan, so cancelling does not lead to it past a fallback.
 fn after<'a>(catalogue: &'a Catalogue, lapsed: &'a Plan, own: &'a Plan) -> &'a Plan {
     if own.id != lapsed.id && own.id != catalogue.default_plan {
         return own;

@@ -1,6 +1,6 @@
 //! Purchases on GitHub's Marketplace, which GitHub bills.
 //!
-//! GitHub's events may come twice, in any order or never, and are not sent again. A purchase is
+//! GitHub's events may arrive twice, in any order or never, and are not sent again. A purchase is
 //! therefore what its latest event says. The latest is decided by the effective time and then by
 //! the time of receipt; both are fixed with the event, so every order of events leads to the same
 //! state.

@@ -1,8 +1,8 @@
 //! A payment for credits, its refunds and its disputes.
 //!
-//! Stripe reports them in any order, and more than once. Everything reported is kept as facts that
-//! only grow, so the order does not matter. What has to be taken back follows from the facts alone;
-//! what is posted is the difference to what was taken back before.
+//! Stripe reports them in any order, and more than once. Every report is kept as facts that only
+//! grow, so the order does not matter. The credits to take back follow from the facts alone; the
+//! posting is the difference from what was taken back before.
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use crate::ledger::{EntryDetails, Posting};
@@ -87,7 +87,7 @@ pub enum Observed {
 }
 
 words! {
-    /// The phase of a dispute. It never goes back.
+    /// The phase of a dispute. It never moves backwards.
     DisputePhase {
         /// An inquiry; no money has moved.
         Inquiry = "inquiry",
@@ -127,7 +127,7 @@ impl Dispute {
         }
     }
 
-    /// Both tellings together.
+    /// Merges two reports of the same dispute.
     fn and(self, other: Self) -> Self {
         Self {
             minor: self.minor.max(other.minor),
@@ -293,8 +293,9 @@ impl Payment {
         Ok(())
     }
 
-    /// What of the money is not with us: refunded, or at a bank. A refund that failed was once part of what Stripe said to
-    /// be refunded, whether that or the refund was told first.
+    /// The part of the money that is not with us: refunded, or kept by a bank. A failed refund was
+    /// once part of the refunded total that Stripe reported, whichever of the two was reported
+    /// first, so it is subtracted.
     fn lost_minor(&self) -> i64 {
         let sum = |refunds: &mut dyn Iterator<Item = &Refund>| {
             refunds.fold(0_i64, |total, refund| total.saturating_add(refund.minor))
@@ -310,8 +311,9 @@ impl Payment {
         })
     }
 
-    /// What has to be taken back by now: the same share of the credits as of the money, and all only for all. What has
-    /// gone with its time is not taken a second time: money that goes back afterwards goes back for that first.
+    /// The credits that must have been taken back by now: the same share of the credits as of the
+    /// money, rounded down, so all of them only for all of the money. Expired credits are not taken
+    /// a second time: money that is returned after the expiry is set against them first.
     fn to_be_taken(&self, bought: &CreditPurchase) -> Credits {
         let lost = u128::from(
             self.lost_minor()
@@ -333,7 +335,7 @@ impl Payment {
         }
     }
 
-    /// In words, how the money stands.
+    /// Describes the state of the money in words.
     fn state(&self) -> String {
         let disputed: i64 = self.disputes.values().map(Dispute::disputed_minor).sum();
         let refunded = self.lost_minor().saturating_sub(disputed);

@@ -1,4 +1,4 @@
-//! Plans: what is sold, at what price, and what it allows.
+//! Plans: what is sold, at which price, and what each plan allows.
 //!
 //! The catalogue is read and checked elsewhere; this module interprets it. `pricing` computes the
 //! price of work, `billing::entitlements` what an account may do, `periods` what a quota counts
@@ -54,7 +54,6 @@ impl fmt::Debug for PlanId {
     }
 }
 
-/// Everything that is sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     /// Changes with every change of the catalogue; every entry priced by it records it.
@@ -97,7 +96,7 @@ pub struct Plan {
     /// The fixed price; absent if the plan is free or priced by agreement.
     pub price: Option<RecurringPrice>,
     pub pays: Pays,
-    /// What a delivered job counts at Stripe, if jobs are paid by meter.
+    /// What a delivered job counts on the meters at Stripe, if jobs are paid by meters.
     pub charges: Vec<MeterCharge>,
     /// What a delivered job costs besides its tokens, if jobs are paid in credits.
     pub fee: Credits,
@@ -114,7 +113,7 @@ pub struct Plan {
     pub overdraft: Credits,
     /// How many delivered jobs may be unreported to Stripe before new ones are refused.
     pub unbilled_max: Limit,
-    /// The plan after this one has lapsed.
+    /// The plan that applies after this one has lapsed.
     pub fallback: Option<PlanId>,
     /// The plan to offer when the quota is used up. Customers who add a payment method are
     /// subscribed to it.

@@ -219,7 +219,7 @@ impl SpendLimit {
         }
     }
 
-    /// A sum as people read it. Parts of a minor unit count as a whole one.
+    /// Formats a sum for people. A part of a minor unit counts as a whole one.
     fn words(&self, unit: SpendUnit, micros: u64) -> String {
         match (unit, self.money) {
             (SpendUnit::Money, Some(limit)) => Money {

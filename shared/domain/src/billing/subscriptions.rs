@@ -1,8 +1,8 @@
 //! The last known state of an account's subscriptions and invoices.
 //!
-//! Stripe's events may come late, twice and out of order. Each carries the second of its creation,
-//! and a later one wins. A subscription that has ended stays ended. For two events of the same
-//! second, Stripe is asked.
+//! Stripe's events may arrive late, twice and out of order. Each event carries the second of its
+//! creation, and the later event wins. A subscription that has ended stays ended. For two events of
+//! the same second, the current state is fetched from Stripe.
 
 use crate::billing::marketplace::MarketplacePurchase;
 use crate::billing::plans::Span;
@@ -35,7 +35,7 @@ pub struct Contracts {
 pub struct SubscriptionItem {
     pub price: PriceId,
     pub product: Option<ProductId>,
-    /// Metered items have none.
+    /// Absent for metered items.
     pub quantity: Option<u64>,
 }
 
@@ -119,7 +119,7 @@ pub struct Invoice {
 }
 
 impl Invoice {
-    /// The order of statuses; an invoice never goes back.
+    /// The order of statuses; an invoice never moves backwards.
     pub fn rank(status: &str) -> u8 {
         match status {
             "draft" => 0,

@@ -1,7 +1,8 @@
 //! The events of GitHub and Stripe that Tallyhook acts on, by the object they are about.
 //!
-//! `webhooks` reads a recorded body into one of these. A handler never sees a vendor's JSON or an optional field that it
-//! would have to check. Each variant names its events in full: the list of events to subscribe to is compared with it.
+//! `webhooks` parses a recorded body into one of these types. A handler therefore never sees a
+//! vendor's JSON, or an optional field that it would have to check. Each variant lists its events
+//! in full, because a test compares them with the events that we subscribe to.
 
 use crate::accounts::addresses::MailAddress;
 use crate::billing::marketplace::ListedPlan;
@@ -20,12 +21,14 @@ pub enum GithubEvent {
     Issue(IssueEvent),
     /// `pull_request.opened`, `pull_request.closed`
     PullRequest(PullEvent),
-    /// `installation.created`, `installation.deleted`, `installation.suspend`, `installation.unsuspend`
+    /// `installation.created`, `installation.deleted`, `installation.suspend`,
+    /// `installation.unsuspend`
     Installation(InstallationEvent),
-    /// `marketplace_purchase.purchased`, `marketplace_purchase.changed`, `marketplace_purchase.cancelled`,
-    /// `marketplace_purchase.pending_change`, `marketplace_purchase.pending_change_cancelled`
+    /// `marketplace_purchase.purchased`, `marketplace_purchase.changed`,
+    /// `marketplace_purchase.cancelled`, `marketplace_purchase.pending_change`,
+    /// `marketplace_purchase.pending_change_cancelled`
     Marketplace(MarketplaceEvent),
-    /// Any other event, which is recorded and not read.
+    /// Any other event. It is recorded but its body is not read.
     Ignored { name: String },
 }
 
@@ -34,27 +37,26 @@ pub enum GithubEvent {
 pub struct EventOrigin {
     pub installation: InstallationId,
     pub owner: OwnerId,
-    /// May change.
+    /// The login may change.
     pub owner_login: String,
     pub repository: RepositoryId,
-    /// Without the owner. May change.
+    /// The name without the owner. It may change.
     pub repository_name: String,
     pub default_branch: String,
     pub sender_login: String,
-    /// The App that created the issue or comment, if one did.
+    /// The App that created the issue or comment, if an App did.
     pub via_app: Option<u64>,
 }
 
-/// An issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
     pub id: u64,
     pub number: u64,
     pub title: String,
     pub body: String,
-    /// When it last changed, as GitHub writes it.
+    /// When the issue last changed, in GitHub's format.
     pub updated_at: String,
-    /// What its author is to the repository: `MEMBER`, `NONE` and so on.
+    /// The author's association with the repository, such as `MEMBER` or `NONE`.
     pub author_association: String,
 }
 
@@ -70,23 +72,23 @@ pub struct IssueEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssueChange {
     Opened,
-    /// It got this label.
+    /// The issue got this label.
     Labeled(String),
     Closed,
     Commented(Comment),
 }
 
-/// A new comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
     pub id: CommentId,
     pub text: String,
-    /// What its author is to the repository.
+    /// The author's association with the repository.
     pub author_association: String,
     pub on: CommentOn,
 }
 
-/// GitHub sends comments on issues and on pull requests as the same event.
+/// Where a comment was written. GitHub sends comments on issues and on pull requests as the same
+/// event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommentOn {
     Issue,
@@ -100,7 +102,7 @@ pub struct PullEvent {
     pub change: PullChange,
     pub number: u64,
     pub head_branch: String,
-    /// The repository that the branch is in; `None` when a fork was deleted.
+    /// The repository that contains the branch; `None` if it was a fork that has been deleted.
     pub head_repository: Option<RepositoryId>,
     pub state: PullState,
 }
@@ -112,12 +114,12 @@ pub enum PullChange {
     Closed,
 }
 
-/// The state of a pull request when its event was made.
+/// The state of a pull request when the event was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullState {
     Open,
     Merged,
-    /// Closed without merging.
+    /// The pull request was closed without being merged.
     Closed,
 }
 
@@ -127,7 +129,7 @@ pub struct InstallationEvent {
     pub installation: InstallationId,
     pub owner: OwnerId,
     pub change: InstallationChange,
-    /// When GitHub last changed it; zero where GitHub does not say.
+    /// When GitHub last changed the installation; zero if GitHub does not say.
     pub as_of: Timestamp,
 }
 
@@ -144,9 +146,9 @@ pub enum InstallationChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketplaceEvent {
     pub owner: OwnerId,
-    /// May change.
+    /// The login may change.
     pub owner_login: String,
-    /// The address that GitHub bills, where it says so.
+    /// The address that GitHub bills, if GitHub sends one.
     pub mail: Option<MailAddress>,
     pub change: MarketplaceChange,
     /// The plan of the listing that was bought, changed to, or cancelled.
@@ -160,7 +162,7 @@ pub enum MarketplaceChange {
     Purchased,
     Changed,
     Cancelled,
-    /// It will change or end later; `Changed` or `Cancelled` comes then.
+    /// The purchase will change or end later. GitHub sends `Changed` or `Cancelled` then.
     Pending,
     /// The pending change was withdrawn.
     PendingCancelled,
@@ -183,18 +185,19 @@ pub enum StripeEvent {
     Dispute(DisputeEvent),
     /// `customer.created`, `customer.updated`, `customer.deleted`
     Customer(CustomerEvent),
-    /// `customer.subscription.created`, `customer.subscription.updated`, `customer.subscription.deleted`,
-    /// `customer.subscription.paused`, `customer.subscription.resumed`, `customer.subscription.trial_will_end`
+    /// `customer.subscription.created`, `customer.subscription.updated`,
+    /// `customer.subscription.deleted`, `customer.subscription.paused`,
+    /// `customer.subscription.resumed`, `customer.subscription.trial_will_end`
     Subscription(SubscriptionEvent),
     /// `invoice.created`, `invoice.finalized`, `invoice.finalization_failed`, `invoice.paid`,
-    /// `invoice.payment_succeeded`, `invoice.payment_failed`, `invoice.payment_action_required`, `invoice.voided`,
-    /// `invoice.marked_uncollectible`
+    /// `invoice.payment_succeeded`, `invoice.payment_failed`, `invoice.payment_action_required`,
+    /// `invoice.voided`, `invoice.marked_uncollectible`
     Invoice(InvoiceEvent),
     /// `payment_method.attached`, `payment_method.detached`
     PaymentMethod(PaymentMethodEvent),
     /// `v1.billing.meter.error_report_triggered`, `v1.billing.meter.no_meter_found`
     Meter(MeterEvent),
-    /// Any other event, which is recorded and not read.
+    /// Any other event. It is recorded but its body is not read.
     Ignored { name: String },
 }
 
@@ -205,7 +208,7 @@ pub struct StripeEnvelope {
     pub mode: StripeMode,
 }
 
-/// Whether an object of Stripe is real.
+/// Whether a Stripe object is in test mode or in live mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StripeMode {
     Test,
@@ -215,13 +218,13 @@ pub enum StripeMode {
 /// What happened to a checkout session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutChange {
-    /// The customer finished the checkout; the payment may still be on its way.
+    /// The customer completed the checkout; the payment may still be in progress.
     Completed,
-    /// A delayed payment, such as a bank debit, arrived.
+    /// A delayed payment, such as a bank debit, succeeded.
     PaymentSucceeded,
     /// A delayed payment failed.
     PaymentFailed,
-    /// Nobody finished the checkout.
+    /// The session expired before anybody completed the checkout.
     Expired,
 }
 
@@ -243,7 +246,7 @@ pub struct CheckoutEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutPurpose {
     Payment,
-    /// The subscription has events of its own.
+    /// A subscription, which has its own events.
     Subscription,
     /// Saving a payment method.
     Setup,
@@ -253,7 +256,7 @@ pub enum CheckoutPurpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutPayment {
     Paid,
-    /// Not paid yet, and possibly never.
+    /// The session is not paid yet, and may never be.
     Unpaid,
     /// The session had nothing to pay.
     NotRequired,
@@ -263,7 +266,7 @@ pub enum CheckoutPayment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentChange {
     Succeeded,
-    /// One attempt failed; the payer may make another.
+    /// One attempt failed; the payer may try again.
     Failed,
 }
 
@@ -275,13 +278,13 @@ pub struct PaymentEvent {
     pub customer: Option<CustomerId>,
 }
 
-/// A charge was refunded, in part or in whole.
+/// A charge was refunded in full or in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeEvent {
     pub payment: PaymentId,
-    /// The sum of its refunds so far, in minor units.
+    /// The total of the charge's refunds so far, in minor units.
     pub refunded_minor: i64,
-    /// Its refunds, where the event contains them.
+    /// The charge's refunds, if the event contains them.
     pub refunds: Vec<(RefundId, Refund)>,
 }
 
@@ -319,16 +322,16 @@ pub struct CustomerEvent {
 /// What happened to a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriptionChange {
-    /// It was created, whether it is paid yet or not.
+    /// The subscription was created; it may not be paid yet.
     Created,
-    /// Its status, plan, period or end changed.
+    /// The status, plan, period or end changed.
     Updated,
-    /// It ended.
+    /// The subscription ended.
     Deleted,
-    /// Its trial ended without a payment method.
+    /// The trial ended without a payment method.
     Paused,
     Resumed,
-    /// Its trial ends in three days, or was cut short.
+    /// The trial ends in three days, or was cut short.
     TrialWillEnd,
 }
 
@@ -343,19 +346,20 @@ pub struct SubscriptionEvent {
 /// What happened to an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvoiceChange {
-    /// It was created as a draft.
+    /// The invoice was created as a draft.
     Created,
-    /// It has a number and can be paid.
+    /// The invoice has a number and can be paid.
     Finalized,
-    /// Stripe could not finalize it: usually an address or a tax setting is missing.
+    /// Stripe could not finalize the invoice, usually because an address or a tax setting is
+    /// missing.
     FinalizationFailed,
-    /// It was paid, on Stripe or outside of it.
+    /// The invoice was paid, through Stripe or outside of it.
     Paid,
-    /// It was paid on Stripe; `Paid` comes with it.
+    /// The invoice was paid through Stripe. Stripe also sends `Paid`.
     PaymentSucceeded,
-    /// One attempt to collect failed.
+    /// One attempt to collect the payment failed.
     PaymentFailed,
-    /// The payer's bank asks the payer to confirm.
+    /// The payer's bank requires the payer to confirm the payment.
     ActionRequired,
     Voided,
     MarkedUncollectible,
@@ -380,14 +384,14 @@ pub enum PaymentMethodChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentMethodEvent {
     pub change: PaymentMethodChange,
-    /// The customer that has it or had it.
+    /// The customer that has the method, or had it until it was detached.
     pub customer: CustomerId,
     pub method: PaymentMethodId,
 }
 
-/// Stripe accepted usage and could not count it. Both events mean the same to us.
+/// Stripe accepted usage but could not count it. Both events mean the same to Tallyhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeterEvent {
-    /// The event's id; its details have to be fetched.
+    /// The event's id. The event's details have to be fetched.
     pub id: StripeEventId,
 }

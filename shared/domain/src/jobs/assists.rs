@@ -1,9 +1,10 @@
 //! Assists: small pieces of model work with an answer to read, and no pull request.
 //!
-//! Owns what can be asked, what may be asked with it, and an assist's way from `QUEUED` to `DONE` or `FAILED`. Whoever works
-//! on one has a [`AssistLease`], which a [`AssistTransition`] spends; late writers fail on the version. What an end means for the money
-//! follows from the assist's terms, so that it is written with the end or not at all: an answer is paid for once, and an
-//! assist without one costs nothing.
+//! This module owns the tasks, their input, and the lifecycle of an assist from `QUEUED` to `DONE`
+//! or `FAILED`. A worker holds an [`AssistLease`], which an [`AssistTransition`] consumes; a late
+//! writer fails on the version. The billing effect of an end follows from the assist's terms and is
+//! written in the same transaction. An answer is therefore paid for once, and an assist without an
+//! answer costs nothing.
 
 mod commits;
 mod test_files;
@@ -27,7 +28,7 @@ use crate::units::Credits;
 use crate::work::{Busy, Lifecycle};
 use std::time::Duration;
 
-/// What is asked.
+/// The task of an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AssistTask {
     CommitSummary(CommitRef),
@@ -212,7 +213,7 @@ impl AssistTransition {
         self.answer.as_ref()
     }
 
-    /// What the change means for the account's money, written in the same transaction.
+    /// The effect on the account's money, which is written in the same transaction.
     pub fn money(&self) -> BillingEffect {
         let (row, now) = (&self.row, self.now);
         let AssistFacts {
@@ -298,7 +299,7 @@ impl AssistLease {
     /// Ends a failed attempt according to the failure's class: the assist fails, waits or is
     /// retried.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> AssistTransition {
-        // The outermost words only: people read them, and what is below may name our insides.
+        // Keep only the outermost message: people read it, and its causes may reveal internals.
         let reason = failure.source.to_string();
         let tries = self.0.tries;
         match NextAttempt::after(failure, tries.attempts, jitter, now) {

@@ -1,8 +1,9 @@
-//! What a job's transition means for the account's money.
+//! The effect of a job's transition on the account's money.
 //!
-//! A job becomes billable in one state, which its terms name. Entering that state captures the hold or records the usage
-//! for Stripe; every other end releases the hold and the reserved spending. Both follow from the two states alone, and the
-//! store writes them in the transaction that moves the job, so no caller can forget them.
+//! A job becomes billable in one state, which its terms name. Entering that state captures the hold
+//! or records the usage for Stripe. Every other end releases the hold and the reserved spending.
+//! Both follow from the two states alone, and the store writes them in the transaction that moves
+//! the job, so no caller can forget them.
 
 use super::{Delivered, FixPaid, JobRow, JobState};
 use crate::billing::plans::{Billable, price};
@@ -12,7 +13,7 @@ use crate::ledger::{HoldId, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
-/// What a transition means for the account's money.
+/// The effect of a transition on the account's money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BillingEffect {
     None,
@@ -67,7 +68,7 @@ impl BillingEffect {
     }
 }
 
-/// What it means that a job went from the state `from` to its present one.
+/// The billing effect of a transition from the state `from` to the row's present state.
 pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
     let bills = match row.facts.terms.billable {
         Billable::PrOpened => JobState::PrOpened,
@@ -131,7 +132,7 @@ fn settlement(row: &JobRow, used: Credits, now: Timestamp) -> Option<Posting> {
     )
 }
 
-/// What the customer reads beside the amount.
+/// The text that the customer reads next to the amount.
 fn receipt(row: &JobRow, used: Credits) -> String {
     let facts = &row.facts;
     let place = format!("{}/{}", facts.owner_login, facts.repository_name);
@@ -157,7 +158,7 @@ fn receipt(row: &JobRow, used: Credits) -> String {
     }
 }
 
-/// How many pull requests a job counts that delivers.
+/// The number of pull requests that a delivering job counts.
 fn pulls(row: &JobRow) -> u64 {
     match row.fix_paid {
         FixPaid::WithJob => 1,

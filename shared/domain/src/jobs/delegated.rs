@@ -1,8 +1,8 @@
 //! Jobs of external agents.
 //!
-//! They wait for the agent's reports for a limited time, and only these reports move them. The
-//! issue is free as soon as the job is delivered: whether Tallyhook hears what becomes of the pull
-//! request depends on the agent, which may not use the branch that we know.
+//! These jobs wait for the agent's reports for a limited time, and only the reports move them. The
+//! issue is free as soon as the job is delivered. Whether Tallyhook receives the pull request's
+//! later events depends on the agent, which may not use the branch that we know.
 
 use super::requests::Agent;
 use super::{Cancellable, Delegated, Job, JobRow, JobState, PullRef, Transition};
@@ -58,7 +58,7 @@ impl Job<Delegated> {
         Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
-    /// Nothing is to be done before the wait ends.
+    /// Postpones the job until the wait ends.
     pub fn waits(self, now: Timestamp) -> Transition {
         let until = self.until();
         Transition::from(self.into_row(), now).with(|row| row.due_at = Some(until))

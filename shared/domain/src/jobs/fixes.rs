@@ -1,14 +1,15 @@
-//! Fixes: the billable fact that something in a repository was put right for an account, once.
+//! Fixes: the billable fact that a problem in an account's repository was fixed, once.
 //!
-//! A job of ours that delivers an issue's pull request and an external agent's report on the same issue name the same
-//! [`Fix`]. The first of them is charged for it; a later one finds that it has been charged.
+//! A job of ours that delivers an issue's pull request and an external agent's report on the same
+//! issue name the same [`Fix`]. The first of them is charged; a later one finds that the fix is
+//! already paid for.
 
 use crate::jobs::repositories::RepositoryName;
 use std::fmt;
 
-/// Something that was put right in an account's repository: the fact that is charged once. Within
-/// an account it is identified by the repository's name, since an agent's report has nothing else,
-/// and by the issue or a name that the agent gives it.
+/// A fix in an account's repository: the fact that is charged once. Within an account it is
+/// identified by the repository's name, because an agent's report contains nothing else, and by the
+/// issue or a name that the agent chose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fix(String);
 

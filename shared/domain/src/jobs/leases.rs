@@ -73,7 +73,7 @@ impl<W> JobClaim<W> {
 impl<S: Leasable> Job<S> {
     /// Requests the work until `until`. Fails if another worker has it.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<JobClaim<S::Working>, Busy> {
-        // Tries are those of the present work.
+        // Attempts count for the present work only.
         let attempts = if self.row.state == S::WORKING {
             self.row.attempts
         } else {

@@ -1,8 +1,8 @@
 //! Phases: what external agents report about their work on a fix, and which of these reports is
 //! billable.
 //!
-//! A job of ours and an agent's report on the same issue are about the same [`Fix`]; the first of
-//! them is charged for it.
+//! A job of ours and an agent's report on the same issue are about the same [`Fix`]. Only the first
+//! of them is charged for it.
 
 use crate::billing::plans::{MeteredUnit, PhasePredicate};
 use crate::billing::spending::SpendChange;
@@ -84,8 +84,8 @@ impl PhaseReport {
         told(self) == told(other)
     }
 
-    /// What the fix costs on these terms. An external agent pays for its own models, so only the
-    /// fix is charged.
+    /// The charge for the fix on these terms. An external agent pays for its own models, so only
+    /// the fix is charged.
     pub fn charge(&self, terms: &Terms) -> FixCharge {
         let posting = match &terms.funding {
             Funding::Prepaid { fee, .. } => self.spent(*fee, &terms.priced_by),

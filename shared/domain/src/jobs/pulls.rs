@@ -1,4 +1,4 @@
-//! The pull request to open: which files change, and what it says.
+//! The pull request to open: its changed files and its text.
 //!
 //! An agent's output is not trusted. [`Proposal::check`] is the only way to a proposal, and it
 //! refuses what an issue's text might have persuaded the agent to do.

@@ -1,4 +1,4 @@
-//! A request for a job that came through the API, before GitHub was asked whether the job is
+//! A request for a job through the API, before a look-up on GitHub decides whether the job is
 //! possible.
 //!
 //! It has the id of the job that it may become. The function that reads GitHub decides it once; the
@@ -53,7 +53,7 @@ impl JobRequest {
         format!("{kind}-{}", self.id.ulid())
     }
 
-    /// Whether another request of the same action asks for the same.
+    /// Whether another request of the same action requests the same job.
     pub fn asks_for(&self, other: &Self) -> bool {
         self.repository == other.repository
             && self.issue_number == other.issue_number

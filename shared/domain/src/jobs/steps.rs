@@ -26,7 +26,7 @@ pub enum StepOutput {
     Review(Review),
 }
 
-/// The text of the issue that asked for the job.
+/// The text of the issue that the job is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueText {
     pub title: String,

@@ -64,7 +64,7 @@ pub enum FixPaid {
     Before,
 }
 
-/// What is decided before a job is created: its terms, and what has to be reserved.
+/// The decision made before a job is created: its terms, and the amounts to reserve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     pub terms: Terms,
@@ -293,7 +293,7 @@ impl Terms {
         self.spending.as_ref()?.tokens_max()
     }
 
-    /// What is counted: of tokens no more than were reserved, as of credits.
+    /// The counted quantity. Tokens are counted up to the reserved number, just as credits are.
     fn counted(&self, counts: MeteredUnit, used: Delivered) -> u64 {
         match counts {
             MeteredUnit::Pulls => used.pulls,

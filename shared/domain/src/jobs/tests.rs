@@ -1,7 +1,8 @@
-//! The state machine, whole (F-D1): every edge that there is, and that there is no other.
+//! Tests the whole state machine (F-D1): every transition that exists, and that no other exists.
 //!
-//! What is not listed here cannot be written down either: the stages have no method for it, and that the ends have none at
-//! all is shown by the examples in the module's head that do not compile.
+//! A transition that is not listed here cannot be written: the stages have no method for it. The
+//! `compile_fail` examples in the module's documentation show that terminal stages have no
+//! transitions at all.
 
 use super::steps::{IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
 use super::*;
@@ -49,7 +50,7 @@ fn facts() -> JobFacts {
     }
 }
 
-/// A job that has got to a state, with attempts and rounds behind it.
+/// A job that has reached a state, with earlier attempts and rounds.
 fn at(state: JobState) -> JobRow {
     let new = if state == JobState::Delegated {
         delegated(facts())
@@ -112,7 +113,7 @@ impl Retryable for Bad {
     }
 }
 
-/// Every way in which a try can fail.
+/// One failure of each retry class.
 fn failures() -> [Failure; 4] {
     let wait = Duration::from_secs(60);
     [
@@ -124,7 +125,7 @@ fn failures() -> [Failure; 4] {
     .map(|retry| Bad(retry).into())
 }
 
-/// What one move comes to.
+/// The observable result of one transition.
 struct Seen {
     from_state: JobState,
     from_version: u64,
@@ -147,7 +148,7 @@ fn seen(transition: &Transition) -> Seen {
     }
 }
 
-/// What a lease may always do, whatever work it is for.
+/// The transitions of every lease, whatever its work.
 fn any_lease<W>(lease: impl Fn() -> JobLease<W>) -> Vec<Seen> {
     let mut moves = vec![
         lease().fail("f", NOW),
@@ -166,8 +167,8 @@ fn lease<S: Leasable>(job: Job<S>) -> JobLease<S::Working> {
     job.claim(UNTIL, NOW).expect("nobody holds it").granted()
 }
 
-/// Everything that can happen to a job in a state. A claim is a move too; a lease's moves start from where the claim has
-/// put the job.
+/// Every transition of a job in a state. Taking a claim is a transition too, and a lease's
+/// transitions start from the state that its claim wrote.
 #[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn moves(row: &JobRow) -> Vec<Seen> {
     macro_rules! job {
@@ -258,7 +259,7 @@ fn moves(row: &JobRow) -> Vec<Seen> {
     }
 }
 
-/// All edges, to other states and to the same one.
+/// All transitions, including those that stay in the same state.
 const EDGES: [(JobState, &[JobState]); 13] = {
     use JobState::*;
     [
@@ -312,7 +313,7 @@ fn there_are_the_listed_edges_and_no_others() {
     );
 }
 
-/// What every move has in common, whatever it is.
+/// The properties that all transitions have in common.
 #[test]
 fn every_move_is_one_version_one_line_and_its_own_company() {
     for state in JobState::ALL {
@@ -320,7 +321,7 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
             let (row, to) = (&seen.row, seen.row.state);
             let what = format!("{} to {}", state.as_str(), to.as_str());
             assert_eq!(row.version, seen.from_version + 1, "{what}");
-            // A lease's move was decided on the version that its claim has written.
+            // A lease's transition starts from the version that its claim wrote.
             assert!([9, 10].contains(&seen.from_version), "{what}");
             let moved = seen.from_state != to;
             assert_eq!(seen.entered, moved.then_some(to), "{what}");
@@ -405,7 +406,8 @@ fn work_is_given_back_until_it_has_been_tried_often_enough() {
     );
 }
 
-/// Whatever message comes: a limit is waited out, and a failed try is not repeated at once.
+/// Whatever message arrives, a rate limit is waited out, and a failed attempt is not repeated
+/// immediately.
 #[test]
 fn postponed_work_is_not_begun_before_its_moment() {
     let Staged::Coding(job) = at(JobState::Coding).staged() else {
@@ -476,7 +478,8 @@ fn a_review_may_send_back_so_often() {
     }
 }
 
-/// Asking to stop while the pull request is being opened takes nobody's lease away.
+/// Requesting cancellation while the pull request is being opened does not take away the worker's
+/// lease.
 #[test]
 fn asking_to_stop_leaves_the_work_to_its_holder() {
     let Staged::Opening(job) = at(JobState::PrCreationInitiated).staged() else {
@@ -576,7 +579,7 @@ fn words_are_read_back() {
 
 const HELD: u64 = 600;
 
-/// A job in a state, paid from credits, that has cost so many of them so far.
+/// A job in a state that is paid from credits and has cost this many credits so far.
 fn prepaid(state: JobState, billable: Billable, cost: u64) -> JobRow {
     let held = Credits::whole(HELD).expect("an amount");
     let funding = Funding::Prepaid {
@@ -607,7 +610,8 @@ fn prepaid(state: JobState, billable: Billable, cost: u64) -> JobRow {
     }
 }
 
-/// What a move gives back and spends of the hold, in microcredits; nothing where it leaves the hold alone.
+/// The microcredits of the hold that a transition releases and spends, or `None` if it does not
+/// touch the hold.
 fn settled(money: &BillingEffect) -> Option<(u64, u64)> {
     let posting = match money {
         BillingEffect::None => return None,

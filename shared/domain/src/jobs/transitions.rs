@@ -95,7 +95,7 @@ impl Transition {
         self.step.as_ref()
     }
 
-    /// What the transition means for the account's money, written in the same transaction.
+    /// The effect on the account's money, which is written in the same transaction.
     pub fn money(&self) -> BillingEffect {
         super::billing::effect(self.from, &self.row, self.now)
     }
@@ -138,7 +138,8 @@ impl<W> JobLease<W> {
 
     /// Returns the work after a failed attempt, to be retried at `due_at`. After too many attempts
     /// the job fails. Past the point of no return it does not, because an attempt without an answer
-    /// may have opened the pull request; the last reason is kept for the look-up that finds none.
+    /// may have opened the pull request; the last reason is kept in case the look-up finds no pull
+    /// request.
     pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
         let tries = self.row().attempts.saturating_add(1);
         let state = self.row().state;
@@ -172,7 +173,8 @@ impl<W> JobLease<W> {
 impl<W> JobLease<W> {
     /// Ends a failed attempt according to the failure's class: the job fails, waits or is retried.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
-        // The outermost words only: people read them in the comment, and what is below may name our insides.
+        // Keep only the outermost message: people read it in the comment, and its causes may reveal
+        // internals.
         let reason = failure.source.to_string();
         match NextAttempt::after(failure, self.row().attempts, jitter, now) {
             NextAttempt::Over => self.fail(&reason, now),
@@ -336,14 +338,14 @@ impl Staged {
     }
 }
 
-/// How long GitHub may take to show everywhere what was created.
+/// How long GitHub may take to show a new object everywhere.
 const SHOWS_AFTER: Duration = Duration::from_secs(60);
 
 impl Job<Opening> {
-    /// Requests cancellation past the point of no return: the worker that opens the pull request
-    /// looks whether there is one, and decides. Its lease stays, and its next write finds the
-    /// request. What it may still have created shows on GitHub a little later, so nobody looks
-    /// before.
+    /// Requests cancellation past the point of no return. The worker that opens the pull request
+    /// looks up whether there is one, and decides. Its lease stays, and its next write finds the
+    /// request. An object that the worker has just created shows on GitHub a little later, so
+    /// nobody looks it up before then.
     pub fn request_cancel(self, reason: &str, now: Timestamp) -> Transition {
         let look_at = self
             .row

@@ -1,36 +1,32 @@
-//! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
+//! Triggers: which events of an issue request a job, and the repository's policy on them.
 
 use crate::ids::CommentId;
 use crate::inbox::events::{Comment, CommentOn, EventOrigin, Issue, IssueChange, IssueEvent};
 use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
 
-/// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
+/// The event that requested a job. Its key is the job's cause, so the same event never creates a
+/// second job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// An issue was opened.
     Opened {
-        /// Its id.
         issue_id: u64,
     },
-    /// An issue got the label.
+    /// An issue got the policy's label.
     Labeled {
-        /// Which label.
         label: String,
-        /// The issue's `updated_at`: taking the label off and on again is a new wish.
+        /// The issue's `updated_at`. Removing the label and adding it again is a new request.
         updated_at: String,
-        /// The issue's id.
         issue_id: u64,
     },
-    /// Somebody gave the command.
+    /// A comment contained the command.
     Command {
-        /// In this comment.
         comment: CommentId,
     },
 }
 
 impl Trigger {
-    /// The fact as it stands in keys.
+    /// The text that identifies the event in keys.
     pub fn fact(&self) -> String {
         match self {
             Self::Opened { issue_id } => format!("issue-{issue_id}"),
@@ -44,19 +40,20 @@ impl Trigger {
     }
 }
 
-/// Which facts a repository accepts. The default accepts a bare new issue, the label and the command; a file in the
-/// repository's base branch can only narrow it, and say how it wishes its pull requests.
+/// Which events a repository accepts. The default accepts a new issue, the label, and the command.
+/// A file on the repository's base branch can only narrow this, and can set options for pull
+/// requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether a new issue is enough by itself.
+    /// Whether a new issue is enough to request a job.
     pub opened: Switch,
-    /// The label that asks for a job.
+    /// The label that requests a job.
     pub label: String,
-    /// Whether comments may command.
+    /// Whether comments may contain commands.
     pub commands: Switch,
-    /// Whose wishes count, by author association; empty means everybody's.
+    /// The author associations whose requests are accepted; if empty, all requests are.
     pub associations: Vec<String>,
-    /// What the repository's pull requests shall have besides their change.
+    /// The options of the repository's pull requests.
     pub wishes: PullOptions,
 }
 
@@ -72,22 +69,21 @@ impl Default for Policy {
     }
 }
 
-/// What the policy says to a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyDecision {
-    /// Make a job of it.
+    /// Create a job.
     Accept(Trigger),
-    /// Do not, and why.
+    /// Do not create a job, for this reason.
     Reject(&'static str),
 }
 
-/// Whether an event is the echo of what we did ourselves.
+/// Whether our own App caused the event.
 pub fn is_ours(origin: &EventOrigin, app_id: u64) -> bool {
     origin.via_app == Some(app_id)
 }
 
 impl Policy {
-    /// Whether a change of an issue asks for a job here.
+    /// Decides whether a change of an issue requests a job.
     pub fn wish(&self, event: &IssueEvent) -> PolicyDecision {
         match &event.change {
             IssueChange::Opened => self.on_opened(&event.issue),
@@ -107,7 +103,8 @@ impl Policy {
         )
     }
 
-    /// The label's author is not checked: GitHub lets only triagers and above set labels.
+    /// The policy's associations do not apply to labels: GitHub lets only people with at least the
+    /// triage role set them.
     fn on_labeled(&self, issue: &Issue, label: &str) -> PolicyDecision {
         if !label.eq_ignore_ascii_case(&self.label) {
             return PolicyDecision::Reject("another label");
@@ -153,14 +150,14 @@ impl Policy {
     }
 }
 
-/// What a comment may command.
+/// A command in a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// `/tallyhook fix`
     Fix,
 }
 
-/// The command in a comment, if a line of it is one. Quoted lines and code do not count.
+/// Returns the command if a line of the comment is one. Quoted lines and code do not count.
 pub fn command(text: &str) -> Option<Command> {
     let mut in_code = false;
     for line in text.lines() {
@@ -169,7 +166,8 @@ pub fn command(text: &str) -> Option<Command> {
             in_code = !in_code;
         } else if !in_code {
             let mut words = line.split_whitespace();
-            // A quote begins with `>` and an indented block with a space, so the command must begin the line.
+            // A quoted line begins with `>` and an indented code block with a space, so the command
+            // must be at the beginning of the line.
             if line.starts_with("/tallyhook")
                 && words.next() == Some("/tallyhook")
                 && words.next() == Some("fix")

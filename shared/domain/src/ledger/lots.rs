@@ -60,7 +60,8 @@ impl Lots {
         lots
     }
 
-    /// What comes back after its time has no end any more: that has passed.
+    /// Adds credits to a lot. Credits that return after their expiry never expire, because that
+    /// time has passed.
     fn bring(
         &mut self,
         payment: Option<PaymentId>,
@@ -87,7 +88,7 @@ impl Lots {
         }
     }
 
-    /// Takes so much, and says how much was not there.
+    /// Takes an amount from the lots. Returns the part that they could not cover.
     fn take(&mut self, payment: Option<&PaymentId>, mut amount: Credits) -> Credits {
         let order = |lot: &Lot| {
             let foreign = payment.is_none() || lot.payment.as_ref() != payment;

@@ -41,7 +41,7 @@ impl Credits {
 
     /// The amount in microcredits, as a change of a balance.
     pub const fn signed(self) -> i64 {
-        // MAX is far below what an i64 holds.
+        // `MAX` is far below the largest `i64`.
         self.0.cast_signed()
     }
 
@@ -86,7 +86,7 @@ pub fn decimal_parse(text: &str, places: usize) -> Option<u64> {
         return None;
     }
     let scale = 10_u64.checked_pow(u32::try_from(places).ok()?)?;
-    // Where there are no places, `5.0` is still a whole number and `5.1` is none.
+    // Without decimal places, `5.0` is a whole number and `5.1` is not.
     let fraction: u64 = format!("{fraction:0<places$}")
         .parse()
         .ok()

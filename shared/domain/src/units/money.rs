@@ -80,7 +80,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// Two amounts without a sum: of two currencies, or too large.
+/// Two amounts cannot be added: their currencies differ, or the sum is too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAddable;
 

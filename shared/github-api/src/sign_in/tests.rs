@@ -1,4 +1,4 @@
-//! A sign-in against answers as GitHub gives them.
+//! Tests sign-in against scripted responses in GitHub's formats.
 
 use super::*;
 use crate::testing::NOW;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 type Heard = Arc<Mutex<Vec<(String, String)>>>;
 
-/// A GitHub that gives these answers in turn and writes down what it was asked.
+/// A GitHub that gives these responses in order and records the requests.
 fn sign_in(answers: Vec<(u16, Value)>) -> (SignIn, Heard) {
     let heard = Heard::default();
     let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::clone(&heard));

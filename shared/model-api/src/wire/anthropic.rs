@@ -32,7 +32,7 @@ struct UsageShape {
     cache_read_input_tokens: Option<u64>,
 }
 
-/// The headers that are this wire's own.
+/// The headers that are specific to this protocol.
 pub fn headers(key: &str) -> Vec<(&'static str, String)> {
     vec![
         ("x-api-key", key.to_owned()),
@@ -53,7 +53,7 @@ pub fn question(model: &str, prompt: &Prompt<'_>) -> serde_json::Value {
     body
 }
 
-/// Reads a success.
+/// Parses a successful response.
 pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
     let message: MessageShape = read(body)?;
     let stop = match message.stop_reason.as_deref() {

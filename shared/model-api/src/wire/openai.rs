@@ -1,4 +1,4 @@
-//! OpenAI's Chat Completions API, which many other providers and gateways speak too.
+//! OpenAI's Chat Completions API, which many other providers and gateways support.
 
 use super::{malformed, read};
 use crate::{Completion, ModelError, Prompt, Stop};
@@ -27,14 +27,15 @@ struct MessageShape {
     refusal: Option<String>,
 }
 
-/// Cached tokens are among those of the prompt, and those of silent thought among those of the completion.
+/// The token counts. Cached tokens are included in the prompt's count, and reasoning tokens in the
+/// completion's.
 #[derive(Deserialize)]
 struct UsageShape {
     prompt_tokens: u64,
     completion_tokens: u64,
 }
 
-/// The headers that are this wire's own.
+/// The headers that are specific to this protocol.
 pub fn headers(key: &str) -> Vec<(&'static str, String)> {
     vec![("authorization", format!("Bearer {key}"))]
 }
@@ -50,7 +51,7 @@ pub fn question(model: &str, prompt: &Prompt<'_>) -> serde_json::Value {
     json!({ "model": model, "max_completion_tokens": prompt.tokens_max, "messages": messages })
 }
 
-/// Reads a success. We ask for one choice, so the first is all.
+/// Parses a successful response. We request one choice, so the first one is the reply.
 pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
     let CompletionShape {
         model,

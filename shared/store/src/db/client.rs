@@ -5,7 +5,7 @@
 //! ledger's days holds [`Seals`].
 
 use crate::db::table::{Table, UnrelatedItem};
-use crate::ledger::postings::{KeySource, LedgerSide};
+use crate::ledger::key_ring::{KeySource, LedgerSide};
 use crate::{Ingest, Switchboard};
 use aws_sdk_dynamodb::Client;
 use std::sync::Arc;

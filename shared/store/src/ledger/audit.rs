@@ -11,7 +11,7 @@ use crate::db::keys;
 use crate::db::table::Updated;
 use crate::db::tx::Change;
 use crate::ledger::entry_of;
-use crate::ledger::postings::KeyRing;
+use crate::ledger::key_ring::KeyRing;
 use crate::ledger::seals::{DaySum, Seal, seal_of};
 use domain::ids::AccountId;
 use domain::ledger::EntryKind;

@@ -10,7 +10,7 @@ use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text};
 use crate::db::keys;
 use crate::db::table::Updated;
-use crate::ledger::postings::KeyRing;
+use crate::ledger::key_ring::KeyRing;
 use domain::time::Timestamp;
 
 /// The state of the ledger on one day.

@@ -19,7 +19,6 @@ pub struct CheckoutOrder<'a> {
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// The mode of a session.
 pub enum CheckoutMode<'a> {
     Payment {
         price: &'a PriceId,
@@ -50,8 +49,8 @@ const CREATE: &str = "create the checkout session";
 const EXPIRE: &str = "expire the checkout session";
 
 impl StripeApi {
-    /// Creates a session. Neither its existence nor the customer's return proves anything; its
-    /// payment status does.
+    /// Creates a session. Neither the session nor the customer's return proves a payment; only the
+    /// session's payment status does.
     pub async fn checkout_create(
         &self,
         order: &CheckoutOrder<'_>,
@@ -62,7 +61,7 @@ impl StripeApi {
             .await
     }
 
-    /// Expires an open session. Stripe rejects it for any other.
+    /// Expires an open session. Stripe rejects the request for any other session.
     pub async fn checkout_expire(
         &self,
         id: &CheckoutSessionId,

@@ -2,7 +2,6 @@
 
 use domain::ids::PriceId;
 
-/// A price and its quantity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceChoice {
     pub price: PriceId,

@@ -1,4 +1,4 @@
-//! Prices: their forms, and what can be sold.
+//! Tests the parsing of prices, and which prices can be sold.
 
 use super::*;
 use crate::testing::{MISSING, Peer, Reply};

@@ -1,9 +1,9 @@
 //! Changing a subscription's items, and previewing the cost.
 //!
-//! Stripe needs the change of each item. [`Subscription::changes_to`] derives these from the
-//! present items, so it is empty once the change is made: look up, derive, and send the rest. A
-//! second attempt after a lost answer then sends nothing, where repeating the first request could
-//! change the wrong items.
+//! Stripe expects the change of each item. [`Subscription::changes_to`] derives these changes from
+//! the present items, so the result is empty once the change is made. Look up the subscription,
+//! derive the changes, and send only those. After a lost response, a second attempt then sends
+//! nothing, while repeating the first request could change the wrong items.
 
 use super::{PriceChoice, Subscription, WhenUnpaid};
 use crate::StripeApi;
@@ -26,10 +26,11 @@ pub enum ItemChange {
 /// A change of a subscription's items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionChange {
-    /// Items that are not named stay.
+    /// Items that are not listed stay unchanged.
     pub items: Vec<ItemChange>,
     pub proration: Proration,
-    /// The proration time; the same for preview and change makes them cost the same.
+    /// The proration time. Use the same time for the preview and the change, so that both cost the
+    /// same.
     pub proration_at: Option<Timestamp>,
     /// What happens if an immediate payment fails.
     pub when_unpaid: WhenUnpaid,
@@ -56,7 +57,8 @@ impl Proration {
 }
 
 impl Subscription {
-    /// The changes that leave the subscription with exactly these prices; empty if it has them.
+    /// The changes after which the subscription has exactly these prices; empty if it already has
+    /// them.
     pub fn changes_to(&self, prices: &[PriceChoice]) -> Vec<ItemChange> {
         let mut changes = Vec::new();
         for item in &self.items {
@@ -94,7 +96,7 @@ pub struct Preview {
     #[serde(rename = "total")]
     pub total_minor: i64,
     pub currency: String,
-    /// The first lines, if there are very many.
+    /// The lines; if there are very many, only the first ones.
     pub lines: Page<PreviewLine>,
 }
 
@@ -110,7 +112,7 @@ pub struct PreviewLine {
     pub quantity: Option<u64>,
     pub period_start: Timestamp,
     pub period_end: Timestamp,
-    /// Whether it is for part of a period, because of a change.
+    /// Whether the line covers part of a period because of a change.
     pub proration: bool,
 }
 
@@ -182,7 +184,7 @@ impl StripeApi {
             .await
     }
 
-    /// The next invoice after a change; with [`Proration::AtOnce`], the immediate invoice.
+    /// Previews the next invoice after a change; with [`Proration::AtOnce`], the immediate invoice.
     pub async fn subscription_preview(
         &self,
         id: &SubscriptionId,

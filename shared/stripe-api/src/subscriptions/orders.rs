@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 /// A trial at the start of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
-    /// At least one.
+    /// At least one day.
     pub days: u32,
-    /// What happens at its end without a payment method.
+    /// What happens at the end of the trial without a payment method.
     pub method_missing: MethodMissing,
 }
 
@@ -22,7 +22,7 @@ pub struct Trial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MethodMissing {
     Invoice,
-    /// It becomes [`super::SubscriptionStatus::Paused`] until it is resumed.
+    /// The subscription becomes [`super::SubscriptionStatus::Paused`] until it is resumed.
     Pause,
     Cancel,
 }
@@ -60,7 +60,7 @@ pub struct SubscriptionOrder<'a> {
     pub customer: &'a CustomerId,
     pub prices: &'a [PriceChoice],
     pub trial: Option<Trial>,
-    /// Absent for the customer's default method.
+    /// Absent if the customer's default method is used.
     pub payment_method: Option<&'a PaymentMethodId>,
     /// What happens if the first invoice is not paid.
     pub when_unpaid: WhenUnpaid,
@@ -101,8 +101,8 @@ impl StripeApi {
         self.to(CREATE).write(&["subscriptions"], form, key).await
     }
 
-    /// Cancels a subscription. Returns `None` if there is none. Immediate cancellation is a DELETE,
-    /// which needs no idempotency key.
+    /// Cancels a subscription. Returns `None` if the subscription does not exist. An immediate
+    /// cancellation is a DELETE, which needs no idempotency key.
     pub async fn subscription_cancel(
         &self,
         id: &SubscriptionId,
@@ -126,7 +126,7 @@ impl StripeApi {
         })
     }
 
-    /// Undoes the cancellation at the period's end.
+    /// Undoes a cancellation at the period's end.
     pub async fn subscription_uncancel(
         &self,
         id: &SubscriptionId,
@@ -138,7 +138,7 @@ impl StripeApi {
             .await
     }
 
-    /// Lets a paused subscription go on, with a new period from now.
+    /// Resumes a paused subscription with a new period that starts now.
     pub async fn subscription_resume(
         &self,
         id: &SubscriptionId,

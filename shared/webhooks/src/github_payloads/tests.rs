@@ -1,4 +1,4 @@
-//! GitHub's bodies in every shape.
+//! Tests GitHub's bodies in every shape.
 
 use super::parse;
 use domain::billing::marketplace::ListedPrice;
@@ -150,7 +150,8 @@ fn installation(updated_at: Value) -> Result<GithubEvent, serde_json::Error> {
     )
 }
 
-/// GitHub writes an installation's time as seconds, and as text with or without an offset. The samples have all three.
+/// GitHub sends an installation's time as seconds, or as text with or without an offset. The
+/// samples contain all three.
 #[test]
 fn every_format_of_github_times_is_read() {
     let noon = Timestamp::from_seconds(1_795_172_400);
@@ -177,7 +178,8 @@ fn every_format_of_github_times_is_read() {
     assert_eq!(event.as_of, Timestamp::from_millis(0));
 }
 
-/// A value that is not a time is an error and not a panic: a signed body is not a trusted one.
+/// A value that is not a time is an error and never a panic: a signature does not make a body
+/// well-formed.
 #[test]
 fn a_value_that_is_not_a_time_is_an_error() {
     for odd in [
@@ -200,7 +202,7 @@ fn a_value_that_is_not_a_time_is_an_error() {
     }
 }
 
-/// A free plan has neither a monthly nor a yearly price. The buyer may have no usable address.
+/// A free plan has neither a monthly nor a yearly price. The buyer may not have a usable address.
 #[test]
 fn a_purchase_has_an_owner_and_a_price() {
     for (monthly, yearly, mail, price, reachable) in [

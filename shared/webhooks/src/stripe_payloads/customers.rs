@@ -18,7 +18,7 @@ struct Method {
     customer: Option<Ref>,
 }
 
-/// The former values of a payment method.
+/// The previous values of a payment method.
 #[derive(Deserialize)]
 struct Before {
     customer: Option<Ref>,
@@ -33,7 +33,7 @@ pub(super) fn customer(body: &[u8], change: CustomerChange) -> Read {
     })
 }
 
-/// A detached payment method has no customer any more; the former one is among the previous attributes.
+/// A detached payment method no longer has a customer; the previous attributes contain it.
 pub(super) fn method(body: &[u8], change: PaymentMethodChange) -> Read {
     read(body, |object: Method, around: Around<Before>| {
         let customer = object.customer.or_else(|| around.previous?.customer);

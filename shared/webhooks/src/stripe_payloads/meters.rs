@@ -1,4 +1,5 @@
-//! Usage that Stripe accepted and could not count. Its events are thin: their details have to be fetched.
+//! Usage that Stripe accepted but could not count. Its events are thin: their details have to be
+//! fetched.
 
 use super::{Read, Ref, mode};
 use domain::billing::usage::UsageIdentifier;
@@ -55,17 +56,17 @@ struct Request {
 /// The reports that Stripe could not count.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MeterErrors {
-    /// All of them.
+    /// The number of all such reports.
     pub count: u64,
-    /// Those of ours that Stripe names; it names samples only.
+    /// Our reports among those that Stripe names. Stripe names samples only.
     pub uncounted: Vec<Uncounted>,
 }
 
-/// One report that was accepted and not counted.
+/// A report that was accepted but not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncounted {
     pub identifier: UsageIdentifier,
-    /// The reason in Stripe's words.
+    /// Stripe's reason.
     pub why: String,
 }
 
@@ -91,7 +92,7 @@ pub(super) fn thin(body: &[u8]) -> Read {
     ))
 }
 
-/// Reads the fetched details of such an event.
+/// Parses the fetched details of a meter event.
 pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     let fetched: Fetched = serde_json::from_slice(body)?;
     let Some(reason) = fetched.data.and_then(|data| data.reason) else {
@@ -113,7 +114,8 @@ pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     })
 }
 
-/// A report of ours, recognized by its [`UsageIdentifier`]. Others who report to the same Stripe account use other ones.
+/// Returns a report of ours, recognized by its [`UsageIdentifier`]. Other programs that report to
+/// the same Stripe account use other formats.
 fn uncounted(kind: &ErrorType, sample: &Sample) -> Option<Uncounted> {
     let identifier = sample.request.as_ref()?.identifier.as_deref()?;
     let words = [kind.code.as_deref(), sample.error_message.as_deref()];

@@ -1,6 +1,7 @@
 //! Checkout sessions, payments, refunds and disputes.
 //!
-//! A payment is identified by its payment intent, or by its charge where it is older than payment intents.
+//! A payment is identified by its payment intent, or by its charge if it is older than payment
+//! intents.
 
 use super::{Around, Read, Ref, maybe, read};
 use domain::billing::payments::{Dispute, DisputePhase, Observed, Refund, RefundOutcome};
@@ -33,7 +34,7 @@ struct Charge {
     id: Ref,
     payment_intent: Option<Ref>,
     amount_refunded: i64,
-    /// Part of the event up to API version 2022-08; from 2022-11 on only when expanded.
+    /// Contained in the event up to API version 2022-08; from 2022-11 on only if expanded.
     refunds: Option<Refunds>,
 }
 
@@ -61,7 +62,7 @@ struct DisputeBody {
     charge: Option<Ref>,
 }
 
-/// What the name of a dispute's event says about the money. The object itself does not say it.
+/// Whether a dispute's event moves money. Only the event's name says so; the object does not.
 #[derive(Clone, Copy)]
 pub(super) enum Movement {
     None,
@@ -82,7 +83,7 @@ pub(super) fn checkout(body: &[u8], change: CheckoutChange) -> Read {
             "payment" => CheckoutPurpose::Payment,
             "subscription" => CheckoutPurpose::Subscription,
             "setup" => CheckoutPurpose::Setup,
-            // A mode that is new to us does not sell a pack of credits.
+            // A mode that is newer than this code does not sell a pack of credits.
             _ => return Ok(None),
         };
         let paid = match session.payment_status.as_str() {

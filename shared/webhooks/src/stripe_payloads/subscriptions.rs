@@ -18,7 +18,7 @@ struct SubscriptionBody {
     customer: Ref,
     status: String,
     items: Option<Items>,
-    /// Up to API version 2025-02; from 2025-03 on the items have the period.
+    /// Present up to API version 2025-02; from 2025-03 on the period is in the items.
     current_period_start: Option<i64>,
     current_period_end: Option<i64>,
     cancel_at: Option<i64>,
@@ -36,14 +36,14 @@ struct Items {
 #[derive(Deserialize)]
 struct Item {
     price: Option<Price>,
-    /// The former name of `price`; newer versions send both.
+    /// The previous name of `price`; newer versions send both.
     plan: Option<Price>,
     quantity: Option<u64>,
     current_period_start: Option<i64>,
     current_period_end: Option<i64>,
 }
 
-/// A price as its id or as an object, whose product is again an id or an object.
+/// A price as an id or as an object. Its product is also an id or an object.
 struct Price {
     id: Ref,
     product: Option<Ref>,
@@ -73,7 +73,7 @@ struct InvoiceBody {
     amount_due: Option<i64>,
     amount_paid: Option<i64>,
     currency: String,
-    /// Up to API version 2025-02; from 2025-03 on it is within `parent`.
+    /// Present up to API version 2025-02; from 2025-03 on it is in `parent`.
     subscription: Option<Ref>,
     parent: Option<Parent>,
     hosted_invoice_url: Option<String>,
@@ -102,7 +102,8 @@ pub(super) fn subscription(body: &[u8], change: SubscriptionChange) -> Read {
         body,
         |object: SubscriptionBody, Around { as_of, .. }: Around| {
             let items = object.items.map(|items| items.data).unwrap_or_default();
-            // Items may renew at different times; the subscription is paid for until the last of them ends.
+            // Items may renew at different times, so the subscription is paid until the last item's
+            // period ends.
             let of_items = items
                 .iter()
                 .filter_map(|item| span(item.current_period_start, item.current_period_end));

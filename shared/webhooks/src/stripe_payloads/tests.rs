@@ -1,4 +1,4 @@
-//! The same fact in the shapes of several versions of Stripe's API.
+//! Tests the same facts in the shapes of several versions of Stripe's API.
 
 mod payments;
 mod subscriptions;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const SECOND: i64 = 1_795_164_001;
 
-/// Reads an event of this name about this object.
+/// Parses an event with this name about this object.
 fn read(name: &str, object: &Value) -> Result<StripeEvent, serde_json::Error> {
     read_change(name, object, &json!({}))
 }
@@ -28,7 +28,7 @@ fn read_change(
     parse(name, &serde_json::to_vec(&event).expect("JSON")).map(|(_, event)| event)
 }
 
-/// The same object with more or other fields.
+/// The same object with fields added or replaced.
 fn with(base: &Value, more: &Value) -> Value {
     let mut object = base.clone();
     object

@@ -1,4 +1,5 @@
-//! A table over everything Stripe can say of a subscription, and what is left when one has lapsed.
+//! Tests entitlements for every status of a subscription at Stripe, and the plan after one has
+//! lapsed.
 
 use super::*;
 use crate::billing::marketplace::{EventRank, ListedPlan};
@@ -46,7 +47,8 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
     }
 }
 
-/// `payg` is everybody's, `teams` and `pro` are sold, `free` is what `teams` falls back to, `trial` is somebody's own.
+/// `payg` is the default plan, `teams` and `pro` are sold, `free` is the fallback of `teams`, and
+/// `trial` is one account's own plan.
 fn catalogue() -> Catalogue {
     Catalogue {
         version: "1".to_owned(),
@@ -88,7 +90,7 @@ fn day(days: i64) -> Timestamp {
     Timestamp::from_seconds(days * DAY_SECONDS)
 }
 
-/// A subscription made on day 0 whose period began on day 30; Stripe said so on day 31.
+/// A subscription created on day 0. Its period began on day 30, and Stripe reported it on day 31.
 fn subscription(name: &str, plan: &str, status: Status) -> Subscription {
     Subscription {
         id: SubscriptionId::parse(&format!("sub_{name}")).expect("a subscription"),
@@ -113,12 +115,12 @@ fn item(price: &str, product: Option<&str>) -> SubscriptionItem {
     }
 }
 
-/// The plan's name and the service, for an account whose own plan is `own`.
+/// The plan's name and the coverage of an account whose own plan is `own`.
 fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, Coverage) {
     seen_with(own, subscriptions, &[], now)
 }
 
-/// The same for one that has bought something on GitHub, too.
+/// Like `seen`, for an account that has also bought something on GitHub.
 fn seen_with(
     own: &str,
     subscriptions: &[Subscription],
@@ -135,7 +137,7 @@ fn seen_with(
     (entitlements.plan.id.to_string(), entitlements.coverage)
 }
 
-/// What an owner has bought, said on this day.
+/// An owner's purchase, reported on this day.
 fn purchase(
     owner: u64,
     plan: &str,
@@ -279,7 +281,7 @@ fn what_github_bills_comes_before_stripe_and_what_is_free_after_it() {
             "payg",
             Coverage::Full,
         ),
-        // Of several owners one who pays is enough, and the latest of two.
+        // One paid purchase of several owners is enough, and of two the latest counts.
         (
             "payg",
             none(),

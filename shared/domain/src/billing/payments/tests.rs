@@ -1,4 +1,5 @@
-//! What a payment's facts come to, in whatever order they are told. (Through the store: `tests/it/ledger/sequences.rs`.)
+//! Tests that a payment's facts have the same result in every order. (Through the store:
+//! `tests/it/ledger/sequences.rs`.)
 
 use super::*;
 
@@ -50,7 +51,7 @@ fn dispute(
     )
 }
 
-/// Tells facts one after another; what has moved of the account's credits after each.
+/// Applies facts one after another. Returns the change of the account's credits after each.
 fn told<'a>(facts: impl IntoIterator<Item = &'a PaymentFact>) -> (Payment, Vec<i64>) {
     let mut payment = Payment::unknown(PaymentId::parse("pi_1").expect("an id"));
     let (mut free, mut path) = (0, Vec::new());
@@ -228,7 +229,8 @@ fn stripe_s_words_for_a_dispute_have_their_phases() {
     }
 }
 
-/// What is left goes once, with its time. Money that goes back afterwards goes back for that first.
+/// What is left expires once. Money that is returned after the expiry is set against the expired
+/// credits first.
 #[test]
 fn what_has_gone_with_its_time_is_not_taken_again() {
     for (spent, before, gone, after, left) in [
@@ -236,7 +238,7 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
         (600, 0, 400, 1_000, -600),
         (600, 0, 400, 400, -600 + 600),
         (600, 0, 400, 500, -100),
-        // A part had gone back before, and stays gone.
+        // A part had been taken back before the expiry, and stays taken.
         (300, 400, 300, 400, 0),
         (300, 400, 300, 700, 0),
         (300, 400, 300, 1_000, -300),
@@ -273,7 +275,7 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
     }
 }
 
-/// A refund that fails after its time gives back what it took, and no more.
+/// A refund that fails after the expiry gives back what it took, and no more.
 #[test]
 fn a_refund_that_fails_gives_back_what_it_took() {
     use RefundOutcome::{Failed, Made};

@@ -51,7 +51,8 @@ impl Period {
         }
     }
 
-    /// Stripe tells of a new period some time after it has begun; until then it is known by the old one's end.
+    /// Stripe reports a new period some time after it began. Until then, the period is identified
+    /// by the end of the previous one.
     fn of_subscription(span: Span, now: Timestamp) -> Self {
         let (start, end) = if now < span.end {
             (span.start, Some(span.end))

@@ -1,6 +1,6 @@
-//! What work costs: the models' exact prices, and the markup once.
+//! Prices of work: the models' exact prices, to which the markup is added once.
 //!
-//! A model's price is a whole number of microcredits a token, so costs add up without rounding.
+//! A model's price is a whole number of microcredits per token, so costs add up without rounding.
 //! [`price`] adds the markup to the sum and rounds up; nothing else rounds.
 
 use crate::billing::plans::Catalogue;
@@ -40,8 +40,8 @@ pub fn price(cost: Credits, markup: BasisPoints, fee: Credits) -> Credits {
         .unwrap_or(Credits::MAX)
 }
 
-/// The most tokens that a text can have. Two bytes a token is more than any prose or code has
-/// needed.
+/// The maximum number of tokens in a text, at two bytes per token. Real prose and code have more
+/// bytes per token.
 pub fn tokens_of_bytes(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(2)
 }
@@ -50,7 +50,7 @@ pub fn tokens_of_bytes(bytes: usize) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokensBound {
     AtMost(u32),
-    /// The rest of the budget does not pay for the prompt and a usable answer.
+    /// The rest of the budget does not cover the prompt and a usable answer.
     TooPoor,
 }
 
@@ -83,7 +83,7 @@ impl Catalogue {
         price(most.unwrap_or_default(), self.markup, Credits::ZERO)
     }
 
-    /// The most tokens that such a call uses.
+    /// The maximum number of tokens that such a call uses.
     pub fn call_tokens_max(&self, prompt_bytes: usize) -> Tokens {
         Tokens {
             input: tokens_of_bytes(prompt_bytes),
@@ -127,7 +127,8 @@ pub fn answer_bound(
     if !within(least) {
         return TokensBound::TooPoor;
     }
-    // The price grows with the answer, so the longest that is within can be found by halving.
+    // The price never falls as the answer grows, so a binary search finds the longest answer within
+    // the budget.
     let (mut low, mut high) = (least, wanted);
     while high - low > 1 {
         let middle = low + (high - low) / 2;

@@ -1,4 +1,4 @@
-//! What units cost at a rate, in whole millionths of a minor unit.
+//! The cost of units at a rate, in whole millionths of a minor unit.
 //!
 //! A rate has up to twelve places of a minor unit. The sum uses all of them and is rounded up once,
 //! so the counted amount is never less than Stripe's, and at most a millionth more.

@@ -1,4 +1,4 @@
-//! Names of plans, and what a price at Stripe sells.
+//! Tests the names of plans, and what a price at Stripe sells.
 
 use super::*;
 use crate::billing::plans::pricing::BasisPoints;

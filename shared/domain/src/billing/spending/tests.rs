@@ -1,4 +1,5 @@
-//! What the start, the end and the report of work do to a period's sum, and the notices they cause.
+//! Tests how the start, the end and the report of work change a period's sum, and the notices they
+//! cause.
 
 use super::*;
 use crate::notices::NoticeKind;

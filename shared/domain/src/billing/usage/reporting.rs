@@ -30,12 +30,13 @@ pub fn may_be_late(at: Timestamp, now: Timestamp) -> bool {
     now.since(at) > INVOICE_OPEN
 }
 
-/// The timestamp to report usage with that became billable `at`, if the invoice of its period is
-/// closed: Stripe would no longer bill it there, so it is carried into the present period. Returns
-/// `None` if its own timestamp is still good.
+/// Returns the timestamp under which to report usage that became billable `at`, if the invoice of
+/// its period is closed. Stripe would no longer bill the usage there, so it is carried into the
+/// current period. Returns `None` if its own timestamp is still good.
 ///
-/// The caller asks before the first attempt and never after it, when Stripe may have counted the
-/// usage already. Usage during a trial is free and is not carried to where it would cost.
+/// Call this before the first attempt and never after it, because Stripe may have counted the usage
+/// by then. Usage during a trial is free and is not carried into a period in which it would cost
+/// money.
 pub fn carried_to(
     at: Timestamp,
     subscriptions: &[Subscription],
@@ -44,7 +45,7 @@ pub fn carried_to(
     let billing = |one: &&Subscription| !one.status.is_final() && one.status != Status::Incomplete;
     let tried = |one: &Subscription| one.trial_end.is_some_and(|end| at < end);
     let closed = |one: &Subscription| {
-        // Stripe tells of a new period some time after it has begun.
+        // Stripe reports a new period some time after it began.
         let began = one.period.map(|period| {
             if now < period.end {
                 period.start

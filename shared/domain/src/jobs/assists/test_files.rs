@@ -1,43 +1,43 @@
-//! Test integration: how well test files suit code, and tests put into one of them.
+//! Test integration: scores how well test files suit code, and adds tests to one of them.
 //!
-//! Files come from customers and answers from a model, and neither is trusted: `check` is the only way to a task, and a
-//! task alone says whether what a model answers is an answer to it.
+//! Neither the customers' files nor the model's answers are trusted. `check` is the only way to
+//! create a task, and only the task decides whether a model's answer is valid.
 
 use crate::jobs::pulls::may_touch;
 use crate::text::truncate;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A file that was sent or made.
+/// A file that a customer sent or a model wrote.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// Where, relative to the repository's root.
+    /// The path relative to the repository's root.
     pub path: String,
     pub content: String,
 }
 
-/// Contents are the customer's own and stay out of what is logged.
+/// Omits the content, which belongs to the customer and must not be logged.
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} of {} bytes", self.path, self.content.len())
     }
 }
 
-/// Test files that are to be scored.
+/// Test files to score.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestAnalysis {
     code: Option<SourceFile>,
     tests: Vec<SourceFile>,
 }
 
-/// Tests that are to be put into a file.
+/// Tests to add to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestIntegration {
     target: SourceFile,
     tests: Vec<SourceFile>,
 }
 
-/// How well a test file suits.
+/// How well a test file suits the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileScore {
     pub path: String,
@@ -46,27 +46,28 @@ pub struct FileScore {
     pub reason: String,
 }
 
-/// A file with tests put into it.
+/// A file with the tests added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntegratedFile {
     pub file: SourceFile,
-    /// Lines that it has more.
+    /// The number of added lines.
     pub lines_added: u64,
-    /// Lines that it has no more.
+    /// The number of removed lines.
     pub lines_removed: u64,
 }
 
-/// Test files that may be sent at once.
+/// The maximum number of test files in one request.
 pub const TEST_FILES_MAX: usize = 20;
-/// Bytes of all contents that may be sent at once. Compressed they fit into one item, and together into one prompt.
+/// The maximum total size of the contents in one request. Compressed, they fit into one item;
+/// together, they fit into one prompt.
 pub const TEST_BYTES_MAX: usize = 64 * 1024;
-/// Bytes that a file may have after tests were put into it.
+/// The maximum size of a file after the tests were added.
 const INTEGRATED_BYTES_MAX: usize = 2 * TEST_BYTES_MAX;
-/// What a score may be at most.
+/// The maximum score.
 const SCORE_MAX: u8 = 100;
 const REASON_BYTES_MAX: usize = 500;
 
-/// Why files are not taken.
+/// Why files are rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadFiles {
     None,
@@ -74,10 +75,10 @@ pub enum BadFiles {
     TooMany(usize),
     /// More bytes than [`TEST_BYTES_MAX`].
     TooLarge(usize),
-    /// A path that leads out of a repository, or to what is not for tests.
+    /// The path leads out of the repository, or to a file that is not for tests.
     Path(String),
     Twice(String),
-    /// It has nothing in it, or control characters.
+    /// The content is empty or contains control characters.
     Content(String),
 }
 
@@ -105,23 +106,23 @@ impl fmt::Display for BadFiles {
 impl std::error::Error for BadFiles {}
 
 impl TestAnalysis {
-    /// Takes what was sent, or says why not.
+    /// Checks the files. Returns the task, or the reason for the rejection.
     pub fn check(code: Option<SourceFile>, tests: Vec<SourceFile>) -> Result<Self, BadFiles> {
         check(code.as_ref(), &tests)?;
         Ok(Self { code, tests })
     }
 
-    /// The code that the tests are about, if it was sent.
+    /// The code under test, if it was sent.
     pub const fn code(&self) -> Option<&SourceFile> {
         self.code.as_ref()
     }
 
-    /// The test files.
     pub fn tests(&self) -> &[SourceFile] {
         &self.tests
     }
 
-    /// What a model says of them, if it says one thing of each and of nothing else; the best first.
+    /// Checks a model's scores. Returns them, best first, if there is exactly one valid score for
+    /// each file and no other.
     pub fn scored(&self, said: Vec<FileScore>) -> Option<Vec<FileScore>> {
         let mut open: BTreeSet<&str> = self.tests.iter().map(|file| file.path.as_str()).collect();
         let mut scores = Vec::new();
@@ -156,23 +157,22 @@ impl TestAnalysis {
 }
 
 impl TestIntegration {
-    /// Takes what was sent, or says why not.
+    /// Checks the files. Returns the task, or the reason for the rejection.
     pub fn check(target: SourceFile, tests: Vec<SourceFile>) -> Result<Self, BadFiles> {
         check(Some(&target), &tests)?;
         Ok(Self { target, tests })
     }
 
-    /// The file that they are put into.
+    /// The file that gets the tests.
     pub const fn target(&self) -> &SourceFile {
         &self.target
     }
 
-    /// The tests.
     pub fn tests(&self) -> &[SourceFile] {
         &self.tests
     }
 
-    /// What a model has made of the target, if it is that file, changed, and not beyond all measure.
+    /// Checks a model's answer. Returns it if it is the target file, changed, and not too large.
     pub fn integrated(&self, said: SourceFile) -> Option<SourceFile> {
         let ours = said.path == self.target.path && said.content != self.target.content;
         let fits = !said.content.trim().is_empty() && said.content.len() <= INTEGRATED_BYTES_MAX;
@@ -210,7 +210,8 @@ fn check(beside: Option<&SourceFile>, tests: &[SourceFile]) -> Result<(), BadFil
     }
 }
 
-/// Control characters take six times their place in a prompt, and no source needs them.
+/// Whether the text has no control characters except line breaks and tabs. In a prompt, a control
+/// character takes six times its size, and no source needs one.
 fn is_text(text: &str) -> bool {
     !text
         .chars()

@@ -1,4 +1,4 @@
-//! An assist's way, and what its ends mean for the money.
+//! Tests the lifecycle of an assist, and the billing effects of its ends.
 
 use super::*;
 use crate::billing::plans::{BasisPoints, Billable};

@@ -1,4 +1,4 @@
-//! Which reports are billable, what a fix is known by, and what it costs.
+//! Tests which reports are billable, how a fix is identified, and what it costs.
 
 use super::*;
 use crate::billing::plans::{BasisPoints, Billable, MeteredUnit};

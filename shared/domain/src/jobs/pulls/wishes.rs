@@ -13,7 +13,7 @@ pub const LABEL_CHARS_MAX: usize = 50;
 pub const REVIEWERS_MAX: usize = 10;
 const LOGIN_CHARS_MAX: usize = 39;
 
-/// Labels, reviewers and draft state. The default sets none.
+/// Labels, reviewers and draft state. The default sets no labels, reviewers or draft state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullOptions {
     draft: Switch,
@@ -53,7 +53,7 @@ impl PullOptions {
         &self.labels
     }
 
-    /// The logins of the people asked for a review.
+    /// The logins of the people who are asked to review.
     pub fn reviewers(&self) -> &[String] {
         &self.reviewers
     }

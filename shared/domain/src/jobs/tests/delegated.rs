@@ -1,4 +1,4 @@
-//! Jobs that an agent outside works on.
+//! Tests the jobs of external agents.
 
 use super::*;
 use crate::billing::plans::Limit;
@@ -49,7 +49,7 @@ fn an_outside_agent_s_job_pays_for_the_fix_and_for_no_tokens() {
     assert_eq!(metered(vec![tokens]), Funding::Free);
 }
 
-/// Its issue may have another job by the time that its pull request is merged.
+/// Its issue may have another job by the time its pull request is merged.
 #[test]
 fn a_delegated_job_frees_its_issue_once() {
     let Staged::Delegated(job) = at(JobState::Delegated).staged() else {

@@ -1,4 +1,5 @@
-//! Which credits are left of what, movement by movement, and that nothing is ever left over or missing.
+//! Tests which credits are left of each payment after each movement, and that none are ever lost or
+//! created.
 
 use super::*;
 use crate::ids::{AccountId, ActionId, JobId};
@@ -26,22 +27,22 @@ fn hold_id(n: u8) -> HoldId {
     HoldId::Job(JobId::mint(at(0), [n; 10]))
 }
 
-/// One thing that happens.
+/// A movement of credits.
 #[derive(Debug, Clone, Copy)]
 enum Moves {
-    /// A payment's credits come.
+    /// Credits of a payment are granted.
     Bought(u64, u64),
-    /// So much of a payment is taken back instead of so much.
+    /// The credits taken back of a payment change from the second number to the third.
     Reversed(u64, u64, u64),
-    /// An operator gives.
+    /// An operator adds credits.
     Given(u64),
-    /// An operator takes.
+    /// An operator removes credits.
     Fined(u64),
-    /// A hold.
+    /// Credits are held.
     Held(u8, u64),
-    /// So much of a hold of so much is spent.
+    /// A hold ends: its size, and the amount spent.
     Settled(u8, u64, u64),
-    /// So much of a payment goes with its time.
+    /// Credits of a payment expire.
     Gone(u64, u64),
 }
 
@@ -101,7 +102,7 @@ fn entries(story: &[Moves]) -> Vec<Entry> {
         .collect()
 }
 
-/// Payments 1 and 2 end, the first one sooner; payment 9 never does.
+/// Payments 1 and 2 expire, the first one sooner; payment 9 never does.
 fn ends() -> BTreeMap<PaymentId, Timestamp> {
     [(payment(1), at(100)), (payment(2), at(110))].into()
 }
@@ -122,7 +123,8 @@ fn what_ends_soonest_is_spent_first() {
             vec![Bought(1, 50), Held(1, 30), Settled(1, 30, 20)],
             [30, 0],
         ),
-        // Taken back from its own, however soon the other ends; and what is missing there from the other.
+        // Credits are taken back from the payment's own lot first, however soon the other lot
+        // expires. The rest comes from the other lot.
         (
             vec![Bought(1, 50), Bought(2, 50), Reversed(2, 0, 50)],
             [50, 0],
@@ -135,7 +137,7 @@ fn what_ends_soonest_is_spent_first() {
             vec![Bought(1, 50), Reversed(1, 0, 50), Reversed(1, 50, 20)],
             [30, 0],
         ),
-        // Debt is paid first by whatever comes.
+        // Incoming credits pay debt first.
         (vec![Fined(20), Bought(1, 50)], [30, 0]),
         (vec![Fined(80), Bought(1, 50), Bought(2, 50)], [0, 20]),
         (
@@ -174,7 +176,7 @@ fn total(entries: &[Entry]) -> u64 {
         .sum()
 }
 
-/// Numbers from a seed, as good as any for a test.
+/// A seeded pseudo-random generator.
 struct Dice(u64);
 
 impl Dice {

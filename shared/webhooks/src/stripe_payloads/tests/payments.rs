@@ -1,4 +1,4 @@
-//! Checkout sessions, payments, refunds and disputes in every shape.
+//! Tests checkout sessions, payments, refunds and disputes in every shape.
 
 use super::{is_ignored, read, with};
 use domain::billing::payments::{DisputePhase, Observed, RefundOutcome};

@@ -1,4 +1,4 @@
-//! Subscriptions and invoices in every shape.
+//! Tests subscriptions and invoices in every shape.
 
 use super::{SECOND, is_ignored, read, with};
 use domain::billing::subscriptions::Status;

@@ -1,4 +1,5 @@
-//! Prices never round but once, and no bound lets a job cost more than its budget.
+//! Tests that prices are rounded only once, and that no job within its bounds costs more than its
+//! budget.
 
 use super::*;
 use crate::billing::plans::{PhasePredicate, PlanId};
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 
 const CASES: u32 = 300_000;
 
-/// Numbers that look random and are the same each time (xorshift).
+/// A reproducible pseudo-random generator (xorshift).
 struct Draw(u64);
 
 impl Draw {
@@ -18,7 +19,7 @@ impl Draw {
         self.0
     }
 
-    /// One of the numbers below `end`, the small ones as often as the large.
+    /// A number below `end`; small numbers are as likely as large ones.
     fn below(&mut self, end: u64) -> u64 {
         let (shift, number) = (self.next() % 64, self.next());
         (number >> shift) % end
@@ -29,7 +30,7 @@ impl Draw {
     }
 
     fn model(&mut self) -> ModelPrice {
-        // Up to $1 for a token, at a thousand credits for the dollar.
+        // Up to $1 per token, at a thousand credits per dollar.
         ModelPrice {
             model: "m".to_owned(),
             input: self.below(1_000_000_000),
@@ -95,7 +96,8 @@ fn the_markup_rounds_up_to_the_microcredit() {
     }
 }
 
-/// A job's steps cost as much one by one as together, so pricing their sum once rounds once, by less than a microcredit.
+/// A job's steps cost the same one by one as together, so pricing their sum rounds once, by less
+/// than a microcredit.
 #[test]
 fn steps_add_up_without_a_rest() {
     let mut draw = Draw(0x7461_6c6c_7968_6f6f);
@@ -148,8 +150,9 @@ fn prices_never_fall_when_the_work_grows() {
     }
 }
 
-/// Whatever the model answers within the bound, and however the provider counts the prompt within what its bytes allow, the
-/// job stays within its budget; and one token more would not have been sure to.
+/// The job stays within its budget whatever the model answers within the bound, and however the
+/// provider counts the prompt within the limit that its bytes set. With one more token, that would
+/// not be certain.
 #[test]
 fn no_answer_within_its_bound_exceeds_the_budget() {
     let mut draw = Draw(0x6275_6467_6574);
