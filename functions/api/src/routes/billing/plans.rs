@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Lists the plans on sale.
+/// The plans on sale.
 #[derive(Serialize, ToSchema)]
 pub struct Plans {
     /// The version of the catalogue. It changes whenever the catalogue changes.

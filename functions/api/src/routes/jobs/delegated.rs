@@ -51,7 +51,7 @@ pub async fn report(
         }
         let Staged::Delegated(job) = row.staged() else {
             // The job is delivered and paid for, or it ended without a pull request. A delivery
-            // after that still happened, so we record and charge it as a report of its own.
+            // after that still happened, so it is recorded like a report without a job.
             return Ok(ctx.store.phase_record(report, charge).await?);
         };
         let Some(transition) = move_of(ctx, job, report, now)? else {

@@ -62,8 +62,8 @@ pub struct PhaseData {
     /// id is refused.
     #[schema(max_length = 64)]
     customer_id: Option<String>,
-    /// The job, if it was requested with `agent` set to `external` in `POST /api/v1/jobs`. A
-    /// delivered fix opens the job's pull request; a failed fix fails the job.
+    /// The job, if you requested one with `agent` set to `external` in `POST /api/v1/jobs`. A
+    /// delivered fix moves the job to `PR_OPENED`; a failed fix fails the job.
     #[schema(max_length = 30, pattern = "^job_[0-9a-z]{26}$")]
     job_id: Option<String>,
     /// The number of the pull request that was opened.
