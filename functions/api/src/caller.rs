@@ -1,10 +1,9 @@
-//! Who calls: the only place where a [`Caller`] is made.
+//! Authenticates callers. This is the only place that creates a [`Caller`].
 //!
-//! A program comes with a key, a person with a session; a request with both comes with the key.
-//! Either is looked up by the digest of a secret and cached for a minute, misses included. So a
-//! revoked key, an ended session and a role that was taken away open nothing after a minute at the
-//! latest, and a flood of wrong ones costs few reads. Nobody acts for a closed account. Whatever a
-//! session changes needs its CSRF token.
+//! A program sends a key; a person has a session. If a request has both, the key counts. Both are
+//! looked up by the digest of a secret and cached for a minute, misses included. So a revoked key,
+//! an ended session or a lost role stops working within a minute, and a flood of invalid keys costs
+//! few reads. Nobody acts for a closed account. Every change by a session needs its CSRF token.
 
 use crate::sessions::{person, vouched};
 use crate::{ApiError, Ctx, rates};

@@ -1,9 +1,9 @@
-//! `POST /api/v1/signup`: sign-ups by mail. No key needed.
+//! `POST /api/v1/signup`: sign-ups by email. No key is needed.
 //!
-//! The answer is the same whether the address is known or not and contains no secret: the rest
-//! happens by mail, so only somebody who reads the mail of an address gets into its account. A
-//! sign-up is identified by its address, so each address has one account, whatever the idempotency
-//! key; the first request counts.
+//! The answer is the same whether the address is known or not, and it contains no secret.
+//! Everything else happens by email, so only a person who reads the mail of an address gets access
+//! to its account. Safe to run twice: the address identifies a sign-up, so each address has one
+//! account, whatever the idempotency key. The first request counts.
 
 use crate::rates::Guest;
 use crate::{ApiError, Ctx};
