@@ -29,7 +29,8 @@ pub fn no_session_cookie() -> HeaderValue {
     set_cookie(SESSION, "", "/", 0)
 }
 
-/// Returns an error unless the token is the session's and the request comes from our own site.
+/// Returns an error unless the token is the session's and the `Origin` header, if present, is our
+/// own site.
 pub fn check_csrf(
     expected: &str,
     token: Option<&str>,
