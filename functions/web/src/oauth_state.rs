@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 
 const COOKIE: &str = "th_signin";
 const PATH: &str = "/signin";
-/// GitHub's code lives as long.
+/// As long as GitHub's code is valid.
 const LIFE_SECONDS: u64 = 600;
 /// Outlives every code and cookie.
 const USED_FOR: Duration = Duration::from_secs(86_400);

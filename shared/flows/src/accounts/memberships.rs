@@ -1,9 +1,9 @@
 //! The accounts that a person belongs to according to GitHub, written at each sign-in.
 //!
-//! Only the person's own list of installations counts. A person with an account of their own is its
-//! admin even if the App is no longer installed, so that they can still see and cancel what they
-//! pay for. A person who has presented an account's key belongs to it whatever GitHub says. Safe to
-//! run twice: each write records what GitHub shows now.
+//! Only the person's own list of installations counts. A person who is an owner themselves is an
+//! admin of the account that pays for them, even if the App is no longer installed, so that they
+//! can still see and cancel what they pay for. A person who has presented an account's key belongs
+//! to it whatever GitHub says. Safe to run twice: each write records what GitHub shows now.
 
 use crate::accounts::sessions::is_open;
 use domain::accounts::api_keys::Role;

@@ -15,7 +15,8 @@ use store::{RateCounted, Requests, Store, StoreError, Window};
 
 /// The limit of an account, as a multiple of the limit of one key.
 pub const KEYS_WORTH: u64 = 2;
-/// The limit of one network is this fraction of the limit of one key, which all guests share.
+/// All guests together may send as many requests as one key, and one network may send this fraction
+/// of them.
 const NETWORKS_WORTH: u64 = 30;
 
 const WINDOW_MILLIS: i64 = 60_000;

@@ -54,7 +54,7 @@ const KEY_LASTS: Duration = Duration::from_secs(23 * 3_600);
 /// The number of keys for one act. Stripe stores its own failures under a key, so a new attempt
 /// needs a new key.
 const KEYS_MAX: u32 = 3;
-/// The number of concurrent acts that one request waits behind before it gives up.
+/// How many concurrent acts one request deals with before it gives up.
 const TURNS_MAX: usize = 4;
 
 /// Returns the session of an act with this intent, and creates it if it does not exist.

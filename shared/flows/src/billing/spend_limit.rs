@@ -1,4 +1,4 @@
-//! Refuses work that would exceed an account's spend limit, and sends the mail about it.
+//! Refuses work that would exceed an account's spend limit, and records the notice about it.
 
 use domain::billing::spending::SpendUnit;
 use domain::ids::AccountId;

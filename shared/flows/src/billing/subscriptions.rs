@@ -38,9 +38,9 @@ const SLOT: &str = "subscription";
 /// The number of keys for one act. Stripe stores its own failures under a key, so a new attempt
 /// needs a new key.
 const KEYS_MAX: u32 = 3;
-/// The number of concurrent acts that one request waits behind before it gives up.
+/// How many concurrent acts one request deals with before it gives up.
 const TURNS_MAX: usize = 4;
-/// An act without an answer after this time has died or was refused.
+/// How long an act without an answer counts as under way. After that, it has died or was refused.
 const UNDER_WAY: Duration = Duration::from_secs(60);
 
 /// Returns the live subscription to one of our plans. Of several, it prefers an active or trialing
@@ -336,8 +336,8 @@ async fn record(
 ) -> Result<(), FlowError> {
     let now = Timestamp::from_seconds(shop.now.seconds());
     let said = answered.as_kept(now.max(answered.created));
-    // A record of the same second is older than a response that has just arrived. In any other tie,
-    // the record is newer.
+    // A record of the same second is older than a response that has just arrived, so the response
+    // wins the tie. A record that does not tie is newer and stays.
     if let Noted::Tie(known) = shop.store.subscription_note(&account.id, &said).await? {
         let said = Subscription {
             as_of: known.as_of,

@@ -169,7 +169,7 @@ pub async fn join(
     // Attempts with a secret are also counted by network.
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
-    // Joining twice changes nothing, whatever the key.
+    // The key is only checked: joining twice changes nothing.
     _: IdempotencyKey,
     body: Result<Body<AccountKey>, ApiError>,
 ) -> Result<Json<AccountOfMine>, ApiError> {
@@ -205,7 +205,7 @@ pub async fn join(
 pub async fn link(
     SignedIn(person): SignedIn,
     State(ctx): State<Arc<Ctx>>,
-    // An owner is linked once, whatever the key.
+    // The key is only checked: an owner is linked once.
     _: IdempotencyKey,
     Body(chosen): Body<InstallationChosen>,
 ) -> Result<StatusCode, ApiError> {

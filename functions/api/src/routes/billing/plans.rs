@@ -59,7 +59,7 @@ pub struct ChargeShown {
     meter: String,
     /// What a fix counts: its `pulls` or its `tokens`.
     counts: &'static str,
-    /// The price in words.
+    /// The price as text for people.
     text: String,
     /// The price tiers of a period.
     tiers: Vec<TierShown>,
@@ -81,7 +81,7 @@ pub struct Price {
     amount_minor: i64,
     /// The currency code, in lower case.
     currency: String,
-    /// The price in words.
+    /// The price as text for people.
     text: String,
 }
 

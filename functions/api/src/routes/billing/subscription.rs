@@ -71,7 +71,7 @@ pub struct ChangeWanted {
     resume: Option<bool>,
 }
 
-/// When the subscription ends.
+/// When a cancellation takes effect.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -82,7 +82,7 @@ pub struct Capture {
 #[derive(Serialize, ToSchema)]
 pub struct HoldShown {
     id: String,
-    /// The reserved credits.
+    /// The credits reserved.
     credits: String,
     held_at: String,
     /// When an unsettled hold may be released automatically.
