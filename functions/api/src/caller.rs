@@ -1,9 +1,9 @@
-//! Who calls: the only place where a [`Caller`] is made.
+//! Authenticates callers. This is the only place that creates a [`Caller`].
 //!
-//! A program comes with a key, a person with a session; a request with both comes with the key. Either is looked up by the
-//! digest of a secret and cached for a minute, misses included. So a revoked key, an ended session and a role that was taken
-//! away open nothing after a minute at the latest, and a flood of wrong ones costs few reads. Nobody acts for a closed
-//! account. Whatever a session changes needs its CSRF token.
+//! A program sends a key; a person has a session. If a request has both, the key counts. Both are
+//! looked up by the digest of a secret and cached for a minute, misses included. So a revoked key,
+//! an ended session or a lost role stops working within a minute, and a flood of invalid keys costs
+//! few reads. Nobody acts for a closed account. Every change by a session needs its CSRF token.
 
 use crate::sessions::{person, vouched};
 use crate::{ApiError, Ctx, rates};
@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use store::{Store, key_digest};
 
-/// A client that may act for an account.
+/// A client that is authorized to act for an account.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub account: AccountId,
@@ -29,7 +29,8 @@ pub struct Caller {
     scopes: BTreeSet<Scope>,
 }
 
-/// The key or session by which a caller acts. As a text it names them in logs and ledgers.
+/// The key or session with which a caller acts. Its text form identifies the caller in logs and in
+/// the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
     Key(KeyId),
@@ -37,7 +38,7 @@ pub enum By {
 }
 
 impl By {
-    /// The name under which requests are counted.
+    /// The name under which the rate limits count requests.
     pub fn counted_as(&self) -> &str {
         match self {
             Self::Key(key) => key.as_str(),
@@ -55,7 +56,8 @@ impl fmt::Display for By {
     }
 }
 
-/// Extractors for a caller with a scope. A handler names one of them, so the scope is checked before the body is read.
+/// Defines extractors for a caller with a scope. A handler names one of them, so the scope is
+/// checked before the body is read.
 macro_rules! scoped {
     ($($name:ident: $scope:ident),+ $(,)?) => {$(
         pub struct $name(pub Caller);
@@ -75,7 +77,7 @@ macro_rules! scoped {
 scoped!(MayRead: Read, MayRecordUsage: Usage, MayRunJobs: Jobs, MayBill: Billing, MayManageKeys: Keys);
 
 impl Caller {
-    /// Continues only if the caller has the scope.
+    /// Returns an error unless the caller has the scope.
     pub fn may(&self, scope: Scope) -> Result<&Self, ApiError> {
         if self.scopes.contains(&scope) {
             return Ok(self);
@@ -92,7 +94,8 @@ impl Caller {
         Err(ApiError::forbidden("missing_scope", detail))
     }
 
-    /// Continues only if the account may start new work. Started work may always end, and everything may be read.
+    /// Returns an error unless the account may start new work. Work in progress may always finish,
+    /// and reads are always allowed.
     pub async fn may_begin(&self, ctx: &Ctx) -> Result<(), ApiError> {
         match ctx
             .switches
@@ -116,7 +119,7 @@ impl FromRequestParts<Arc<Ctx>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
         let now = ctx.outside.now();
-        // A request with a key is never taken for one of a session, even if the key is invalid.
+        // A request with a key never falls back to its session, even if the key is invalid.
         let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
             by_key(ctx, parts, now).await?
         } else {
@@ -180,7 +183,7 @@ async fn by_session(ctx: &Ctx, parts: &Parts) -> Result<Caller, ApiError> {
     })
 }
 
-/// The key, if it is valid and its account is open.
+/// Returns the key, if it is valid and its account is open.
 async fn of_open_account(
     store: &Store,
     key: Option<ApiKey>,
@@ -192,7 +195,7 @@ async fn of_open_account(
     Ok(is_open(store, &key.account).await?.then_some(key))
 }
 
-/// Records the day of a key's last use, by which people find keys that are no longer used.
+/// Records the day of a key's last use, so that people can find unused keys.
 async fn note_use(
     store: &Store,
     key: Option<&ApiKey>,

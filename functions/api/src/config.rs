@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and the context of this function.
 
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::accounts::api_keys::ApiKey;
@@ -25,7 +25,6 @@ const RATE_LIMIT_PER_MINUTE: Setting = Setting::optional(
 )
 .with_default("600");
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     ledger: LedgerSettings,
@@ -69,7 +68,7 @@ fn rate_limit(env: &mut Env) -> u64 {
     limit
 }
 
-/// What this function works with.
+/// The context that every handler shares.
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
@@ -106,7 +105,7 @@ impl Ctx {
         }
     }
 
-    /// Stripe's mode, if Stripe is set up.
+    /// Returns Stripe's mode, if Stripe is configured.
     pub(crate) async fn stripe_mode(&self) -> Result<Option<StripeMode>, ApiError> {
         let Some(stripe) = &self.stripe else {
             return Ok(None);
@@ -118,7 +117,7 @@ impl Ctx {
             .mode())
     }
 
-    /// Stripe, if it is set up.
+    /// Returns the Stripe client, or an error if Stripe is not configured.
     pub(crate) async fn stripe(&self) -> Result<StripeApi, ApiError> {
         let Some(stripe) = &self.stripe else {
             let detail = "Billing is not set up here, so nothing can be bought; contact support.";
@@ -130,7 +129,6 @@ impl Ctx {
             .map_err(|failure| ApiError::failure(&failure))
     }
 
-    /// What a sale uses.
     pub(crate) fn shop<'a>(&'a self, stripe: &'a StripeApi) -> Shop<'a> {
         Shop {
             store: &self.store,
@@ -141,7 +139,6 @@ impl Ctx {
         }
     }
 
-    /// What an order for an assist uses.
     pub(crate) fn assists(&self) -> Desk<'_> {
         Desk {
             store: &self.store,
@@ -152,7 +149,8 @@ impl Ctx {
         }
     }
 
-    /// A page of the dashboard's site. The setting may or may not name its billing page.
+    /// Returns the URL of a page on the dashboard's site. The setting may end with its billing
+    /// page.
     pub(crate) fn page(&self, path: &str) -> String {
         let site = self
             .dashboard_url

@@ -1,7 +1,7 @@
-//! The OpenAPI document of the API, made from its types.
+//! The OpenAPI document of the API, generated from its types.
 //!
-//! Parts that every route shares (the idempotency key, request ids, rate limits, problems) are added here once, so that a new
-//! route has them, too.
+//! The parts that every route shares (the idempotency key, request ids, rate limits, problems) are
+//! added here once, so that a new route has them, too.
 
 mod complete;
 mod welcome;
@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-/// The document without the routes of this function.
+/// The base document, without the routes of this function.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -44,11 +44,11 @@ impl utoipa::Modify for Keys {
     }
 }
 
-/// The whole document.
+/// Returns the complete document.
 pub fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         let (_, document) = crate::routes::all().split_for_parts();
-        // The types of the document can always be written as JSON.
+        // The types of the document always serialize to JSON.
         let mut document = serde_json::to_value(document).unwrap_or_default();
         complete::complete(&mut document);
         document

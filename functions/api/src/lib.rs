@@ -1,9 +1,10 @@
-//! The customers' API, `/api/v1/…`: for their programs with keys, and for people with a session.
+//! The customer API, `/api/v1/…`: for programs with API keys, and for people with a session.
 //!
-//! It shows an account what it has, may do and has done, records its usage, holds and spends its credits, and sells to it. Safe
-//! to run twice: whatever a request creates has an identity that follows from its idempotency key, credits move through the
-//! ledger, and quotas by conditional writes. The key or the session alone says who calls, never another header or a field;
-//! what belongs to another account looks absent.
+//! It shows an account its state, records its usage, holds and spends its credits, and sells to it.
+//! Only the key or the session identifies the caller, never another header or a field. Objects of
+//! other accounts look absent. Safe to run twice: the identity of everything that a request creates
+//! follows from its idempotency key, credits move through the ledger, and quotas change by
+//! conditional writes.
 
 mod caller;
 mod config;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use std::sync::Arc;
 
-/// Every route of the API.
+/// Builds the router with every route of the API.
 pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     let (router, _) = routes::all().split_for_parts();
@@ -35,7 +36,6 @@ pub fn router(ctx: Ctx) -> Router {
         .with_state(Arc::new(ctx))
 }
 
-/// Answers one request.
 pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {
     rest::respond(router, request).await
 }

@@ -1,6 +1,7 @@
-//! Rate limits of requests: counting a caller, counting a guest, and the headers that show what is left.
+//! Rate limits: counts callers and guests, and adds the rate limit headers to responses.
 //!
-//! While the store cannot count, reads stay open and everything else is refused, so that no credits move uncounted.
+//! While the store cannot count, reads stay open and every other request is refused, so that no
+//! credits move uncounted.
 
 use crate::{ApiError, Ctx};
 use axum::extract::{FromRequestParts, Request};
@@ -12,11 +13,11 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Carries the count of a request to its answer.
+/// Carries the count of a request to its response.
 #[derive(Clone, Default)]
 struct Slot(Arc<Mutex<Option<Allowance>>>);
 
-/// Adds to each answer what its caller may still send.
+/// Adds the caller's remaining allowance to each response.
 pub async fn shown(mut request: Request, next: Next) -> Response {
     let slot = Slot::default();
     request.extensions_mut().insert(slot.clone());
@@ -37,7 +38,7 @@ pub async fn shown(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Counts a request, or refuses it.
+/// Counts a request, or refuses it if the caller has reached a limit.
 pub async fn count(ctx: &Ctx, who: Who<'_>, parts: &Parts) -> Result<(), ApiError> {
     let rated = match ctx.rates.count(&ctx.store, who, ctx.outside.now()).await {
         Ok(rated) => rated,
@@ -64,7 +65,7 @@ pub async fn count(ctx: &Ctx, who: Who<'_>, parts: &Parts) -> Result<(), ApiErro
     }
 }
 
-/// A client without a key that has not sent too many requests.
+/// A client without a key whose network has not sent too many requests.
 pub struct Guest;
 
 impl FromRequestParts<Arc<Ctx>> for Guest {

@@ -1,4 +1,4 @@
-//! The routes, a folder for each context.
+//! The routes, with one folder per context.
 
 mod accounts;
 mod billing;
@@ -82,7 +82,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(session::link))
 }
 
-/// Other paths to some of the routes, which older clients use. The document does not list them.
+/// Aliases of some routes, for older clients. The OpenAPI document does not list them.
 pub fn aliases() -> Router<Arc<Ctx>> {
     let subscription = || {
         get(subscription::show)
@@ -105,14 +105,14 @@ pub fn aliases() -> Router<Arc<Ctx>> {
         .route("/usage", get(period::usage))
 }
 
-/// The answer for an unknown path.
+/// The response to an unknown path.
 pub async fn absent() -> ApiError {
     ApiError::not_found(
         "Nothing exists at this path; see `/api/v1/openapi.json` for the paths that exist.",
     )
 }
 
-/// The answer for a known path with another method.
+/// The response to a known path with an unsupported method.
 pub async fn wrong_method() -> ApiError {
     ApiError::method_not_allowed()
 }

@@ -1,4 +1,5 @@
-//! Requests of signed-in people: their session's cookie, and the CSRF token that every change needs.
+//! Authenticates signed-in people by their session's cookie, and checks the CSRF token that every
+//! change needs.
 
 use crate::{ApiError, Ctx, rates};
 use axum::extract::FromRequestParts;
@@ -11,7 +12,7 @@ use http::{HeaderMap, Method, header};
 use rest::browsers::{CSRF, check_csrf};
 use std::sync::Arc;
 
-/// The person whose session a request carries, if it is valid.
+/// Returns the person whose session the request carries, if the session is valid.
 pub async fn person(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<Person>, ApiError> {
     let Some(text) = rest::browsers::session(headers) else {
         return Ok(None);
@@ -20,7 +21,7 @@ pub async fn person(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<Person>, Ap
     Ok(sessions::find(&ctx.store, &ctx.sessions, text, now).await?)
 }
 
-/// Continues only if the request changes nothing or comes from our own page.
+/// Returns an error unless the request changes nothing or comes from our own page.
 pub fn vouched(person: &Person, site: &str, parts: &Parts) -> Result<(), ApiError> {
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
@@ -30,7 +31,7 @@ pub fn vouched(person: &Person, site: &str, parts: &Parts) -> Result<(), ApiErro
     check_csrf(&person.csrf_token(), token, &parts.headers, site)
 }
 
-/// A signed-in person, for routes about the session itself. They may have no account.
+/// A signed-in person, for routes about the session itself. The person may have no account.
 pub struct SignedIn(pub Person);
 
 impl FromRequestParts<Arc<Ctx>> for SignedIn {

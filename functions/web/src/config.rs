@@ -1,4 +1,4 @@
-//! The settings of this function, and what it works with.
+//! The settings and the context of this function.
 
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use flows::accounts::rates::Rates;
@@ -15,7 +15,6 @@ const RATE_LIMIT_PER_MINUTE: Setting = Setting::optional(
 )
 .with_default("600");
 
-/// The settings of this function.
 pub struct Config {
     platform: PlatformSettings,
     main: MainSettings,
@@ -44,7 +43,7 @@ fn rate_limit(env: &mut Env) -> u64 {
     limit
 }
 
-/// What this function works with.
+/// The context that every handler shares.
 pub struct Ctx {
     pub(crate) store: Store,
     sign_in: Option<Keyed<SignIn>>,
@@ -67,7 +66,7 @@ impl Ctx {
         }
     }
 
-    /// GitHub for people who sign in, if it is set up.
+    /// Returns the GitHub client for sign-ins, or an error if GitHub sign-in is not configured.
     pub(crate) async fn sign_in(&self) -> Result<SignIn, ApiError> {
         let Some(sign_in) = &self.sign_in else {
             let detail =

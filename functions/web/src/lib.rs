@@ -1,7 +1,9 @@
-//! Pages and redirects for browsers: sign-in with GitHub, set-up after an installation, and the first API key.
+//! Pages and redirects for browsers: sign-in with GitHub, setup after an installation, and the
+//! first API key.
 //!
-//! It holds the App's client secret and a session's cookie, and neither the ledger's key nor Stripe's. Safe to run twice: a
-//! sign-in's state is used once, a first key follows from its link, and an owner is linked by a conditional write.
+//! This function holds the App's client secret and the session cookies. It holds neither the
+//! ledger's key nor Stripe's. Safe to run twice: a sign-in's state is used once, a first key
+//! follows from its link, and an owner is linked by a conditional write.
 
 mod config;
 mod oauth_state;
@@ -16,7 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use std::sync::Arc;
 
-/// Every page, with its answers for unknown paths and methods.
+/// Builds the router with every page and the responses to unknown paths and methods.
 pub fn router(ctx: Ctx) -> Router {
     let request_ids =
         middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
@@ -36,7 +38,6 @@ async fn wrong_method() -> ApiError {
     ApiError::method_not_allowed()
 }
 
-/// Answers one request.
 pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {
     rest::respond(router, request).await
 }

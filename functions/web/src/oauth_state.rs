@@ -1,9 +1,10 @@
-//! What ties a sign-in together while the person is at GitHub.
+//! The state of a sign-in while the person is at GitHub.
 //!
-//! A cookie for ten minutes holds a random secret, the installation that the sign-in is about and the page to go to
-//! afterwards. GitHub sees only the digest of all that, the state, and sends it back, so it fits this browser and this intent
-//! alone. The PKCE verifier follows from the cookie as well, so a code that was made in another browser opens nothing here.
-//! Nothing is stored before somebody comes back; then one conditional write marks the state as used.
+//! A cookie holds a random secret, the installation of the sign-in and the page to return to, for
+//! ten minutes. GitHub receives only a digest of these, the state, and sends it back, so the state
+//! fits only this browser and this intent. The PKCE verifier also follows from the cookie, so a
+//! code issued to another browser is useless here. Nothing is stored until the person returns; then
+//! one conditional write marks the state as used.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,32 +20,30 @@ use subtle::ConstantTimeEq;
 
 const COOKIE: &str = "th_signin";
 const PATH: &str = "/signin";
-/// As long as GitHub's code.
+/// As long as GitHub's code is valid.
 const LIFE_SECONDS: u64 = 600;
-/// Longer than any code or cookie lives.
+/// Outlives every code and cookie.
 const USED_FOR: Duration = Duration::from_secs(86_400);
 const RETURN_BYTES_MAX: usize = 512;
 
-/// The purpose of a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Intent {
     /// The installation that led the person here.
     pub installation: Option<InstallationId>,
-    /// The page to go to afterwards, within this site.
+    /// The page of this site to go to after the sign-in.
     pub return_to: Option<String>,
 }
 
-/// A sign-in that has begun.
+/// A sign-in in progress.
 pub struct Begun {
-    /// GitHub sends it back.
+    /// The state that GitHub sends back.
     pub state: String,
-    /// The digest of the verifier.
+    /// The PKCE challenge: the digest of the verifier.
     pub challenge: String,
-    /// The header that gives the browser its cookie.
+    /// The header that sets the browser's cookie.
     pub cookie: HeaderValue,
 }
 
-/// Begins a sign-in.
 pub fn begin(secret: [u8; 32], intent: &Intent) -> Begun {
     let secret = SessionText::mint(secret);
     let installation = intent
@@ -61,7 +60,8 @@ pub fn begin(secret: [u8; 32], intent: &Intent) -> Begun {
     }
 }
 
-/// The intent and the PKCE verifier of the sign-in with this state. `None` if it began in another browser or was used before.
+/// Returns the intent and the PKCE verifier of the sign-in with this state. Returns `None` if the
+/// sign-in began in another browser or if its state was already used.
 pub async fn come_back(
     store: &Store,
     headers: &HeaderMap,
@@ -79,7 +79,7 @@ pub async fn come_back(
     Ok((used == Finished::Now).then(|| (intent, verifier_of(value))))
 }
 
-/// The header that deletes the cookie.
+/// Returns the header that deletes the cookie.
 pub fn no_cookie() -> HeaderValue {
     set_cookie(COOKIE, "", PATH, 0)
 }
@@ -111,7 +111,7 @@ fn intent_of(value: &str) -> Option<Intent> {
     })
 }
 
-/// The text if it is a path of this site that no browser takes for another site.
+/// Returns the path if it is within this site and no browser can interpret it as another site.
 pub fn within(path: &str) -> Option<&str> {
     let plain = path
         .bytes()

@@ -1,4 +1,4 @@
-//! The pages, a folder for each context.
+//! The pages, with one folder per context.
 
 mod accounts;
 
@@ -8,7 +8,6 @@ use axum::Router;
 use axum::routing::{get, post};
 use std::sync::Arc;
 
-/// Every page.
 pub fn routes() -> Router<Arc<Ctx>> {
     Router::new()
         .route("/signin", get(sign_in::begin))

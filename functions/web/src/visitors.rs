@@ -1,4 +1,5 @@
-//! The people in front of a browser: guests, whose requests are counted by network, and signed-in people.
+//! The people who use a browser: guests, whose requests are counted by network, and signed-in
+//! people.
 
 use crate::{ApiError, Ctx};
 use axum::extract::FromRequestParts;
@@ -8,7 +9,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
 
-/// A visitor without credentials who has not sent too many requests.
+/// A visitor without credentials whose network has not sent too many requests.
 pub struct Guest;
 
 impl FromRequestParts<Arc<Ctx>> for Guest {
@@ -29,7 +30,7 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
     }
 }
 
-/// Somebody who is signed in. Their forms are checked with [`vouched`].
+/// A signed-in person. Handlers check their forms with [`vouched`].
 pub struct SignedIn(pub Person);
 
 impl FromRequestParts<Arc<Ctx>> for SignedIn {
@@ -43,7 +44,7 @@ impl FromRequestParts<Arc<Ctx>> for SignedIn {
     }
 }
 
-/// The person whose session a request carries, if it is valid.
+/// Returns the person whose session the request carries, if the session is valid.
 pub async fn find(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<Person>, ApiError> {
     let Some(text) = rest::browsers::session(headers) else {
         return Ok(None);
@@ -52,7 +53,7 @@ pub async fn find(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<Person>, ApiE
     Ok(sessions::find(&ctx.store, &ctx.sessions, text, now).await?)
 }
 
-/// Continues only if a form comes from our own page.
+/// Returns an error unless the form comes from our own page.
 pub fn vouched(
     ctx: &Ctx,
     person: &Person,

@@ -16,13 +16,13 @@ use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::Store;
 
-/// An account and what it may do now.
+/// An account and its current entitlements.
 pub struct Entitled<'a> {
     pub account: Account,
     pub entitlements: Entitlements<'a>,
 }
 
-/// Reads an account with what it may do.
+/// Loads an account with its current entitlements.
 pub async fn load<'a>(
     store: &Store,
     catalogue: &'a Catalogue,

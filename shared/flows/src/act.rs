@@ -1,7 +1,7 @@
-//! One recorded event, acted on once: loaded, handed to its function, and finished with the outcome.
+//! Processes a recorded event once: loads it, dispatches it and records the outcome.
 //!
-//! Safe to run twice: an event that is not pending any more is not acted on, what a function does for an event is
-//! conditional itself, and the row is finished only while it is pending.
+//! Safe to run twice: only a pending event is dispatched, the effects of a handler are conditional,
+//! and the row is finished only while it is pending.
 
 use domain::inbox::{EventKey, EventRow, EventState, Finish};
 use domain::retry::{Done, Failure};
@@ -9,7 +9,7 @@ use domain::switches::Switch;
 use domain::time::Timestamp;
 use store::{Inbox, Switchboard};
 
-/// Acts on an event with `dispatch`, unless an operator has paused the events of its source.
+/// Processes an event with `dispatch`, unless an operator has paused the events of its source.
 pub async fn act(
     inbox: &Inbox,
     switches: &Switchboard,

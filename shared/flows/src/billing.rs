@@ -10,7 +10,7 @@ pub mod spend_limit;
 #[cfg(feature = "stripe")]
 pub mod subscriptions;
 
-/// What a sale uses.
+/// What a sale needs.
 #[cfg(feature = "stripe")]
 pub struct Shop<'a> {
     pub store: &'a store::Store,

@@ -1,6 +1,7 @@
-//! A cache of lookups, misses included, for one minute: callers by digest, prices by product.
+//! Caches lookups, including misses, for one minute: callers by digest, prices by product.
 //!
-//! What it answers can be a minute old, so it is used only where that is acceptable. It belongs to one process.
+//! A cached value can be a minute old, so use it only where that is acceptable. A cache belongs to
+//! one process.
 
 use domain::time::Timestamp;
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::time::Duration;
 const KEPT_FOR: Duration = Duration::from_secs(60);
 const ENTRIES_MAX: usize = 10_000;
 
-/// Values by the key of their lookup.
+/// Cached values by the key of their lookup.
 pub struct Cache<T>(Mutex<HashMap<String, Entry<T>>>);
 
 struct Entry<T> {
@@ -25,7 +26,7 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T: Clone> Cache<T> {
-    /// The outcome of a lookup in the last minute: `Some(None)` is a miss that is known.
+    /// Returns the outcome of a lookup in the last minute. `Some(None)` is a cached miss.
     pub fn get(&self, key: &str, now: Timestamp) -> Option<Option<T>> {
         let entries = self.lock();
         let entry = entries
@@ -44,7 +45,7 @@ impl<T: Clone> Cache<T> {
         }
     }
 
-    /// Drops an entry that is known to have changed.
+    /// Drops an entry whose value has changed.
     pub fn forget(&self, key: &str) {
         self.lock().remove(key);
     }

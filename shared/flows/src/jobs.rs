@@ -1,4 +1,4 @@
-//! Jobs and assists: how they begin, are refused with a reason, and move.
+//! Jobs and assists: ordering them, and refusing them with a reason.
 
 pub mod assists;
 pub mod order;

@@ -1,7 +1,8 @@
-//! What several functions do alike: steps that need both the store and a queue.
+//! Steps that several functions share and that need both the store and a queue.
 //!
-//! The only crate that joins `store` and `queues`. A flow takes what it uses (`&Store, &Queues, &Catalogue, now`), never a
-//! function's whole context. The receiver and vendors are features, so a function links only what it uses.
+//! This is the only crate that joins `store` and `queues`. A flow takes what it uses (`&Store,
+//! &Queues, &Catalogue, now`), never a function's whole context. The receiver and the vendors are
+//! features, so a function links only what it uses.
 
 pub mod accounts;
 mod act;

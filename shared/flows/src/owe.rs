@@ -1,7 +1,7 @@
-//! A row that owes work, with the message that has it done at once.
+//! Writes a row that is due, and sends the message that has it processed immediately.
 //!
-//! The row is written first and once; if the message is lost, the row is due and the sweeper sends it. A second run finds
-//! the row and sends nothing.
+//! Safe to run twice: the row is written first and only once. If the message is lost, the row is
+//! due and the sweeper sends it. A second run finds the row and sends nothing.
 
 use domain::ids::AccountId;
 use domain::notices::Notice;
@@ -10,7 +10,7 @@ use domain::time::Timestamp;
 use queues::{Message, Queues};
 use store::{NoticeOwed, Store};
 
-/// Owes an account a notice.
+/// Records a notice for an account and queues it.
 pub async fn notice(
     store: &Store,
     queues: &Queues,

@@ -1,8 +1,9 @@
-//! The receiver of webhooks: verifies the signature over the raw bytes, records them by one conditional put, queues a
-//! pointer and answers. Nothing else happens here, and no more of the body is read than the event's id and name.
+//! The webhook receiver: verifies the signature over the raw bytes, records the event by one
+//! conditional put, queues a pointer and responds. It reads only the event's id and name from the
+//! body.
 //!
-//! Safe to run twice: the put is conditional, and a repeat of an event that is still pending is queued again. A crash after
-//! the put loses nothing, because the row itself is due and the sweeper sends it.
+//! Safe to run twice: the put is conditional, and a repeat of a pending event is queued again. A
+//! crash after the put loses nothing, because the row is due and the sweeper sends it.
 
 use boot::{Aws, Outside, Secret, SecretError, Secrets};
 use bytes::Bytes;
@@ -16,17 +17,18 @@ use secrecy::ExposeSecret;
 use store::{Inbox, Ingest, Recorded, StoreError};
 use webhooks::{BlankSecret, Rejected, Signed, SigningSecrets};
 
-/// What one sender does in its own way.
+/// What is specific to one sender.
 pub struct Sender {
     pub source: EventSource,
     pub name: &'static str,
-    /// The first one is documented, the others are those of systems that people migrate from.
+    /// The paths of the receiver. The first is documented; the others are those of systems that
+    /// people migrate from.
     pub paths: &'static [&'static str],
-    /// Checks who signed the body and reads the event's id and name from it.
+    /// Verifies the body's signature, and reads the event's id and name.
     pub verify: fn(&SigningSecrets, &HeaderMap, Vec<u8>, Timestamp) -> Result<Signed, Rejected>,
 }
 
-/// A sender's receiver, connected.
+/// The receiver for one sender, with its connections.
 pub struct Receiver {
     pub sender: Sender,
     pub inbox: Inbox,
@@ -37,10 +39,10 @@ pub struct Receiver {
     pub outside: Outside,
 }
 
-/// How soon a sender may retry while intake is paused.
+/// The `Retry-After` of a response while intake is paused.
 const RETRY_AFTER_SECONDS: u16 = 60;
 
-/// The error of a list of signing secrets that cannot be used, if the list is a plain value.
+/// Returns the error of an unusable list of signing secrets, if the list is a plain value.
 pub fn check(secrets: &Secret) -> Option<BlankSecret> {
     match secrets {
         Secret::Value(list) => SigningSecrets::parse(list.expose_secret()).err(),
@@ -49,9 +51,10 @@ pub fn check(secrets: &Secret) -> Option<BlankSecret> {
 }
 
 impl Receiver {
-    /// Opens connections, fetches the secrets and reads the intake switch before the first webhook arrives.
+    /// Opens connections, fetches the secrets and reads the intake switch before the first webhook
+    /// arrives.
     pub async fn warm(&self) -> Result<(), Box<dyn std::error::Error>> {
-        // Reading the switch is what opens the connection to the table.
+        // Reading the switch opens the connection to the table.
         let switch = self.ingest.ingest_now(self.outside.now());
         let ((), secrets, _) = tokio::join!(self.aws.warm(&self.outside), self.signing(), switch);
         secrets?.map(|_| ()).map_err(Into::into)
@@ -63,7 +66,7 @@ impl Receiver {
         Ok(SigningSecrets::parse(list))
     }
 
-    /// Answers one request.
+    /// Receives one webhook.
     pub async fn receive(&self, request: Request<Bytes>) -> Response<Bytes> {
         let Sender { name, paths, .. } = self.sender;
         if !paths.contains(&request.uri().path()) {
@@ -80,7 +83,7 @@ impl Receiver {
             tracing::error!(body.bytes = bytes, alarm = true, "a webhook is too large");
             return answer(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds 5 MiB");
         }
-        // Both are cached for a minute, so they are fetched together or not at all.
+        // Both are cached for a minute, so they are either fetched together or not at all.
         let ingest = self.ingest.ingest_now(self.outside.now());
         let (secrets, ingest) = tokio::join!(self.signing(), ingest);
         if ingest == Switch::Off {
@@ -102,7 +105,7 @@ impl Receiver {
         }
     }
 
-    /// Records first and queues then; only a recorded event is answered with a 2xx.
+    /// Records the event first and then queues it. Only a recorded event gets a 2xx response.
     async fn record(&self, signed: Signed) -> Result<Response<Bytes>, StoreError> {
         let delivery = signed.delivery.get();
         let (key, name) = (&delivery.key, &delivery.name);
@@ -123,7 +126,7 @@ impl Receiver {
         })
     }
 
-    /// A pointer that is lost costs time only: the row is due.
+    /// Queues a pointer to the event. A lost pointer costs only time, because the row is due.
     async fn enqueue(&self, key: &EventKey) {
         let message = Message::Event(key.clone());
         if let Err(error) = self.queues.send(&message, None).await {
@@ -134,7 +137,7 @@ impl Receiver {
 }
 
 fn refuse(rejected: Rejected) -> Response<Bytes> {
-    // A valid signature with a wrong time means a wrong clock, perhaps ours, and not an attack.
+    // A valid signature with a wrong time means a wrong clock, possibly ours, and not an attack.
     let clock = matches!(rejected, Rejected::OutOfTime { .. });
     tracing::warn!(reason = %rejected, signature.rejected = true, alarm = clock, "rejected");
     match rejected {
@@ -146,7 +149,7 @@ fn refuse(rejected: Rejected) -> Response<Bytes> {
     }
 }
 
-/// An operator has paused intake.
+/// The response while an operator has paused intake.
 fn paused() -> Response<Bytes> {
     tracing::warn!("not recorded: webhook intake is paused");
     let text = "webhook intake is paused; retry later";

@@ -1,7 +1,9 @@
-//! One piece of a job's work: leased, run, written down, and on failure given the moment of its next attempt.
+//! Runs one step of a job under a lease, and records the outcome. After a failure, it schedules the
+//! next attempt.
 //!
-//! Safe to run twice: only one worker gets the lease, and its outcome is written on the version that the lease was taken
-//! on. A process that dies leaves a lease that expires, and the job's row is due at that moment.
+//! Safe to run twice: only one worker gets the lease, and the outcome is written only on the
+//! version on which the lease was taken. If a process dies, its lease expires, and the job's row is
+//! due at that moment.
 
 use domain::ids::AccountId;
 use domain::jobs::{Job, JobLease, JobRow, Leasable, Transition};
@@ -11,36 +13,38 @@ use domain::time::Timestamp;
 use std::time::Duration;
 use store::{Advanced, Claimed, Store, Switchboard};
 
-/// A lease outlives the invocation that holds it by this much.
+/// How much longer a lease lasts than the invocation that holds it.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// The answer for an account whose work an operator has paused.
+/// The outcome for an account whose work an operator has paused.
 pub const PAUSED: Done = Done::Waiting("the account is paused");
 
-/// The answer while another worker holds the lease, or the job is not due yet. The sweeper sends the job when it is.
+/// The outcome while another worker holds the lease, or while the job is not due yet. The sweeper
+/// sends the job when it is due.
 pub const NOT_NOW: Done = Done::Ignored("not now");
 
-/// Whether an account's work may go on.
+/// Returns whether an account's work may continue.
 pub async fn switch(switches: &Switchboard, account: &AccountId, now: Timestamp) -> Switch {
     switches
         .switch_now(now, |switches| switches.account(account))
         .await
 }
 
-/// How work ends: the transition that consumes the lease.
+/// How work ends: a transition that consumes the lease.
 pub type Finish<W> = Box<dyn FnOnce(JobLease<W>) -> Transition + Send>;
 
 /// The outcome of working on a job.
 pub enum Worked {
-    /// Nothing was done: another worker is at it, or was.
+    /// Nothing was done: another worker holds the lease, or has already moved the job.
     Not(Done),
-    /// The job changed meanwhile, so the outcome was not written.
+    /// The job changed in the meantime, so the outcome was not written.
     Overtaken,
-    /// The job moved, which may mean that it failed for good.
+    /// The job moved, possibly because it failed permanently.
     Moved(Box<JobRow>, Box<Transition>),
 }
 
-/// Works on a job under a lease until `until`. A failure that may pass is an `Err`, due when the row is.
+/// Works on a job under a lease that ends at `until`. A temporary failure is an `Err` that is due
+/// when the row is.
 pub async fn work<S: Leasable>(
     store: &Store,
     random: impl Fn() -> u64,

@@ -1,8 +1,9 @@
-//! What browsers send: the session's cookie, and the proof that a change comes from a page of ours.
+//! Browser sessions: the session cookie, and the proof that a change comes from one of our pages.
 //!
-//! Another site can make a browser send the cookie and cannot read the answer. So every change needs the CSRF token as well,
-//! which follows from the session's text. The cookie's name has no `__Host-` prefix, because browsers disagree on whether
-//! `http://127.0.0.1`, where the local stack runs, may set one.
+//! Another site can make a browser send the cookie, but it cannot read the response. So every
+//! change also needs the CSRF token, which follows from the session's text. The cookie's name has
+//! no `__Host-` prefix, because browsers disagree on whether `http://127.0.0.1`, where the local
+//! stack runs, may set one.
 
 use crate::ApiError;
 use domain::accounts::sessions::{LIFE, SessionText};
@@ -10,25 +11,26 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 use subtle::ConstantTimeEq;
 
 const SESSION: &str = "th_session";
-/// The header in which the programs of our pages send the CSRF token.
+/// The header in which scripts of our pages send the CSRF token.
 pub const CSRF: &str = "x-csrf-token";
 
-/// The session of a request, if it can be one.
+/// Returns the session of a request, if the cookie is well-formed.
 pub fn session(headers: &HeaderMap) -> Option<SessionText> {
     cookie(headers, SESSION).and_then(SessionText::parse)
 }
 
-/// The header that gives a session to its browser.
+/// Returns the header that sets the session's cookie.
 pub fn session_cookie(text: &SessionText) -> HeaderValue {
     set_cookie(SESSION, text.expose(), "/", LIFE.as_secs())
 }
 
-/// The header that deletes the session's cookie.
+/// Returns the header that deletes the session's cookie.
 pub fn no_session_cookie() -> HeaderValue {
     set_cookie(SESSION, "", "/", 0)
 }
 
-/// Continues only if the token is the session's and no other site sent the request.
+/// Returns an error unless the token is the session's and the `Origin` header, if present, is our
+/// own site.
 pub fn check_csrf(
     expected: &str,
     token: Option<&str>,
@@ -51,14 +53,16 @@ pub fn check_csrf(
     }
 }
 
-/// A cookie that no script can read and that no form of another site sends. All its parts are plain text of ours.
+/// Returns a cookie that scripts cannot read and that forms of other sites do not send. All its
+/// parts are plain ASCII that we wrote.
 pub fn set_cookie(name: &str, value: &str, path: &str, seconds: u64) -> HeaderValue {
     let text =
         format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// A cookie of a request. Of two with one name neither counts, since one of them is not ours.
+/// Returns a cookie of the request. If two cookies have the same name, it returns neither, because
+/// one of them is not ours.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers
         .get_all(header::COOKIE)
@@ -74,7 +78,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     values.next().is_none().then_some(value)
 }
 
-/// Scheme, host and port of a URL.
+/// Returns the scheme, host and port of a URL.
 fn origin(url: &str) -> Option<String> {
     let url: Uri = url.parse().ok()?;
     Some(format!("{}://{}", url.scheme_str()?, url.authority()?))

@@ -1,16 +1,16 @@
-//! Cursors: the position after which a listing continues, as an opaque text.
+//! Cursors: the position after which a listing continues, as an opaque string.
 
 use crate::ApiError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::time::Timestamp;
 
-/// The position after this row.
+/// Encodes the position after this row.
 pub fn write(at: Timestamp, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}.{id}", at.millis()))
 }
 
-/// Reads a cursor back.
+/// Decodes a cursor.
 pub fn read(text: &str) -> Result<(Timestamp, String), ApiError> {
     let plain = URL_SAFE_NO_PAD
         .decode(text)
@@ -24,7 +24,7 @@ pub fn read(text: &str) -> Result<(Timestamp, String), ApiError> {
     ))
 }
 
-/// The error for a text that is not a cursor of this listing.
+/// The error for a string that is not a cursor of this listing.
 pub fn bad() -> ApiError {
     ApiError::bad_request(
         "bad_cursor",

@@ -1,4 +1,5 @@
-//! Errors as clients get them: `application/problem+json` with a code, a sentence and the request's id.
+//! Errors as clients receive them: `application/problem+json` with a code, a sentence and the
+//! request's id.
 //!
 //! The cause of an error is logged and never shown.
 
@@ -11,25 +12,26 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// An error as every route answers it.
+/// The error object that every route returns.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "detail": "There is no such job.", "request_id": "0f5c1e7a90d4b1c63a58d2f7e6b40911" }))]
 pub struct Problem {
     /// Always `about:blank`.
     #[serde(rename = "type")]
     kind: String,
-    /// The status in words.
+    /// The HTTP status in words.
     title: String,
     status: u16,
-    /// What is wrong, for programs.
+    /// A code that identifies the error, for programs.
     code: String,
-    /// What is wrong and what to do, for people.
+    /// A sentence that says what is wrong and what to do, for people.
     detail: String,
-    /// The id of the request in our log; also in the header `x-request-id`.
+    /// The id of the request, also in the `x-request-id` header. Include it when you contact
+    /// support.
     request_id: String,
 }
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
@@ -54,17 +56,17 @@ impl ApiError {
         Self::new(StatusCode::PAYMENT_REQUIRED, code, detail)
     }
 
-    /// The caller is known and may not do this.
+    /// The caller is authenticated but may not do this.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
-    /// The thing does not exist, or belongs to another account.
+    /// The object does not exist, or it belongs to another account.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// The path exists, but not with this method.
+    /// The path does not support this method.
     pub fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -73,22 +75,22 @@ impl ApiError {
         )
     }
 
-    /// The request conflicts with the present state.
+    /// The request conflicts with the current state.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// The thing existed and does not any more.
+    /// The object existed but no longer does.
     pub fn gone(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, code, detail)
     }
 
-    /// The request is well-formed and cannot be carried out.
+    /// The request is well-formed but cannot be carried out.
     pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// The caller has reached a limit that is lifted after this many seconds.
+    /// The caller has reached a limit, which resets after this many seconds.
     pub fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
         Self {
@@ -97,8 +99,8 @@ impl ApiError {
         }
     }
 
-    /// Something that this function depends on failed. A retry is invited only where it can help: a failure that no other
-    /// attempt mends is a fault of ours.
+    /// A dependency of this function failed. The response invites a retry only if a retry can help;
+    /// a failure that no attempt can fix is our own fault.
     pub fn failure(failure: &Failure) -> Self {
         tracing::error!(error = %failure, "failed to serve a request");
         match failure.retry {
@@ -115,7 +117,7 @@ impl ApiError {
         }
     }
 
-    /// A flow refused what the caller asked for.
+    /// A flow refused the request.
     fn refused(refusal: Refusal) -> Self {
         let Refusal {
             grounds,
@@ -140,7 +142,7 @@ impl ApiError {
         self.status
     }
 
-    /// The sentence that people read.
+    /// The sentence for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -154,7 +156,7 @@ impl ApiError {
         }
     }
 
-    /// The answer to the request with this id.
+    /// Returns the response to the request with this id.
     pub(crate) fn about(self, request: &str) -> Response {
         let problem = self.problem(Some(request));
         self.answer(problem)
@@ -200,7 +202,7 @@ impl<E: Into<FlowError>> From<E> for ApiError {
     }
 }
 
-/// The answer to a guest whose network has sent too many requests.
+/// The error for a guest whose network has sent too many requests.
 pub fn too_many_without_key(retry_after_seconds: u64) -> ApiError {
     let detail =
         format!("Too many requests without a key; retry in {retry_after_seconds} seconds.");
@@ -208,7 +210,7 @@ pub fn too_many_without_key(retry_after_seconds: u64) -> ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The answer without the request's id, which [`crate::requests::named`] adds.
+    /// Returns the response without the request's id, which [`crate::requests::named`] adds.
     fn into_response(self) -> Response {
         let mut response = self.answer(self.problem(None));
         response.extensions_mut().insert(self);

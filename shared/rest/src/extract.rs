@@ -1,6 +1,8 @@
-//! Extractors whose rejections are problems: JSON bodies, forms, query parameters and path segments.
+//! Extractors whose rejections are JSON problems: bodies, forms, query parameters and path
+//! segments.
 //!
-//! The ones of axum answer malformed input with `text/plain`, which a client of a JSON API cannot read.
+//! The extractors of axum reject malformed input with `text/plain`, which a client of a JSON API
+//! cannot parse.
 
 use crate::ApiError;
 use axum::Json;
@@ -23,7 +25,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// The body of a form that a browser sends.
+/// A form body from a browser.
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
@@ -32,14 +34,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let form = axum::Form::from_request(request, state).await;
-        // The reason could repeat a field that is a secret.
+        // The reason could repeat a secret field.
         let axum::Form(form) =
             form.map_err(|_: FormRejection| bad_body("Send the form exactly as the page has it."))?;
         Ok(Self(form))
     }
 }
 
-/// The parameters of a query.
+/// Query parameters.
 #[derive(Debug)]
 pub struct Params<T>(pub T);
 
@@ -55,7 +57,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The variable segments of a path. A segment that cannot be decoded names nothing that exists.
+/// The variable segments of a path. A segment that cannot be decoded is answered as not found.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 

@@ -1,4 +1,4 @@
-//! Idempotency keys: the identity of an act, so that a request that is sent again does nothing a second time.
+//! Idempotency keys: the identity of an act, so that a repeated request has no further effect.
 
 use crate::ApiError;
 use axum::extract::FromRequestParts;
@@ -12,7 +12,8 @@ use utoipa::openapi::{ObjectBuilder, Required, Type};
 const HEADER: &str = "idempotency-key";
 const KEY_CHARS_MAX: usize = 200;
 
-/// The caller's name for one act. The same key on the same account and route is the same act, however often it is sent.
+/// The caller's key for one act. Repeated requests with the same key on the same account and route
+/// are the same act.
 #[derive(Debug)]
 pub struct IdempotencyKey(String);
 
@@ -31,19 +32,19 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// Reads a key; spaces around it do not count.
+    /// Parses a key, without surrounding spaces.
     pub fn parse(text: &str) -> Option<Self> {
         let key = text.trim();
         let printable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         ((1..=KEY_CHARS_MAX).contains(&key.len()) && printable).then(|| Self(key.to_owned()))
     }
 
-    /// The key as it was sent, without spaces around it.
+    /// The key as the client sent it, without surrounding spaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The act that this key identifies for an account on a route.
+    /// Returns the act that this key identifies for an account on a route.
     pub fn act(&self, account: &AccountId, route: &str) -> Act {
         Act(Sha256::digest(format!("{account} {route} {}", self.0)).into())
     }
@@ -75,13 +76,13 @@ impl IntoParams for IdempotencyKey {
 pub struct Act([u8; 32]);
 
 impl Act {
-    /// The id of what the act creates.
+    /// The id of the object that the act creates.
     pub fn id(&self) -> ActionId {
         let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.0;
         ActionId::of_digest(first)
     }
 
-    /// The idempotency key under which a vendor is called for this act.
+    /// The idempotency key of calls to a vendor for this act.
     pub fn key(&self) -> String {
         format!("tallyhook-{}", hex::encode(&self.0[..20]))
     }

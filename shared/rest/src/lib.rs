@@ -1,8 +1,8 @@
-//! What every HTTP function does alike: extractors, errors as problems in JSON, request ids, idempotency keys, cursors, and for
-//! browsers the session's cookie and pages.
+//! What the HTTP functions share: extractors, errors as JSON problems, request ids, idempotency
+//! keys and cursors, and for browsers session cookies and pages.
 //!
-//! It calls no vendor, no store and no queue. A rejection of any extractor here is an [`ApiError`], so a malformed request
-//! gets the same kind of answer everywhere.
+//! This crate calls no vendor, no store and no queue. Every extractor rejects with an [`ApiError`],
+//! so a malformed request gets the same kind of response everywhere.
 
 pub mod browsers;
 pub mod cursors;

@@ -1,7 +1,7 @@
-//! Pages for people: a heading, sentences, perhaps a form. Every text from outside is escaped.
+//! Pages for people: a heading, sentences and optional forms. Every text from outside is escaped.
 //!
-//! A page loads nothing and runs no script, a page without a form can send none, no other site may put one into a frame, and
-//! none sends a referrer.
+//! A page loads nothing and runs no script. A page without a form cannot submit one. No other site
+//! may embed a page in a frame, and no page sends a referrer.
 
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
@@ -27,7 +27,7 @@ enum Forms {
     ToUs,
 }
 
-/// A page that is being written.
+/// A page under construction.
 #[derive(Clone)]
 pub struct Page {
     status: StatusCode,
@@ -36,7 +36,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page with a heading.
+    /// Starts a page with a heading.
     pub fn new(status: StatusCode, heading: &str) -> Self {
         let heading = escaped(heading);
         let html = format!(
@@ -51,25 +51,25 @@ impl Page {
         }
     }
 
-    /// A paragraph.
+    /// Adds a paragraph.
     pub fn paragraph(mut self, text: &str) -> Self {
         self.html.push_str(&format!("<p>{}</p>", escaped(text)));
         self
     }
 
-    /// A text that people copy.
+    /// Adds a text for people to copy.
     pub fn copyable(mut self, text: &str) -> Self {
         self.html.push_str(&format!("<pre>{}</pre>", escaped(text)));
         self
     }
 
-    /// A part that is HTML already; its texts from outside are escaped.
+    /// Adds a part that is already HTML. The caller has escaped its texts from outside.
     pub fn markup(mut self, html: &str) -> Self {
         self.html.push_str(html);
         self
     }
 
-    /// A link within our site.
+    /// Adds a link within our site.
     pub fn link(mut self, path: &str, label: &str) -> Self {
         self.html.push_str(&format!(
             "<p><a href=\"{}\">{}</a></p>",
@@ -79,13 +79,13 @@ impl Page {
         self
     }
 
-    /// A button that sends these fields to a path of ours.
+    /// Adds a button that submits these fields to a path of our site.
     pub fn button_to(self, path: &str, fields: &[(&str, &str)], label: &str) -> Self {
         let form = format!("<form method=\"post\" action=\"{}\">", escaped(path));
         self.button(&form, fields, label)
     }
 
-    /// The same with a field for a secret, which browsers neither show nor keep.
+    /// Adds the same button with a field for a secret, which browsers neither show nor store.
     pub fn secret_form(
         self,
         path: &str,
@@ -101,7 +101,7 @@ impl Page {
         self.button(&form, fields, label)
     }
 
-    /// A button that sends these fields to the path of the page itself.
+    /// Adds a button that submits these fields to the page's own path.
     pub fn button_here(self, fields: &[(&str, &str)], label: &str) -> Self {
         self.button("<form method=\"post\">", fields, label)
     }
@@ -148,7 +148,7 @@ fn policy(forms: Forms) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// A text as HTML shows it.
+/// Escapes a text for HTML.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,7 +1,7 @@
-//! Request ids: the name of a request in its answer, in a problem and in every line that is logged for it.
+//! Request ids: the id of a request in its response, in problems and in every log line.
 //!
-//! A client may send an id of its own, if it is plain and short; every other request gets one here. The id helps people
-//! find a request. It proves nothing, and nothing is decided by it.
+//! A client may send its own id if that is plain and short; every other request gets one here. The
+//! id only helps people find a request. It proves nothing, and no decision depends on it.
 
 use crate::ApiError;
 use axum::extract::{Request, State};
@@ -11,16 +11,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 use tracing::Instrument;
 
-/// Random numbers, for ids.
+/// A source of random numbers for ids.
 pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// The header of the id, in the request and in the answer.
+/// The header of the id, in requests and responses.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const NAME_CHARS_MAX: usize = 64;
 const PATH_BYTES_MAX: usize = 200;
 
-/// Gives a request its id, logs how it was answered, and adds the id to the answer. The outermost layer of a function.
+/// Gives a request its id, logs its response, and adds the id to the response. This is the
+/// outermost layer of a function.
 pub async fn named(State(random): State<Random>, request: Request, next: Next) -> Response {
     let name = name_of(request.headers()).map_or_else(
         || format!("{:016x}{:016x}", random(), random()),
@@ -38,7 +39,7 @@ pub async fn named(State(random): State<Random>, request: Request, next: Next) -
     if let Some(problem) = response.extensions_mut().remove::<ApiError>() {
         let headers = std::mem::take(response.headers_mut());
         response = problem.about(&name);
-        // Headers of other layers stay; those that the problem sets itself win.
+        // Keep the headers of other layers; the problem's own headers take precedence.
         for (header, value) in &headers {
             response
                 .headers_mut()
@@ -55,7 +56,7 @@ pub async fn named(State(random): State<Random>, request: Request, next: Next) -
     response
 }
 
-/// A path as it may be logged: without the secret that some paths end with.
+/// Returns a path that is safe to log, without the secret that some paths end with.
 fn discreet(path: &str) -> String {
     let secret = SECRETS_BEHIND
         .into_iter()
@@ -66,10 +67,10 @@ fn discreet(path: &str) -> String {
     )
 }
 
-/// Paths that carry a secret.
+/// Prefixes of the paths that end with a secret.
 const SECRETS_BEHIND: [&str; 1] = ["/welcome/"];
 
-/// The client's own id, if it is safe to log.
+/// Returns the client's own id, if it is safe to log.
 fn name_of(headers: &HeaderMap) -> Option<&str> {
     let name = headers.get(HEADER)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

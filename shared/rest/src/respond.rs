@@ -1,4 +1,4 @@
-//! One request through a router, with the headers that every answer has.
+//! Runs one request through a router and adds the headers that every response has.
 
 use axum::Router;
 use bytes::Bytes;
@@ -9,13 +9,12 @@ use tower::ServiceExt;
 /// The largest request body of an HTTP function.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// Answers one request.
 pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {
     let mut response = match router.oneshot(request.map(axum::body::Body::from)).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    // Answers are about one account and this moment.
+    // A response concerns one account at one moment, so it must not be cached.
     let headers = response.headers_mut();
     headers
         .entry(header::CACHE_CONTROL)
@@ -25,7 +24,7 @@ pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes>
         HeaderValue::from_static("nosniff"),
     );
     let (head, body) = response.into_parts();
-    // Bodies are made in memory here, so collecting one cannot fail.
+    // Bodies are built in memory, so collecting one cannot fail.
     let body = body
         .collect()
         .await

@@ -1,4 +1,5 @@
-//! The JSON answers of `/welcome/{token}`. `web` gives them, and the OpenAPI document of `api` describes them.
+//! The JSON responses of `/welcome/{token}`. `web` serves them, and the OpenAPI document of `api`
+//! describes them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,7 +7,7 @@ use utoipa::ToSchema;
 /// The state of a link that shows an account's first key.
 #[derive(Serialize, ToSchema)]
 pub struct Welcome {
-    /// Always `ready`: a POST to the same address shows the key.
+    /// Always `ready`. A POST to the same URL shows the key.
     pub status: &'static str,
     /// When the link expires.
     pub until: String,
@@ -19,7 +20,7 @@ pub struct FirstKey {
     pub id: String,
     pub account_id: String,
     pub name: String,
-    /// The key itself. Store it; it cannot be shown again.
+    /// The key itself. Store it now; it cannot be shown again.
     pub secret: String,
     pub dashboard_url: String,
 }

@@ -1,4 +1,4 @@
-//! Parts of the document that every route shares, added to each.
+//! Adds the parts of the document that every route shares.
 
 use serde_json::{Map, Value, json};
 
@@ -27,7 +27,7 @@ const TAGS: [(&str, &str); 12] = [
     ("service", "The API itself. No key needed."),
 ];
 
-/// The description of a status, unless a route has its own.
+/// The description of each status, unless a route has its own.
 const STATUSES: [(&str, &str); 15] = [
     ("200", "Done."),
     ("201", "Created."),
@@ -73,13 +73,13 @@ const STATUSES: [(&str, &str); 15] = [
     ),
 ];
 
-/// Pages for browsers.
+/// The prefix of the routes that also answer browsers.
 const PAGES: &str = "/welcome/";
 
-/// The statuses of every route that needs a key.
+/// The error statuses of every route that needs a key.
 const BEHIND_A_KEY: [&str; 5] = ["401", "403", "429", "500", "503"];
 
-/// Completes the document.
+/// Completes every operation, and adds tags, headers and parameters.
 pub fn complete(document: &mut Value) {
     let tags = TAGS.map(|(name, description)| json!({ "name": name, "description": description }));
     document["tags"] = Value::from(tags.to_vec());
@@ -127,14 +127,14 @@ fn complete_operation(path: &str, operation: &mut Value, idempotency_key: &mut V
     for (status, response) in responses {
         complete_response(status, response, !open);
         if path.starts_with(PAGES) {
-            // A client that does not accept JSON gets a page.
+            // A client that does not accept JSON receives a page.
             response["content"]["text/html"] = json!({ "schema": { "type": "string" } });
         }
     }
 }
 
-/// Completes the parameters and says whether the request has a part that can be malformed. The idempotency key becomes a
-/// reference, and its own description moves to `idempotency_key`.
+/// Completes the parameters. Returns whether the request has a part that can be malformed. The
+/// idempotency key becomes a reference, and its definition moves to `idempotency_key`.
 fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bool {
     let mut asks = operation.get("requestBody").is_some();
     for parameter in operation
@@ -153,7 +153,7 @@ fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bo
         if parameter["description"].is_null() {
             parameter["description"] = "The id.".into();
         }
-        // A query has no null; absent parameters are left out.
+        // A query cannot carry null; clients leave absent parameters out.
         if let Some(kinds) = parameter["schema"]["type"].as_array() {
             parameter["schema"]["type"] = kinds
                 .iter()

@@ -1,4 +1,4 @@
-//! Billing: what is sold, how it is paid for, what a period has used and may spend.
+//! Billing: what is for sale, how accounts pay for it, and what they use and may spend in a period.
 
 pub mod checkout;
 pub mod payment_methods;

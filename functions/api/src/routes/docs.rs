@@ -1,4 +1,5 @@
-//! `GET /api/v1/docs`: the document as a page for people. It loads nothing and runs no script.
+//! `GET /api/v1/docs`: the OpenAPI document as a page for people. The page loads nothing and runs
+//! no script.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-/// This API as a page for people, with an example of every route.
+/// Shows this API as a page for people, with an example of every route.
 #[utoipa::path(get, path = "/api/v1/docs", tag = "service", security(()),
     responses((status = 200, description = "The page.", body = String, content_type = "text/html")))]
 pub async fn docs() -> Response {
@@ -15,7 +16,7 @@ pub async fn docs() -> Response {
     PAGE.clone().into_response()
 }
 
-/// Writing to a text cannot fail, so what `write!` says is not looked at.
+/// Writing to a `String` cannot fail, so the results of `write!` are ignored.
 fn page(document: &Value) -> Page {
     let mut body = String::new();
     let info = &document["info"];
@@ -100,7 +101,7 @@ fn section(page: &mut String, document: &Value, route: &Route<'_>) {
     page.push_str("</small></p>");
 }
 
-/// A call that can be pasted into a shell.
+/// Returns a `curl` call that can be pasted into a shell.
 fn example(document: &Value, route: &Route<'_>) -> String {
     let open = route.operation["security"]
         .as_array()
@@ -135,10 +136,10 @@ fn example(document: &Value, route: &Route<'_>) -> String {
     call
 }
 
-/// Schemas are looked into this deep.
+/// How deep a sample descends into nested schemas.
 const DEPTH_MAX: usize = 6;
 
-/// Something that fits a schema: its example, or the smallest that it allows.
+/// Returns a value that fits a schema: its example, or the smallest value that it allows.
 fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
     let Some(depth) = depth.checked_sub(1) else {
         return Value::Null;
@@ -174,7 +175,7 @@ fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
                 Some(_) => properties
                     .map(|(name, property)| (name.clone(), sample(document, property, depth)))
                     .collect(),
-                // Nothing is required, so one of them will do.
+                // Nothing is required, so one property is enough.
                 None => properties
                     .next()
                     .map(|(name, property)| (name.clone(), sample(document, property, depth)))

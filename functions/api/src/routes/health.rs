@@ -1,4 +1,4 @@
-//! `GET /api/v1/health` and `GET /api/v1/openapi.json`. No key needed.
+//! `GET /api/v1/health` and `GET /api/v1/openapi.json`. Neither needs a key.
 
 use axum::Json;
 use serde::Serialize;
@@ -11,14 +11,14 @@ pub struct Health {
     status: &'static str,
 }
 
-/// Says that the API is up and its settings are complete.
+/// Confirms that the API is up and fully configured.
 #[utoipa::path(get, path = "/api/v1/health", tag = "service", security(()),
     responses((status = 200, body = Health)))]
 pub async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// The OpenAPI document: what this API is, for programs.
+/// Retrieves the OpenAPI document of this API.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "service", security(()),
     responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value)))]
 pub async fn openapi() -> Json<&'static serde_json::Value> {

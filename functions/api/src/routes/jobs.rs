@@ -1,4 +1,4 @@
-//! Jobs and assists: asking for them, following them, and reports of external agents.
+//! Jobs and assists: clients request and follow them, and external agents report on them.
 
 pub mod commit_summaries;
 mod delegated;

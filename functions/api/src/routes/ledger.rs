@@ -1,4 +1,4 @@
-//! The ledger: balances, movements and holds.
+//! The ledger: balances, transactions and holds.
 
 pub mod credits;
 pub mod holds;

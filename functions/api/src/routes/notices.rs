@@ -1,3 +1,3 @@
-//! Notices: which mail an account gets.
+//! Notices: which mail an account receives.
 
 pub mod preferences;

@@ -1,4 +1,4 @@
-//! Pages about accounts: how people sign in, set up an account and get its first key.
+//! Pages about accounts: people sign in, set up an account and get its first key.
 
 pub mod setup;
 pub mod sign_in;

@@ -1,8 +1,9 @@
-//! From an account that signed up by mail to its person: they show a key of the account.
+//! Connects an account that signed up by email to its person, who presents a key of the account.
 //!
-//! A key with every scope makes other keys and spends the account's money, so its holder already decides for the account.
-//! Showing it only says who they are on GitHub. The key is used here and neither kept nor repeated, and whatever is wrong
-//! with it, the answer is the same. Safe to run twice: a member who joins again stays an admin.
+//! A key with every scope can create other keys and spend the account's money, so its holder
+//! already decides for the account. Presenting the key only adds who they are on GitHub. The key is
+//! used here, and it is neither stored nor repeated. Whatever is wrong with the key, the answer is
+//! the same. Safe to run twice: a member who joins again stays an admin.
 
 use crate::accounts::sessions::{Found, Person};
 use crate::cache::Cache;
@@ -15,11 +16,11 @@ use store::{LetIn, Store, key_digest};
 /// The account that a person has joined.
 pub struct Joined {
     pub account: AccountId,
-    /// What people call it.
+    /// The display name.
     pub name: String,
 }
 
-/// Makes a person an admin of the account whose key they show.
+/// Makes a person an admin of the account whose key they present.
 pub async fn join(
     store: &Store,
     sessions: &Cache<Found>,

@@ -1,8 +1,9 @@
-//! The accounts that a person belongs to, as GitHub shows them: written at each sign-in.
+//! The accounts that a person belongs to according to GitHub, written at each sign-in.
 //!
-//! Only the person's own list of installations counts. A person who owns something is the admin of its account even where the
-//! App is no longer installed, so that they can still see and cancel what they pay for. A person who has shown an account's
-//! key belongs to it whatever GitHub says. Safe to run twice: each write says what GitHub shows now.
+//! Only the person's own list of installations counts. A person who is an owner themselves is an
+//! admin of the account that pays for them, even if the App is no longer installed, so that they
+//! can still see and cancel what they pay for. A person who has presented an account's key belongs
+//! to it whatever GitHub says. Safe to run twice: each write records what GitHub shows now.
 
 use crate::accounts::sessions::is_open;
 use domain::accounts::api_keys::Role;
@@ -15,21 +16,22 @@ use github_api::{OwnerKind, Reached, Visitor};
 use std::collections::BTreeMap;
 use store::{Left, Store};
 
-/// Installations without an account that a session keeps.
+/// The most installations without an account that a session keeps.
 const SHOWN_MAX: usize = 20;
 
-/// What a person who has just signed in can act for.
+/// The accounts and installations that a person can act for after a sign-in.
 pub struct Belongings {
-    /// Their accounts and their role in each.
+    /// The person's accounts, with their role in each.
     pub accounts: BTreeMap<AccountId, Role>,
-    /// The account of the installation that led them here.
+    /// The account of the installation that led the person here.
     pub account_here: Option<AccountId>,
-    /// Installations that they can reach and that have no account yet.
+    /// The installations that the person can reach and that have no account yet.
     pub shown: Vec<VisibleInstallation>,
 }
 
 impl Belongings {
-    /// The account of the new session: that of the installation, or else the one in which they may do most.
+    /// Returns the account of the new session: that of the installation, or else the account in
+    /// which the person has the highest role.
     pub fn first_choice(&self) -> Option<AccountId> {
         let most = || {
             self.accounts
@@ -42,13 +44,13 @@ impl Belongings {
     }
 }
 
-/// An account as this sign-in finds it: its name, and the highest role that GitHub shows.
+/// An account as this sign-in finds it, with the highest role that GitHub shows.
 struct Claim {
     name: String,
     role: Role,
 }
 
-/// Asks GitHub what a person can reach, and writes the accounts that they belong to.
+/// Fetches from GitHub what the person can reach, and writes the accounts that they belong to.
 pub async fn refresh(
     store: &Store,
     visitor: &Visitor,

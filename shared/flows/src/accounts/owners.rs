@@ -1,9 +1,10 @@
-//! Which account pays for an owner, as a person who runs both decides.
+//! Changes which account pays for an owner, as decided by a person who is an admin of both.
 //!
-//! GitHub's word that they run the owner is what their session was shown, or that they are an admin of the owner's present
-//! account. An owner without an account is linked. An owner whose account was made automatically, when the App was installed,
-//! moves as long as that account is unused: no trial is lost and none is won, since both stay with their accounts. The
-//! account that is left is closed. Safe to run twice: a repeat finds the same state and finishes what was not finished.
+//! The proof is what GitHub showed the person's session, or that the person is an admin of the
+//! owner's current account. An owner without an account is linked. An owner whose account was
+//! created automatically, when the App was installed, moves as long as that account is unused. No
+//! trial is lost or gained, since trials stay with their accounts. The abandoned account is closed.
+//! Safe to run twice: a repeat finds the same state and finishes what is unfinished.
 
 use crate::accounts::sessions::Person;
 use domain::accounts::api_keys::Role;
@@ -13,7 +14,7 @@ use domain::refusal::{FlowError, Refusal};
 use domain::time::Timestamp;
 use store::{Linked, Move, OwnerMoved, Proof, Store};
 
-/// The digests of keys that a flow has revoked, for callers that cache keys.
+/// The digests of the keys that a flow has revoked, for callers that cache keys.
 pub type Revoked = Vec<String>;
 
 /// Lets an account pay for the owner of an installation.
@@ -47,12 +48,13 @@ pub async fn link(
         }
     };
     revoked.extend(finish(store, account, user, now).await?);
-    // The owner's Marketplace purchase moves along. If this write is lost, the first job carries it.
+    // The owner's Marketplace purchase moves with the owner. If this write is lost, the first job
+    // carries the purchase over.
     store.marketplace_carry(owner).await?;
     Ok(revoked)
 }
 
-/// An owner who had no account when the person signed in.
+/// Links an owner who had no account when the person signed in.
 async fn link_shown(
     store: &Store,
     person: &Person,
@@ -84,7 +86,7 @@ async fn link_shown(
     }
 }
 
-/// An owner who has an account of which the person is an admin, too.
+/// Moves an owner who already has an account. The person must be an admin of that account, too.
 async fn move_known(
     store: &Store,
     user: UserId,
@@ -125,7 +127,7 @@ async fn move_known(
     Ok((owner, revoked))
 }
 
-/// An owner of whom only the number is known here.
+/// The name of an owner of whom only the number is known here.
 const NAMELESS: &str = "this owner";
 
 async fn move_owner(
@@ -157,7 +159,8 @@ async fn move_owner(
     close(store, &wish.from, wish.user, now).await
 }
 
-/// Closes those of the person's accounts whose owner has moved to this one: a process may have died after the move.
+/// Closes the person's accounts whose owner has moved to this account, because a process may have
+/// died after the move.
 async fn finish(
     store: &Store,
     account: &AccountId,
@@ -174,8 +177,8 @@ async fn finish(
     Ok(revoked)
 }
 
-/// Revokes the keys of a closed account and removes its members. The person who has closed it goes last, so that they can
-/// repeat this.
+/// Revokes the keys of a closed account and removes its members. The person who closed it is
+/// removed last, so that they can repeat this.
 async fn close(
     store: &Store,
     closed: &AccountId,

@@ -1,8 +1,10 @@
-//! Rate limits: requests a minute for each key or session, and twice that for all of an account together.
+//! Rate limits: requests per minute for each key or session, and twice that for an account in
+//! total.
 //!
-//! A request with a valid key costs one conditional update of one small item, which decides for all processes at once. A key
-//! or account that has used up its minute is remembered until the minute is over, so further requests cost nothing. Requests
-//! without a key are counted the same way by the network they come from. The gateway's throttle comes before all of this.
+//! A request with a valid key costs one conditional update of a small item, which decides for all
+//! processes at once. A process remembers a key or account that has used up its minute until the
+//! minute is over, so further requests cost nothing. Requests without a key are counted the same
+//! way by network. The gateway's throttle applies before all of this.
 
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -11,16 +13,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{RateCounted, Requests, Store, StoreError, Window};
 
-/// An account may send this many times as many requests as one key.
+/// The limit of an account, as a multiple of the limit of one key.
 pub const KEYS_WORTH: u64 = 2;
-/// All guests together may send as many requests as one key, and one network this part of them.
+/// All guests together may send as many requests as one key, and one network may send this fraction
+/// of them.
 const NETWORKS_WORTH: u64 = 30;
 
 const WINDOW_MILLIS: i64 = 60_000;
 const REMEMBERED_MAX: usize = 10_000;
 const GUESTS: &str = "guests";
 
-/// The limits, and those who have reached them in this process.
+/// The limits, and the callers that have reached them in this process.
 pub struct Rates {
     pub limits: Requests,
     guests: Requests,
@@ -34,7 +37,7 @@ pub struct Who<'a> {
     pub by: &'a str,
 }
 
-/// What a caller may still send in this window.
+/// How many requests a caller may still send in this window.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance {
     pub limit: u64,
@@ -50,7 +53,7 @@ pub enum Rated {
 }
 
 impl Rates {
-    /// Limits of this many requests a minute for each key.
+    /// Creates limits of this many requests per minute for each key.
     pub fn of(per_key: u64) -> Self {
         Self {
             limits: Requests {
@@ -65,7 +68,6 @@ impl Rates {
         }
     }
 
-    /// Counts a request of a caller.
     pub async fn count(
         &self,
         store: &Store,
@@ -98,7 +100,8 @@ impl Rates {
         }
     }
 
-    /// Counts a request without a key, by the network it comes from; the seconds to wait if there were too many.
+    /// Counts a request without a key, by network. Returns the seconds to wait if there were too
+    /// many.
     pub async fn count_guest(
         &self,
         store: &Store,
@@ -122,7 +125,7 @@ impl Rates {
         Ok(used_up.then(|| reset_seconds(window, now)))
     }
 
-    /// The count of a caller that is known to have used up the window.
+    /// Returns the count of a caller that is known to have used up the window.
     fn used_up(&self, who: Who<'_>, window: Window) -> Option<Requests> {
         let used_up = self.lock();
         let known = |name: &str| used_up.get(name) == Some(&window);
@@ -145,7 +148,7 @@ impl Rates {
         }
     }
 
-    /// The rest of the tighter limit.
+    /// Returns the rest of the tighter limit.
     fn allowance(&self, used: Requests, window: Window, now: Timestamp) -> Allowance {
         let left = |limit: u64, used: u64| (limit, limit.saturating_sub(used));
         let key = left(self.limits.key, used.key);
@@ -163,7 +166,7 @@ impl Rates {
     }
 }
 
-/// Rounded up, so that a client that waits this long is in the next window.
+/// Rounds up, so that a client that waits this long is in the next window.
 fn reset_seconds(window: Window, now: Timestamp) -> u64 {
     let seconds = window.end.since(now).as_millis().div_ceil(1_000);
     u64::try_from(seconds).unwrap_or(u64::MAX)

@@ -1,7 +1,8 @@
-//! Sessions: finding the person behind one, starting one and ending one.
+//! Sessions: finds the person of a session, and starts and ends sessions.
 //!
-//! The text of a session is 256 random bits that only its browser has; the store keeps the digest. A lookup is cached for a
-//! minute, so a session that ended and a role that was taken away open nothing after that.
+//! The text of a session is 256 random bits that only its browser has; the store keeps the digest.
+//! A lookup is cached for a minute, so an ended session or a lost role stops working within a
+//! minute. Safe to run twice: ending a session again changes nothing.
 
 use crate::cache::Cache;
 use domain::accounts::api_keys::Role;
@@ -12,7 +13,7 @@ use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use store::{Store, StoreError, session_digest};
 
-/// A signed-in person, as one request shows them.
+/// The signed-in person of one request.
 pub struct Person {
     pub session: Session,
     /// Their role in the session's account, if they still belong to it.
@@ -20,7 +21,7 @@ pub struct Person {
     text: SessionText,
 }
 
-/// A session as it is cached.
+/// A cached session.
 #[derive(Clone)]
 pub struct Found {
     session: Session,
@@ -28,7 +29,7 @@ pub struct Found {
 }
 
 impl Person {
-    /// The token that a page of ours sends along with every change.
+    /// The CSRF token that our pages send with every change.
     pub fn csrf_token(&self) -> String {
         csrf_token(&self.text)
     }
@@ -39,12 +40,13 @@ impl Person {
     }
 }
 
-/// The token of a session. It follows from the text, so another site that makes a browser send its cookie cannot know it.
+/// Returns the CSRF token of a session. It follows from the session's text, so another site that
+/// makes a browser send its cookie cannot know the token.
 pub fn csrf_token(text: &SessionText) -> String {
     hex::encode(Sha256::digest(format!("tallyhook csrf {}", text.expose())))
 }
 
-/// The person of a session, if the session is valid.
+/// Returns the person of a session, if the session is valid.
 pub async fn find(
     store: &Store,
     cache: &Cache<Found>,
@@ -84,7 +86,7 @@ async fn look_up(store: &Store, digest: &str) -> Result<Option<Found>, StoreErro
     }))
 }
 
-/// Whether anybody may act for an account.
+/// Returns whether anybody may act for the account.
 pub async fn is_open(store: &Store, account: &AccountId) -> Result<bool, StoreError> {
     let account = store.account_find(account).await?;
     Ok(account.is_some_and(|account| account.is_open()))
@@ -96,7 +98,7 @@ pub struct Fresh {
     pub text: [u8; 32],
 }
 
-/// A new session and the text that only its browser gets.
+/// Creates a session and the text that only its browser receives.
 pub fn start(
     fresh: Fresh,
     user: User,
@@ -114,7 +116,7 @@ pub fn start(
     (session, SessionText::mint(fresh.text))
 }
 
-/// Ends a session: here at once, in other processes within a minute.
+/// Ends a session: immediately in this process, and within a minute in others.
 pub async fn end(store: &Store, cache: &Cache<Found>, digest: &str) -> Result<(), StoreError> {
     store.session_end(digest).await?;
     cache.forget(digest);

@@ -1,9 +1,11 @@
-//! Checkout sessions, one for each purchase: a repeat with the same key or with another one gets the same session.
+//! Checkout sessions, one for each purchase. A repeat gets the same session, with the same key or
+//! with another one.
 //!
-//! An act stores what it will send to Stripe, claims the slot of what it buys, has Stripe make the session under a key that
-//! follows from the act, and stores the session's id. A process that dies in between is continued at any step by the next
-//! request. Another act that finds the slot claimed continues that act instead of its own, as long as its session is open
-//! and costs the same.
+//! An act stores what it will send to Stripe, claims the slot of the purchase, has Stripe create
+//! the session under a key that follows from the act, and stores the session's id. Safe to run
+//! twice: if a process dies at any step, the next request continues from there. An act that finds
+//! the slot claimed continues the other act instead of its own, as long as that act's session is
+//! open and costs the same.
 
 use crate::billing::Shop;
 use crate::billing::intents::{key, key_reused, thawed, unreadable};
@@ -20,44 +22,42 @@ use stripe_api::{
     StripeApi, Trial,
 };
 
-/// All that is sent to Stripe for a session, fixed beforehand.
+/// What we send to Stripe for a session, fixed before the first call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub customer: String,
     pub mode: Mode,
-    /// Each price with its quantity; a metered price has none.
+    /// Each price with its quantity. A metered price has no quantity.
     pub prices: Vec<(String, Option<u64>)>,
     pub trial_days: u32,
-    /// In lower case.
+    /// The currency code, in lower case.
     pub currency: String,
-    /// Whether a page of ours shows it.
+    /// Whether the session is embedded in a page instead of hosted by Stripe.
     pub embedded: bool,
-    /// The page after a completed checkout.
+    /// The page to show after a completed checkout.
     pub success_url: String,
-    /// The page after a cancelled one.
+    /// The page to show after a cancelled checkout.
     pub cancel_url: String,
 }
 
-/// The purpose of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// One payment.
     Payment,
-    /// A subscription.
     Subscription,
-    /// A payment method for later.
+    /// Saves a payment method for later.
     Setup,
 }
 
-/// Stripe forgets idempotency keys after a day.
+/// Stripe forgets idempotency keys after a day, so we stop one hour earlier.
 const KEY_LASTS: Duration = Duration::from_secs(23 * 3_600);
-/// Keys for one act: Stripe stores its own failures under a key, so a new attempt needs a new one.
+/// The number of keys for one act. Stripe stores its own failures under a key, so a new attempt
+/// needs a new key.
 const KEYS_MAX: u32 = 3;
-/// More acts than this do not take turns within one request.
+/// How many concurrent acts one request deals with before it gives up.
 const TURNS_MAX: usize = 4;
 
-/// The session of an act with this intent.
+/// Returns the session of an act with this intent, and creates it if it does not exist.
 pub async fn session(
     shop: &Shop<'_>,
     account: &Account,
@@ -127,7 +127,8 @@ async fn settle(
     Err(Refusal::conflict("checkout_busy", detail).into())
 }
 
-/// The session of an intent. `None` where it began so long ago that Stripe has forgotten its key and no session is open.
+/// Returns the session of an intent, and creates it if necessary. Returns `None` if the intent is
+/// so old that Stripe has forgotten its key, and no session is open.
 async fn made(
     shop: &Shop<'_>,
     act: &ActionId,
@@ -152,7 +153,8 @@ async fn made(
         .await
         {
             Err(error) if error.failure_is_stored() && attempt < KEYS_MAX => {
-                // Stripe failed under this key and repeats that answer for ever. It may have made the session nevertheless.
+                // Stripe failed under this key and will repeat that response. It may have created
+                // the session nevertheless.
                 if let Some(found) = open_session(shop.stripe, &customer, act).await? {
                     return Ok(Some(found));
                 }
@@ -215,7 +217,7 @@ async fn create(
     stripe.checkout_create(&order, &key(act, attempt)).await
 }
 
-/// An open session that an act has made.
+/// Returns an open session that the act created, if there is one.
 async fn open_session(
     stripe: &StripeApi,
     customer: &CustomerId,
@@ -239,7 +241,7 @@ async fn find(stripe: &StripeApi, answer: &str) -> Result<CheckoutSession, FlowE
         .ok_or_else(|| expired().into())
 }
 
-/// The slot of what is bought, as a part of a database key, which has no spaces.
+/// Returns the slot of a purchase as part of a database key, which must not contain spaces.
 fn slot(what: &str) -> String {
     what.replace(' ', "_")
 }

@@ -1,4 +1,5 @@
-//! Intents: what an act will send to Stripe, stored before the call, so a repeat sends the same under the same key.
+//! Intents: what an act will send to Stripe, stored before the call. A repeat therefore sends the
+//! same under the same key.
 
 use domain::ids::{AccountId, ActionId, PriceId};
 use domain::refusal::{FlowError, Refusal};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use store::{Intent, Store};
 use stripe_api::PriceChoice;
 
-/// The intent that an act has begun with, if it has begun.
+/// Returns the stored intent of an act, if the act has begun.
 pub async fn begun(
     store: &Store,
     account: &AccountId,
@@ -21,7 +22,6 @@ pub async fn begun(
     }
 }
 
-/// A new intent.
 pub fn new(what: String, params: &impl Serialize, now: Timestamp) -> Intent {
     Intent {
         what,
@@ -31,7 +31,8 @@ pub fn new(what: String, params: &impl Serialize, now: Timestamp) -> Intent {
     }
 }
 
-/// The idempotency key of an act at Stripe. Attempts after a stored failure need another one.
+/// Returns the idempotency key of an act at Stripe. An attempt after a stored failure needs another
+/// key.
 pub fn key(act: &ActionId, attempt: u32) -> String {
     if attempt == 1 {
         format!("tallyhook-{act}")
@@ -40,13 +41,13 @@ pub fn key(act: &ActionId, attempt: u32) -> String {
     }
 }
 
-/// The refusal of a key that already stands for another act.
+/// The refusal of a key that was already used for another act.
 pub fn key_reused() -> Refusal {
     let detail = "This `Idempotency-Key` was used for another request; use a new one for each act.";
     Refusal::conflict("idempotency_key_reused", detail)
 }
 
-/// Prices as an intent stores them.
+/// Converts prices to the form in which an intent stores them.
 pub fn frozen(prices: &[PriceChoice]) -> Vec<(String, Option<u64>)> {
     prices
         .iter()
@@ -54,7 +55,7 @@ pub fn frozen(prices: &[PriceChoice]) -> Vec<(String, Option<u64>)> {
         .collect()
 }
 
-/// Stored prices, for Stripe.
+/// Converts stored prices back for Stripe.
 pub(crate) fn thawed(prices: &[(String, Option<u64>)]) -> Result<Vec<PriceChoice>, FlowError> {
     let one = |(price, quantity): &(String, Option<u64>)| {
         let price = PriceId::parse(price).map_err(|_| unreadable())?;

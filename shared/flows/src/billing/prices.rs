@@ -1,4 +1,5 @@
-//! The offers of the catalogue at Stripe: their prices there, cached for a minute, and what Stripe's refusals mean.
+//! The catalogue's plans and packs at Stripe: their prices, cached for a minute, and what Stripe's
+//! errors mean for the caller.
 
 use crate::billing::Shop;
 use crate::billing::intents::key_reused;
@@ -8,7 +9,7 @@ use domain::ids::PriceId;
 use domain::refusal::{FlowError, Refusal};
 use stripe_api::{PriceChoice, StripeApi, StripeError};
 
-/// A plan that a customer can subscribe to without an agreement.
+/// Returns a plan that a customer can subscribe to without an agreement.
 pub fn plan<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Plan, Refusal> {
     let known = PlanId::parse(name).and_then(|id| catalogue.plan(&id));
     let plan = known.ok_or_else(|| {
@@ -34,7 +35,7 @@ pub fn plan<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Plan, Refusa
     Ok(plan)
 }
 
-/// A pack of credits for sale.
+/// Returns a pack of credits on sale.
 pub fn pack<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a CreditPack, Refusal> {
     PlanId::parse(name)
         .and_then(|id| catalogue.pack(&id))
@@ -46,7 +47,7 @@ pub fn pack<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a CreditPack, 
         })
 }
 
-/// All prices at which a plan is subscribed to.
+/// Returns all Stripe prices of a subscription to this plan.
 pub async fn plan_prices(shop: &Shop<'_>, plan: &Plan) -> Result<Vec<PriceChoice>, FlowError> {
     let now = shop.now;
     if let Some(Some(known)) = shop.prices.get(&plan.product(), now) {
@@ -58,7 +59,7 @@ pub async fn plan_prices(shop: &Shop<'_>, plan: &Plan) -> Result<Vec<PriceChoice
     Ok(prices)
 }
 
-/// The price of a pack, with its quantity.
+/// Returns the Stripe price of a pack, with its quantity.
 pub async fn pack_price(
     shop: &Shop<'_>,
     pack: &CreditPack,
@@ -109,7 +110,7 @@ async fn for_sale(
         })
 }
 
-/// The meaning of an error of Stripe's for the caller.
+/// Converts an error from Stripe to what it means for the caller.
 pub fn from_stripe(error: StripeError) -> FlowError {
     let code = error
         .refusal()

@@ -1,4 +1,4 @@
-//! The refusal of work that an account's spend limit does not allow, and the mail that goes with it.
+//! Refuses work that would exceed an account's spend limit, and records the notice about it.
 
 use domain::billing::spending::SpendUnit;
 use domain::ids::AccountId;
@@ -6,7 +6,8 @@ use domain::refusal::Refusal;
 use domain::time::Timestamp;
 use store::{Store, StoreError};
 
-/// Why the limit does not allow the work. The account gets one mail about it in each billing period.
+/// Returns the refusal of work that would exceed the limit. The account gets one mail about it in
+/// each billing period.
 pub async fn reached(
     store: &Store,
     account: &AccountId,

@@ -1,8 +1,8 @@
-//! Subscriptions, started and changed once for each act.
+//! Starts and changes subscriptions, once for each act.
 //!
-//! An act stores what it will send to Stripe before it calls, so a repeat finds what was done and does not do it again.
-//! Afterwards Stripe is asked for the subscription, and our store records its state at once; its events come later and say
-//! the same.
+//! Safe to run twice: an act stores what it will send to Stripe before it calls, so a repeat finds
+//! what was done and does not do it again. Afterwards we fetch the subscription from Stripe and
+//! record its state at once. Stripe's events arrive later and say the same.
 
 use crate::billing::Shop;
 use crate::billing::intents::{self, frozen, key, key_reused, thawed, unreadable};
@@ -22,27 +22,29 @@ use stripe_api::{
     MethodMissing, Proration, SubscriptionChange, SubscriptionOrder, Trial, WhenUnpaid,
 };
 
-/// What is sent to Stripe for a new subscription, fixed beforehand.
+/// What we send to Stripe for a new subscription, fixed before the first call.
 #[derive(Serialize, Deserialize)]
 pub struct Order {
     prices: Vec<(String, Option<u64>)>,
     trial_days: u32,
-    /// Without one the customer's default applies.
+    /// The payment method to use. If absent, the customer's default applies.
     payment_method: Option<String>,
 }
 
-/// The metadata field that names the act of a subscription.
+/// The metadata field with the act that created a subscription.
 const ACT_FIELD: &str = "tallyhook_act";
-/// The slot of a new subscription: an account starts one at a time.
+/// The slot of a new subscription. An account starts one subscription at a time.
 const SLOT: &str = "subscription";
-/// Keys for one act: Stripe stores its own failures under a key.
+/// The number of keys for one act. Stripe stores its own failures under a key, so a new attempt
+/// needs a new key.
 const KEYS_MAX: u32 = 3;
-/// More acts than this do not take turns within one request.
+/// How many concurrent acts one request deals with before it gives up.
 const TURNS_MAX: usize = 4;
-/// An act without an answer after this time has died or was refused.
+/// How long an act without an answer counts as under way. After that, it has died or was refused.
 const UNDER_WAY: Duration = Duration::from_secs(60);
 
-/// The subscription to a plan of ours that is alive; of several the one that counts.
+/// Returns the live subscription to one of our plans. Of several, it prefers an active or trialing
+/// one, then the newest.
 pub fn live<'a>(
     catalogue: &Catalogue,
     subscriptions: &'a [Subscription],
@@ -59,7 +61,7 @@ pub fn live<'a>(
     })
 }
 
-/// An account pays for one plan at a time.
+/// The refusal of a second subscription: an account pays for one plan at a time.
 pub fn already_subscribed(live: &Subscription) -> Refusal {
     let detail = format!(
         "The account already has the subscription {}; change it with `PATCH /api/v1/billing/subscription`.",
@@ -68,7 +70,8 @@ pub fn already_subscribed(live: &Subscription) -> Refusal {
     Refusal::conflict("already_subscribed", detail)
 }
 
-/// The order for a subscription to this plan, if the account has none yet and a way to pay.
+/// Returns the order for a subscription to this plan. The account must have no subscription yet and
+/// a way to pay.
 pub async fn order(
     shop: &Shop<'_>,
     account: &Account,
@@ -78,7 +81,8 @@ pub async fn order(
     if let Some(live) = live(shop.catalogue, subscriptions) {
         return Err(already_subscribed(live).into());
     }
-    // Stripe is asked, too: a subscription of a moment ago may not have been recorded yet.
+    // Check Stripe as well, because a subscription created a moment ago may not have been recorded
+    // yet.
     let there = shop
         .stripe
         .subscription_list(&account.customer)
@@ -117,7 +121,7 @@ pub async fn order(
     })
 }
 
-/// Subscribes once for the act; of several concurrent acts one does.
+/// Subscribes once for the act. Of several concurrent acts, only one subscribes.
 pub async fn subscribe(
     shop: &Shop<'_>,
     account: &Account,
@@ -222,20 +226,21 @@ async fn make(
     Ok(())
 }
 
-/// The target of a change, fixed beforehand: a repeat means the same subscription, whatever has started since.
+/// The target of a change, fixed before the first call. A repeat changes the same subscription,
+/// whatever has started since.
 #[derive(Serialize, Deserialize)]
 struct Target {
     subscription: String,
-    /// The moment that parts of a period are counted from.
+    /// The moment from which Stripe prorates.
     at: i64,
 }
 
-/// A change of the subscription, once for an act.
+/// A change of the subscription, made once for an act.
 pub struct Change {
     pub act: ActionId,
-    /// The change in words that tell it from others under the same key.
+    /// A description that distinguishes this change from others under the same key.
     pub what: String,
-    /// The moment that parts of a period are counted from.
+    /// The moment from which Stripe prorates.
     pub at: i64,
 }
 
@@ -270,7 +275,7 @@ pub async fn change(
         .await
         .map_err(from_stripe)?
         .ok_or_else(no_subscription)?;
-    // A subscription that the previous attempt has ended is over; only the record is missing.
+    // If a previous attempt ended the subscription, only the record is missing.
     if there.ended_at.is_none() {
         call(&there, &key(&act, 1), target.at).await?;
     }
@@ -287,7 +292,8 @@ pub async fn change(
     Ok(after.id)
 }
 
-/// The items that make a subscription one to this plan. They follow from the present ones, so a repeat changes nothing.
+/// Returns the change that moves a subscription to this plan. The items follow from the current
+/// ones, so a repeat changes nothing.
 pub async fn change_to(
     shop: &Shop<'_>,
     there: &stripe_api::Subscription,
@@ -303,7 +309,7 @@ pub async fn change_to(
     })
 }
 
-/// The live subscription, as Stripe has it.
+/// Returns the live subscription from Stripe.
 pub async fn active_subscription(
     shop: &Shop<'_>,
     account: &Account,
@@ -330,7 +336,8 @@ async fn record(
 ) -> Result<(), FlowError> {
     let now = Timestamp::from_seconds(shop.now.seconds());
     let said = answered.as_kept(now.max(answered.created));
-    // A record of the same second is older than an answer that has just come. Any other tie is newer.
+    // A record of the same second is older than a response that has just arrived, so the response
+    // wins the tie. A record that does not tie is newer and stays.
     if let Noted::Tie(known) = shop.store.subscription_note(&account.id, &said).await? {
         let said = Subscription {
             as_of: known.as_of,

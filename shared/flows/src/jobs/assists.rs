@@ -1,9 +1,9 @@
-//! Asking for an assist: what the account's plan offers for it, and the order.
+//! Orders an assist on the terms of the account's plan.
 //!
-//! No model is called here. The row is written with the credits reserved for it in the same write, and a pointer is sent. Safe
-//! to run twice: the assist's id follows from the act.
+//! No model is called here. One write creates the row and reserves its credits; then a pointer is
+//! sent. Safe to run twice: the assist's id follows from the act.
 
-use crate::accounts::{Entitled, load};
+use crate::accounts::load;
 use crate::billing::spend_limit;
 use domain::billing::plans::{Catalogue, Limit, Plan};
 use domain::billing::spending::SpendUnit;
@@ -18,7 +18,7 @@ use domain::units::Credits;
 use queues::{Message, Queues};
 use store::{AssistCreated, NewAssist, Store, SummaryPlace, WholeAssist};
 
-/// What an order uses.
+/// What [`order`] needs.
 pub struct Desk<'a> {
     pub store: &'a Store,
     pub queues: &'a Queues,
@@ -27,20 +27,20 @@ pub struct Desk<'a> {
     pub now: Timestamp,
 }
 
-/// An assist that an account asks for.
+/// An assist that an account requests.
 pub struct Wanted {
-    /// It follows from the act.
+    /// The id, which follows from the act.
     pub id: AssistId,
     pub task: AssistTask,
-    /// The place that only one assist takes.
+    /// The place that only one assist can take.
     pub place: Option<SummaryPlace>,
-    /// The purpose, in words.
+    /// The purpose, for the ledger entry and for errors.
     pub what: String,
-    /// The upper bound of the prompt, from which the price follows; `None` if it is free.
+    /// The maximum size of the prompt, which bounds the price. `None` if the assist is free.
     pub prompt_bytes_max: Option<usize>,
 }
 
-/// Orders an assist. `None` if another one has taken its place.
+/// Orders an assist. Returns `None` if another assist has taken its place.
 pub async fn order(
     desk: &Desk<'_>,
     account: &AccountId,
@@ -54,10 +54,8 @@ pub async fn order(
         prompt_bytes_max,
     } = wanted;
     let now = desk.now;
-    let Entitled {
-        account,
-        entitlements,
-    } = load(desk.store, desk.catalogue, account, now).await?;
+    let entitled = load(desk.store, desk.catalogue, account, now).await?;
+    let (account, entitlements) = (entitled.account, entitled.entitlements);
     let offer = Offer::of_assist(
         desk.catalogue,
         &entitlements,
@@ -99,9 +97,8 @@ pub async fn order(
         AssistCreated::New => {
             send(desk.queues, &new.row.facts).await;
             if let Some((unit, period)) = &spends {
-                desk.store
-                    .spend_warn(&account.id, (*unit, period), now)
-                    .await?;
+                let limit = (*unit, period.as_str());
+                desk.store.spend_warn(&account.id, limit, now).await?;
             }
             Ok(Some(WholeAssist {
                 row: new.row,
@@ -143,7 +140,8 @@ fn used_up(now: Timestamp) -> Refusal {
     Refusal::new(grounds, "too_many_requests", detail)
 }
 
-/// While usage cannot be reported to Stripe, an account gets no more work than its plan allows unbilled.
+/// Refuses new work while the account has as many unreported usage records as its plan allows
+/// unbilled.
 async fn may_be_billed(
     store: &Store,
     account: &AccountId,
@@ -162,7 +160,7 @@ async fn may_be_billed(
     Err(Refusal::conflict("too_much_unbilled", detail).into())
 }
 
-/// The assist that the same act has ordered before.
+/// Returns the assist that the same act ordered before.
 async fn existing(store: &Store, new: NewAssist) -> Result<WholeAssist, FlowError> {
     let facts = &new.row.facts;
     let mine = store
@@ -178,7 +176,7 @@ async fn existing(store: &Store, new: NewAssist) -> Result<WholeAssist, FlowErro
     Ok(whole)
 }
 
-/// The row is due anyway, so a pointer that cannot be sent costs a minute and no more.
+/// Sends the pointer to the assist. The row is due anyway, so a lost pointer costs only a minute.
 async fn send(queues: &Queues, facts: &AssistFacts) {
     let message = Message::Assist(facts.id.clone());
     if let Err(error) = queues.send(&message, Some(&facts.account)).await {
@@ -186,7 +184,7 @@ async fn send(queues: &Queues, facts: &AssistFacts) {
     }
 }
 
-/// How an assist is paid for, and its price where that is in credits.
+/// Returns what pays for an assist, and its price if credits pay for it.
 pub fn paid(row: &Assist) -> (&'static str, Option<String>) {
     match row.facts.terms.funding {
         Funding::Prepaid { .. } => (

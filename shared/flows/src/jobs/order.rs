@@ -1,7 +1,8 @@
-//! From a granted wish to a job, on the terms of its account's plan.
+//! Creates a job from a granted request, on the terms of the account's plan.
 //!
-//! Safe to run twice: a fact makes one job, with its hold and its place in the quota, in one transaction. A job that was
-//! made and not sent is due, and a second run finds it and sends it again.
+//! Safe to run twice: one trigger creates one job, and one transaction writes the job, its hold and
+//! its place in the quota. A job that was created but not sent is due, and a second run finds it
+//! and sends it again.
 
 use super::refuse;
 use crate::owe;
@@ -28,35 +29,35 @@ pub struct Orders<'a> {
     pub store: &'a Store,
     pub queues: &'a Queues,
     pub catalogue: &'a Catalogue,
-    /// Where customers buy credits and plans, for the comments that ask them to.
+    /// The page where customers buy credits and plans, for comments that ask them to.
     pub dashboard_url: Option<&'a str>,
     pub now: Timestamp,
 }
 
-/// A wish for a job that the repository's policy or an API key has granted.
+/// A request for a job that the repository's policy or an API key has granted.
 pub struct Wanted {
     pub id: JobId,
-    /// The fact that asks for it.
+    /// The event or request that triggers the job.
     pub trigger: String,
     pub wishes: PullOptions,
     pub retry_of: Option<JobId>,
     pub agent: Agent,
 }
 
-/// What became of a wish.
+/// The outcome of a request for a job.
 pub enum Placed {
     Made(JobId),
     /// The issue already has this job.
     Joined(JobId),
-    /// It cannot be paid for or billed. This job ended before it began and says why.
+    /// The work cannot be paid for or billed. This job ended before any work and says why.
     Refused(JobId),
-    /// The account was closed at this moment: its owner has moved to another one.
+    /// The account was closed at this moment, because its owner moved to another account.
     Closed,
     NoAccount,
 }
 
 impl Orders<'_> {
-    /// Makes a job of an issue, or a refused one that says what is missing.
+    /// Creates a job for an issue, or a refused job that says what is missing.
     pub async fn make(
         &self,
         account: &AccountId,
@@ -85,7 +86,8 @@ impl Orders<'_> {
             JobCreated::AccountClosed => return Ok(Placed::Closed),
             JobCreated::Joined(job) => return Ok(Placed::Joined(job)),
             JobCreated::New => new.row.facts.id.clone(),
-            // An earlier run may have made it and died before it could send. A second message does no harm.
+            // An earlier run may have created the job and died before it could send. A second
+            // message does no harm.
             JobCreated::Existing(job) => job,
         };
         self.warn(plan, &new.row.facts).await?;
@@ -141,8 +143,9 @@ impl Orders<'_> {
         }
     }
 
-    /// The number of delivered jobs that wait to be reported to Stripe, if there are too many for another one. Where the
-    /// issue has a job already, no job is made anyhow.
+    /// Returns the number of delivered jobs that are not reported to Stripe yet, if there are too
+    /// many for another job. Returns `None` if the issue already has an open job, because no new
+    /// job is created then.
     async fn unbilled(&self, plan: &Plan, facts: &JobFacts) -> Result<Option<u64>, Failure> {
         let (Funding::Metered { counts, .. }, Limit::Of(most)) =
             (&facts.terms.funding, plan.unbilled_max)
@@ -161,7 +164,7 @@ impl Orders<'_> {
         Ok(open.is_none().then_some(waiting))
     }
 
-    /// Owes the warnings that a new job may cause: a quota nearly used, a low balance.
+    /// Records the warnings that a new job may cause: a quota nearly used up, or a low balance.
     async fn warn(&self, plan: &Plan, facts: &JobFacts) -> Result<(), Failure> {
         let (account, now) = (&facts.account, facts.created_at);
         let meter = Meter::pull_requests();

@@ -1,4 +1,5 @@
-//! Jobs that cannot be paid for or billed: they end before any work, and the issue says why and what to do.
+//! Refuses jobs that cannot be paid for or billed. They end before any work, and a comment on the
+//! issue says why and what to do.
 
 use super::order::{Orders, Placed};
 use domain::billing::plans::{Limit, Plan};
@@ -96,7 +97,7 @@ pub(super) async fn spend_limit_reached(
     refuse(orders, new, &reason).await
 }
 
-/// Too many delivered jobs wait to be reported to Stripe; another one might never be billed.
+/// Too many delivered jobs are not reported to Stripe yet, so another job might never be billed.
 pub(super) async fn unbilled(
     orders: &Orders<'_>,
     new: NewJob,
@@ -124,7 +125,8 @@ async fn refuse(orders: &Orders<'_>, new: NewJob, reason: &str) -> Result<Placed
         ..new
     };
     let (message, placed) = match orders.store.job_refuse(&refused).await? {
-        // The same fact has made a job before: perhaps one that could be paid for and was not sent.
+        // The same trigger created a job before. That job may have been payable but not sent, so
+        // send it.
         JobCreated::Existing(job) => (Message::Work(JobWork::Plan, job.clone()), Placed::Made(job)),
         JobCreated::New
         | JobCreated::Joined(_)

@@ -8,8 +8,8 @@
 use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
-use crate::db::tx::{Change, delete_when, put_new};
 use crate::db::keys;
+use crate::db::tx::{Change, delete_when, put_new};
 use crate::ledger::key_ring::{LedgerKey, LedgerSide};
 use crate::ledger::{Post, entry_of};
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -44,7 +44,10 @@ pub(crate) struct Seen {
 impl Store {
     pub(crate) fn ledger_side(&self, operation: &'static str) -> Result<&LedgerSide, StoreError> {
         self.ledger.as_ref().ok_or_else(|| {
-            StoreError::no_key(operation, Failure::never("this function has no `LEDGER_TABLE` and `LEDGER_KEY`"))
+            StoreError::no_key(
+                operation,
+                Failure::never("this function has no `LEDGER_TABLE` and `LEDGER_KEY`"),
+            )
         })
     }
 

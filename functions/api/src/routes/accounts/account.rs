@@ -1,4 +1,5 @@
-//! `GET /api/v1/account`, `…/billing/quota`, `…/billing/invoices`: an account, the use of its quotas and its invoices.
+//! `GET /api/v1/account`, `…/billing/quota` and `…/billing/invoices`: an account, its quota usage
+//! and its invoices. Read-only.
 
 use crate::caller::MayRead;
 use crate::routes::billing::spend_limit::{self, SpendingShown};
@@ -19,24 +20,24 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 pub struct AccountShown {
     id: String,
-    /// The account's customer at Stripe.
+    /// The id of the account's customer at Stripe.
     stripe_customer_id: String,
     /// The plan in effect.
     plan: String,
-    /// The plan from the sign-up, which follows a trial.
+    /// The plan chosen at sign-up. It starts after the trial.
     wished_plan: Option<String>,
-    /// Stripe's status of the subscription; `none` without one.
+    /// The status of the subscription at Stripe; `none` without a subscription.
     subscription_status: String,
-    /// Whether the account may use the service now.
+    /// Whether the account can use the service now.
     can_use_service: bool,
-    /// Pull requests in the current period.
+    /// The number of pull requests in the current period.
     current_usage: u64,
     /// The end of the grace period after a failed payment.
     grace_until: Option<String>,
     created_at: String,
 }
 
-/// Your account.
+/// Retrieves your account.
 #[utoipa::path(get, path = "/api/v1/account", tag = "account",
     responses((status = 200, body = AccountShown)))]
 pub async fn account(
@@ -74,7 +75,7 @@ pub async fn account(
     }))
 }
 
-/// The use of each quota.
+/// The usage of each quota.
 #[derive(Serialize, ToSchema)]
 pub struct Quotas {
     plan: String,
@@ -83,14 +84,14 @@ pub struct Quotas {
     spending: SpendingShown,
 }
 
-/// The use of one quota.
+/// The usage of a quota.
 #[derive(Serialize, ToSchema)]
 pub struct QuotaUse {
     meter: String,
     used: u64,
-    /// The limit of the period; 0 means unlimited.
+    /// The limit per period; 0 means unlimited.
     limit: u64,
-    /// The rest of the limit; absent if unlimited.
+    /// The units left in the period. Absent if unlimited.
     left: Option<u64>,
     /// The name of the period.
     period: String,
@@ -98,7 +99,7 @@ pub struct QuotaUse {
     renews_at: Option<String>,
 }
 
-/// The use of each quota of your plan in its current period.
+/// Retrieves the usage of each quota of your plan in its current period.
 #[utoipa::path(get, path = "/api/v1/billing/quota", tag = "billing",
     responses((status = 200, body = Quotas)))]
 pub async fn quota(
@@ -152,22 +153,22 @@ pub struct Invoices {
     invoices: Vec<InvoiceShown>,
 }
 
-/// One invoice.
+/// An invoice.
 #[derive(Serialize, ToSchema)]
 pub struct InvoiceShown {
     id: String,
     number: Option<String>,
-    /// Stripe's status: `open`, `paid` and so on.
+    /// The status at Stripe, such as `open` or `paid`.
     status: String,
     amount_due_minor: i64,
     amount_paid_minor: i64,
     currency: String,
-    /// The page on which the invoice can be seen and paid.
+    /// The page where the invoice can be viewed and paid.
     url: Option<String>,
     created_at: String,
 }
 
-/// Your invoices, the newest first.
+/// Lists your invoices, newest first.
 #[utoipa::path(get, path = "/api/v1/billing/invoices", tag = "billing",
     responses((status = 200, body = Invoices)))]
 pub async fn invoices(
@@ -193,7 +194,7 @@ fn shown(invoice: Invoice) -> InvoiceShown {
     }
 }
 
-/// The period that a meter counts in for an account now.
+/// Returns the period in which the account's meter counts now.
 pub fn period(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -> Period {
     let renews = entitlements
         .plan

@@ -1,4 +1,7 @@
-//! `/api/v1/api-keys`: keys of the account's programs.
+//! `/api/v1/api-keys`: API keys for the account's programs.
+//!
+//! Safe to run twice: a key's id follows from the idempotency key, so a repeat creates no second
+//! key. The text of a key is shown once.
 
 use crate::caller::{Caller, MayManageKeys, MayRead};
 use crate::{ApiError, Ctx};
@@ -17,48 +20,48 @@ use store::{KEYS_MAX, KeyCreated, key_digest};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
-/// The account's keys.
+/// The account's API keys.
 #[derive(Serialize, ToSchema)]
 pub struct ApiKeys {
     keys: Vec<KeyShown>,
 }
 
-/// A key, without its text.
+/// An API key, without its secret.
 #[derive(Serialize, ToSchema)]
 pub struct KeyShown {
     id: String,
     name: String,
-    /// What it may do.
+    /// The scopes of the key.
     scopes: Vec<String>,
-    /// How the key begins.
+    /// The first characters of the key, to recognize it by.
     hint: String,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
-    /// The day it was last used on.
+    /// The day on which the key was last used.
     last_used_on: Option<String>,
 }
 
-/// A new key, with its text, which is shown once.
+/// A new API key, with its secret.
 #[derive(Serialize, ToSchema)]
 pub struct KeyMade {
     #[serde(flatten)]
     key: KeyShown,
-    /// The key itself. Store it; it cannot be shown again.
+    /// The key itself. Store it now; it cannot be shown again.
     secret: String,
 }
 
-/// A new key.
+/// An API key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyWanted {
-    /// Your name for the key.
+    /// A name for the key.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "ci")]
     name: String,
-    /// The scopes of the key, at most those of your own key.
+    /// The scopes of the key. They cannot exceed those of the key or session that creates it.
     #[schema(schema_with = scope_words)]
     scopes: Vec<String>,
-    /// Days until the key expires; it never does if this is absent.
+    /// Days until the key expires. If absent, the key never expires.
     #[schema(minimum = 1, maximum = 3650)]
     expires_in_days: Option<u32>,
 }
@@ -73,11 +76,11 @@ fn scope_words() -> ArrayBuilder {
         .examples([serde_json::json!(["read", "usage"])])
 }
 
-/// How long the old key stays valid beside the new one.
+/// How long the old key stays valid alongside the new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// Hours for which both keys are valid.
+    /// The hours for which both keys are valid.
     #[schema(minimum = 0, maximum = 720)]
     overlap_hours: u32,
 }
@@ -86,7 +89,7 @@ const NAME_CHARS_MAX: usize = 100;
 const DAYS_MAX: u32 = 3_650;
 const OVERLAP_HOURS_MAX: u32 = 720;
 
-/// Your keys, the newest first.
+/// Lists your API keys, newest first.
 #[utoipa::path(get, path = "/api/v1/api-keys", tag = "keys",
     responses((status = 200, body = ApiKeys)))]
 pub async fn list(
@@ -99,8 +102,10 @@ pub async fn list(
     }))
 }
 
-/// Creates a key. Only the answer contains its text; the same
-/// Idempotency-Key creates no second key.
+/// Creates an API key.
+///
+/// Only this response contains the key's secret. A repeat with the same Idempotency-Key creates no
+/// second key.
 #[utoipa::path(post, path = "/api/v1/api-keys", tag = "keys", request_body = KeyWanted,
     params(IdempotencyKey),
     responses((status = 201, body = KeyMade), (status = 409), (status = 422)))]
@@ -140,7 +145,9 @@ pub async fn create(
     make(&ctx, &caller, &act, (wanted.name.trim(), scopes, end), now).await
 }
 
-/// Revokes a key. It stops working within a minute.
+/// Revokes an API key.
+///
+/// The key stops working within a minute.
 #[utoipa::path(delete, path = "/api/v1/api-keys/{id}", tag = "keys", params(("id" = String, Path)),
     responses((status = 204)))]
 pub async fn revoke(
@@ -154,7 +161,10 @@ pub async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Creates a key like this one, and lets this one expire after a period in which both are valid.
+/// Rotates an API key.
+///
+/// Creates a key with the same name, scopes and expiry, and expires the old key after an overlap in
+/// which both are valid.
 #[utoipa::path(post, path = "/api/v1/api-keys/{id}/rotate", tag = "keys", params(("id" = String, Path),
     IdempotencyKey), request_body = Rotation,
     responses((status = 201, body = KeyMade), (status = 409)))]
@@ -197,7 +207,8 @@ pub async fn rotate(
 
 type Wish<'a> = (&'a str, BTreeSet<Scope>, Option<Timestamp>);
 
-/// The id follows from the act, so the act makes one key; its text is random and only this answer has it.
+/// Creates the key of an act. The id follows from the act, so an act creates one key. The text is
+/// random, and only this response contains it.
 async fn make(
     ctx: &Ctx,
     caller: &Caller,

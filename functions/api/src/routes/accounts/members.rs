@@ -21,15 +21,16 @@ pub struct Members {
     members: Vec<MemberShown>,
 }
 
-/// One member.
+/// A member.
 #[derive(Serialize, ToSchema)]
 pub struct MemberShown {
-    /// Their id on GitHub.
+    /// The member's GitHub user id.
     id: String,
     login: String,
-    /// `viewer`, `member` or `admin`.
+    /// The role: `viewer`, `member` or `admin`.
     role: String,
-    /// Where the role comes from: `github` at their last sign-in, an admin's `hand`, or the account's `key`, which they have shown.
+    /// Where the role comes from: `github` at the last sign-in, an admin's `hand`, or the account's
+    /// `key`, which the member has presented.
     role_by: String,
     since: String,
 }
@@ -48,7 +49,10 @@ fn role_words() -> ObjectBuilder {
         .enum_values(Some(Role::ALL.map(Role::as_str)))
 }
 
-/// The members of your account. A person who can reach one of its installations on GitHub becomes one at their first sign-in.
+/// Lists the members of your account.
+///
+/// A person who can reach one of the account's installations on GitHub becomes a member at their
+/// first sign-in.
 #[utoipa::path(get, path = "/api/v1/members", tag = "people",
     responses((status = 200, body = Members)))]
 pub async fn list(
@@ -61,8 +65,10 @@ pub async fn list(
     }))
 }
 
-/// Changes a member's role. It stays at their next sign-in, whatever their role on GitHub is. Needs every scope of an admin;
-/// the last admin keeps the role.
+/// Changes a member's role.
+///
+/// The role no longer follows GitHub: the next sign-in keeps it. The caller needs every scope of an
+/// admin. The last admin keeps the role.
 #[utoipa::path(patch, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)), request_body = RoleWanted,
     responses((status = 200, body = MemberShown), (status = 409)))]
 pub async fn change(
@@ -97,9 +103,11 @@ pub async fn change(
     }
 }
 
-/// Removes a member. Their sessions lose the account within a minute. A person to whom GitHub shows one of the account's
-/// installations becomes a member again at their next sign-in: remove them there, too. Needs every scope of an admin; the last
-/// admin cannot be removed.
+/// Removes a member.
+///
+/// Their sessions lose access to the account within a minute. A person to whom GitHub shows one of
+/// the account's installations becomes a member again at their next sign-in, so remove them on
+/// GitHub, too. The caller needs every scope of an admin. The last admin cannot be removed.
 #[utoipa::path(delete, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)),
     responses((status = 204),
         (status = 409)))]
@@ -120,7 +128,7 @@ pub async fn remove(
     }
 }
 
-/// A role can be worth more than one scope, so callers need every scope to give or take one.
+/// Requires every scope, because a role can grant more than one.
 fn may_all(caller: &Caller) -> Result<(), ApiError> {
     Scope::ALL
         .into_iter()

@@ -1,4 +1,8 @@
-//! `/api/v1/session`: the signed-in person, their accounts, and the installations that GitHub shows them.
+//! `/api/v1/session`: the signed-in person, their accounts, and the installations that GitHub shows
+//! them.
+//!
+//! Safe to run twice: joining an account and linking an owner happen once, whatever the idempotency
+//! key.
 
 use crate::rates::Guest;
 use crate::sessions::SignedIn;
@@ -17,31 +21,31 @@ use std::sync::Arc;
 use store::{Finished, Store};
 use utoipa::ToSchema;
 
-/// A signed-in person.
+/// The session of a signed-in person.
 #[derive(Serialize, ToSchema)]
 pub struct SessionShown {
-    /// Their id on GitHub.
+    /// The person's GitHub user id.
     user_id: u64,
-    /// Their login on GitHub.
+    /// The person's GitHub login.
     login: String,
-    /// The account for which they act, if any.
+    /// The account that the session acts for, if any.
     account_id: Option<String>,
-    /// Their accounts.
+    /// The accounts that the person belongs to.
     accounts: Vec<AccountOfMine>,
-    /// Installations that have no account yet.
+    /// The installations that have no account yet.
     installations: Vec<InstallationShown>,
-    /// The value of X-CSRF-Token that every change needs.
+    /// The value of the `X-CSRF-Token` header that every change requires.
     csrf_token: String,
     expires_at: String,
 }
 
-/// One of a person's accounts.
+/// An account that the person belongs to.
 #[derive(Serialize, ToSchema)]
 pub struct AccountOfMine {
     id: String,
-    /// Its name from the sign-up, or an owner on GitHub for whom it pays.
+    /// The name from the sign-up, or a GitHub owner that the account pays for.
     name: String,
-    /// `viewer`, `member` or `admin`.
+    /// The role: `viewer`, `member` or `admin`.
     role: String,
 }
 
@@ -50,25 +54,25 @@ pub struct AccountOfMine {
 pub struct InstallationShown {
     installation_id: u64,
     owner_id: u64,
-    /// The owner's login.
+    /// The login of the installation's owner.
     owner: String,
-    /// Your role in an account of that owner.
+    /// The role that you would have in an account of that owner.
     role: String,
 }
 
-/// The account to act for.
+/// The account to switch to.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountChosen {
-    /// One of your accounts.
+    /// The id of one of your accounts.
     account_id: String,
 }
 
-/// A key that proves that an account is yours.
+/// An API key that proves that you control an account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountKey {
-    /// A key of the account with all scopes.
+    /// An active key of the account with all scopes.
     #[schema(min_length = 1, max_length = 100)]
     key: String,
 }
@@ -77,11 +81,13 @@ pub struct AccountKey {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstallationChosen {
-    /// One of your session's installations.
+    /// The id of one of your session's installations.
     installation_id: u64,
 }
 
-/// Who you are, the account you act for and your other accounts. For signed-in people; a key has no session.
+/// Retrieves your session: who you are, the account you act for and your other accounts.
+///
+/// This endpoint requires a signed-in session; an API key has none.
 #[utoipa::path(get, path = "/api/v1/session", tag = "people", security(("session" = [])),
     responses((status = 200, body = SessionShown)))]
 pub async fn show(
@@ -93,8 +99,10 @@ pub async fn show(
     ))
 }
 
-/// Switches to another of your accounts. The session gets a new cookie and a new CSRF token and the old ones end, so that a
-/// page that still shows the other account cannot act by mistake.
+/// Switches to another of your accounts.
+///
+/// The session gets a new cookie and a new CSRF token, and the old ones stop working. A page that
+/// still shows the other account therefore cannot act by mistake.
 #[utoipa::path(put, path = "/api/v1/session/account", tag = "people", request_body = AccountChosen, security(("session" = [])),
     responses((status = 200, body = SessionShown), (status = 404)))]
 pub async fn choose(
@@ -121,7 +129,7 @@ pub async fn choose(
         old.shown.clone(),
         now,
     );
-    // Switching does not extend a session.
+    // Switching accounts does not extend a session.
     let session = Session {
         expires_at: old.expires_at,
         ..fresh
@@ -148,22 +156,24 @@ pub async fn choose(
     Ok(response)
 }
 
-/// Makes you an admin of the account whose key you send, even if GitHub does not connect you to it: an account that signed
-/// up by mail, for example. The key needs all scopes, as the first one has; whatever is wrong with it, the answer is
-/// the same. Switch to the account afterwards.
+/// Makes you an admin of the account whose key you send.
+///
+/// This works even if GitHub does not connect you to the account, for example because it signed up
+/// by email. The key needs all scopes, which the account's first key has. The answer is the same
+/// whatever is wrong with the key. Switch to the account afterwards.
 #[utoipa::path(post, path = "/api/v1/session/accounts", tag = "people", request_body = AccountKey, security(("session" = [])),
     params(IdempotencyKey),
     responses((status = 200, body = AccountOfMine)))]
 pub async fn join(
     SignedIn(person): SignedIn,
-    // Attempts with secrets are counted by network as well.
+    // Attempts with a secret are also counted by network.
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
-    // Joining twice changes nothing, whatever the key.
+    // The key is only checked: joining twice changes nothing.
     _: IdempotencyKey,
     body: Result<Body<AccountKey>, ApiError>,
 ) -> Result<Json<AccountOfMine>, ApiError> {
-    // The reason of the JSON parser could repeat the key.
+    // The JSON parser's error could repeat the key.
     let Body(shown) = body.map_err(|_| {
         ApiError::bad_request("bad_body", "Send `{\"key\": \"th_…\"}` and nothing else.")
     })?;
@@ -182,8 +192,11 @@ pub async fn join(
     }))
 }
 
-/// Lets your account pay for the owner of an installation that GitHub has shown you. You have to be an admin of both. An owner who
-/// got an account automatically by installing the App moves to yours, and their own is closed, as long as it is unused.
+/// Lets your account pay for the owner of an installation that GitHub has shown you.
+///
+/// You must be an admin of both. An owner who got an account automatically by installing the App
+/// moves to your account, and that automatic account is closed. This works only while the automatic
+/// account is unused.
 #[utoipa::path(post, path = "/api/v1/session/installations", tag = "people", request_body = InstallationChosen,
     security(("session" = [])),
     params(IdempotencyKey),
@@ -192,7 +205,7 @@ pub async fn join(
 pub async fn link(
     SignedIn(person): SignedIn,
     State(ctx): State<Arc<Ctx>>,
-    // An owner is linked once, whatever the key.
+    // The key is only checked: an owner is linked once.
     _: IdempotencyKey,
     Body(chosen): Body<InstallationChosen>,
 ) -> Result<StatusCode, ApiError> {

@@ -1,8 +1,9 @@
-//! `POST /api/v1/signup`: sign-ups by mail. No key needed.
+//! `POST /api/v1/signup`: sign-ups by email. No key is needed.
 //!
-//! The answer is the same whether the address is known or not and contains no secret: the rest happens by mail, so only
-//! somebody who reads the mail of an address gets into its account. A sign-up is identified by its address, so each address
-//! has one account, whatever the idempotency key; the first request counts.
+//! The answer is the same whether the address is known or not, and it contains no secret.
+//! Everything else happens by email, so only a person who reads the mail of an address gets access
+//! to its account. Safe to run twice: the address identifies a sign-up, so each address has one
+//! account, whatever the idempotency key. The first request counts.
 
 use crate::rates::Guest;
 use crate::{ApiError, Ctx};
@@ -26,13 +27,14 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignUpWanted {
-    /// The address of the account. Whoever reads its mail has the account.
+    /// The email address of the account. Anyone who reads its mail has access to the account.
     #[schema(min_length = 6, max_length = 254, example = "ann@acme.example")]
     email: String,
-    /// Your name on invoices.
+    /// The name to show on invoices.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Acme")]
     name: String,
-    /// The plan you want. A paid plan begins as a trial and continues as that plan once there is a payment method.
+    /// The plan to start with. A paid plan begins as a trial and continues as that plan once the
+    /// account has a payment method.
     #[schema(min_length = 1, max_length = 40, example = "trial")]
     plan: Option<String>,
 }
@@ -53,7 +55,9 @@ const AT_ONCE: &str = "We send a mail to this address, unless it has an account 
 const LOOKED_AT: &str = "We review the sign-up first. Then we send a mail to this address, unless it has an account already; the link in the mail \
      shows your first API key once.";
 
-/// Signs up for an account. The rest happens by mail; the answer is the same for every address.
+/// Signs up for an account.
+///
+/// Everything else happens by email. The answer is the same for every address.
 #[utoipa::path(post, path = "/api/v1/signup", tag = "sign-up", security(()), request_body = SignUpWanted,
     params(IdempotencyKey),
     responses((status = 202, body = SignUpTaken), (status = 429),
@@ -100,7 +104,8 @@ pub async fn create(
         .await;
     let stands = begins(auto);
     ctx.store.signup_owe(&sign_up, stands, now).await?;
-    // Also for who is known, so that not even the time it takes tells him from others. Where it is lost, the row is found due.
+    // Send the message for known addresses as well, so that not even the response time reveals
+    // them. If the message is lost, the row is due and the sweeper finds it.
     if let Err(error) = ctx
         .queues
         .send(&Message::SignUp(sign_up.newcomer), None)
@@ -123,7 +128,7 @@ pub async fn create(
     ))
 }
 
-/// The plan of the sign-up; the trial by default.
+/// Returns the plan of the sign-up. Defaults to the trial.
 fn plan<'a>(ctx: &'a Ctx, wanted: Option<&str>) -> Result<&'a Plan, ApiError> {
     let open = || ctx.catalogue.plans.iter().filter(|plan| is_open(plan));
     let found = match wanted {

@@ -1,4 +1,7 @@
-//! `POST /api/v1/billing/checkout`: checkout sessions at Stripe. They grant nothing; Stripe's events about a payment do.
+//! `POST /api/v1/billing/checkout`: checkout sessions at Stripe.
+//!
+//! A session grants nothing; Stripe's events about a payment do. Safe to run twice: an act stores
+//! its intent before it calls Stripe, and a repeat gets the same session.
 
 use crate::caller::MayBill;
 use crate::{ApiError, Ctx};
@@ -18,32 +21,32 @@ use std::sync::Arc;
 use stripe_api::{CheckoutSession, SessionStatus};
 use utoipa::ToSchema;
 
-/// A purchase: either a pack of credits or a plan.
+/// A purchase. Provide exactly one of `pack` and `plan`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckoutWanted {
-    /// The id of a pack.
+    /// The id of a pack of credits.
     #[schema(example = "10k")]
     pack: Option<String>,
-    /// The number of packs; 1 by default.
+    /// The number of packs. Defaults to 1.
     #[schema(minimum = 1, maximum = 1000)]
     quantity: Option<u64>,
-    /// Or the id of a plan.
+    /// The id of a plan.
     plan: Option<String>,
-    /// `hosted` for a page of Stripe's, or `embedded` for a part of your own page; `hosted` by default.
+    /// `hosted` for a page at Stripe (the default), or `embedded` for a form within your own page.
     ui: Option<String>,
 }
 
 /// A checkout session.
 #[derive(Serialize, ToSchema)]
 pub struct CheckoutShown {
-    /// The id at Stripe.
+    /// The id of the session at Stripe.
     id: String,
-    /// The page to send the customer to, if hosted.
+    /// The page to send the customer to. Only for hosted sessions.
     url: Option<String>,
-    /// The secret that shows the session, if embedded.
+    /// The client secret with which your page shows the session. Only for embedded sessions.
     client_secret: Option<String>,
-    /// Stripe's status of the session.
+    /// The status at Stripe.
     status: String,
     /// When the session expires.
     expires_at: String,
@@ -56,7 +59,9 @@ enum Wish<'a> {
     Plan(&'a Plan),
 }
 
-/// Starts a checkout. The same Idempotency-Key gets the same session for as long as it is open, and so does another key
+/// Starts a checkout.
+///
+/// The same Idempotency-Key returns the same session while the session is open. So does another key
 /// for the same purchase.
 #[utoipa::path(post, path = "/api/v1/billing/checkout", tag = "billing", request_body = CheckoutWanted,
     params(IdempotencyKey),
@@ -91,7 +96,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(shown(session))))
 }
 
-/// Whether a session is to be shown within a page.
+/// Parses `ui`: whether a page of the customer shows the session.
 pub fn embedded(ui: Option<&str>) -> Result<bool, ApiError> {
     match ui {
         None | Some("hosted") => Ok(false),
@@ -127,7 +132,7 @@ fn wish<'a>(catalogue: &'a Catalogue, wanted: &CheckoutWanted) -> Result<Wish<'a
     }
 }
 
-/// Where a checkout is shown and where it leads.
+/// Where a checkout is shown, and where it sends the browser afterwards.
 pub struct Pages {
     pub embedded: bool,
     pub success_url: String,
@@ -181,7 +186,6 @@ async fn order(
     })
 }
 
-/// A session as it is answered.
 pub fn shown(session: CheckoutSession) -> CheckoutShown {
     CheckoutShown {
         id: session.id.to_string(),

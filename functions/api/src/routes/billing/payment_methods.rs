@@ -1,4 +1,6 @@
 //! `/api/v1/billing/payment-methods`: how the account pays. Only Stripe sees card numbers.
+//!
+//! Safe to run twice: each call to Stripe carries a key that follows from the idempotency key.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::routes::billing::checkout::{CheckoutShown, Pages, embedded, shown};
@@ -23,7 +25,7 @@ pub struct PaymentMethods {
     payment_methods: Vec<MethodShown>,
 }
 
-/// One payment method.
+/// A payment method.
 #[derive(Serialize, ToSchema)]
 pub struct MethodShown {
     id: String,
@@ -42,11 +44,11 @@ pub struct MethodShown {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetupWanted {
-    /// `hosted` for a page of Stripe's, or `embedded` for a part of your own page; `hosted` by default.
+    /// `hosted` for a page at Stripe (the default), or `embedded` for a form within your own page.
     ui: Option<String>,
 }
 
-/// Your account's payment methods.
+/// Lists your account's payment methods.
 #[utoipa::path(get, path = "/api/v1/billing/payment-methods", tag = "billing",
     responses((status = 200, body = PaymentMethods),
         (status = 422)))]
@@ -86,7 +88,9 @@ pub async fn list(
     }))
 }
 
-/// Starts a checkout in which the customer gives Stripe a payment method; nothing is charged.
+/// Starts a checkout that adds a payment method.
+///
+/// The customer gives the payment method to Stripe. Nothing is charged.
 #[utoipa::path(post, path = "/api/v1/billing/payment-methods", tag = "billing", request_body = SetupWanted,
     params(IdempotencyKey),
     responses((status = 201, body = CheckoutShown), (status = 409), (status = 422)))]
@@ -176,14 +180,13 @@ pub async fn make_default(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A payment method of the account's own customer.
 struct Own {
     stripe: StripeApi,
     customer: CustomerId,
     method: PaymentMethod,
 }
 
-/// Only methods of the account's own customer exist for it; others look absent.
+/// Finds a payment method of the account's own customer. Methods of other customers look absent.
 async fn own(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Own, ApiError> {
     let stripe = ctx.stripe().await?;
     let customer = load(

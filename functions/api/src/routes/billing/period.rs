@@ -16,29 +16,31 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// What the present period has come to.
+/// The usage and spending of the current period.
 #[derive(Serialize, ToSchema)]
 pub struct UsageShown {
     plan: String,
     /// The name of the period.
     period: String,
-    /// When it began; none for one that always was.
+    /// When the period began; absent for a period without a start.
     period_start: Option<String>,
-    /// When the next one begins, where that is known.
+    /// When the next period begins, if known.
     period_end: Option<String>,
-    /// Each meter that the plan counts.
+    /// The usage of each meter that the plan counts.
     meters: Vec<MeterShown>,
-    /// Jobs counted in the period.
+    /// The number of jobs counted in the period.
     jobs: u64,
-    /// Credits spent in it, as a decimal.
+    /// The credits spent in the period, as a decimal.
     credits_spent: String,
-    /// Whether that is all of them: false where there are more movements than are added up here.
+    /// Whether `credits_spent` is complete. It is `false` if the period has more transactions than
+    /// one request adds up.
     credits_spent_complete: bool,
-    /// Delivered work that Stripe has still to be told of; at most 1000 are counted.
+    /// Usage records of delivered work that have not been reported to Stripe yet. At most 1000 are
+    /// counted.
     waiting_for_stripe: u64,
 }
 
-/// One meter.
+/// The usage of a meter.
 #[derive(Serialize, ToSchema)]
 pub struct MeterShown {
     meter: String,
@@ -50,7 +52,7 @@ const WAITING_MAX: u64 = 1_000;
 const ENTRIES_PAGE: usize = 200;
 const PAGES_MAX: usize = 25;
 
-/// What the present period has come to so far.
+/// Retrieves the usage and spending of the current period.
 #[utoipa::path(get, path = "/api/v1/billing/usage", tag = "billing",
     responses((status = 200, body = UsageShown)))]
 pub async fn usage(
@@ -100,7 +102,7 @@ pub async fn usage(
     }))
 }
 
-/// What was spent since a moment, and whether that is all.
+/// Returns the credits spent since `since`, and whether the sum is complete.
 async fn spent(
     ctx: &Ctx,
     account: &AccountId,

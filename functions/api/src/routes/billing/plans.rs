@@ -1,4 +1,5 @@
-//! `GET /api/v1/plans` and `GET /api/v1/billing/credit-packs`: plans and packs on sale. No key needed.
+//! `GET /api/v1/plans` and `GET /api/v1/billing/credit-packs`: the plans and packs on sale. Neither
+//! needs a key.
 
 use crate::Ctx;
 use axum::Json;
@@ -17,34 +18,36 @@ use utoipa::ToSchema;
 /// The plans on sale.
 #[derive(Serialize, ToSchema)]
 pub struct Plans {
-    /// The version of the catalogue; it changes with every change of the catalogue.
+    /// The version of the catalogue. It changes whenever the catalogue changes.
     version: String,
     plans: Vec<PlanShown>,
 }
 
-/// One plan.
+/// A plan.
 #[derive(Serialize, ToSchema)]
 pub struct PlanShown {
     id: String,
     name: String,
     description: String,
-    /// The recurring price, without usage; absent if the plan is free or its price is agreed with each customer.
+    /// The recurring price, excluding usage. Absent if the plan is free or if its price is agreed
+    /// with each customer.
     price: Option<Price>,
     /// The billing interval, `month` or `year`.
     every: Option<&'static str>,
-    /// How its fixes are paid for: by `meters` at Stripe, from `credits`, or by `nothing`.
+    /// What pays for a fix: `meters` at Stripe, `credits`, or `nothing`.
     pays: &'static str,
-    /// When a fix is billed: `pr_opened` or `merged`.
+    /// The event that bills a fix: `pr_opened` or `merged`.
     billed_when: &'static str,
     /// The usage prices of a delivered fix.
     charges: Vec<ChargeShown>,
-    /// For plans paid from credits: the fee of a delivered fix, besides its tokens.
+    /// The fee for a delivered fix, in addition to its tokens. Only for plans paid from credits.
     fee: Option<String>,
-    /// For plans paid from credits: the most that a job costs, reserved before it begins; absent if unbounded.
+    /// The most that a job can cost, reserved before the job begins. Only for plans paid from
+    /// credits; absent if unbounded.
     budget: Option<String>,
-    /// Whether its price is agreed with each customer.
+    /// Whether the price is agreed with each customer.
     by_agreement: bool,
-    /// The days of the free trial.
+    /// The length of the free trial in days.
     trial_days: u32,
     /// The quotas, by meter.
     quotas: BTreeMap<String, QuotaShown>,
@@ -54,62 +57,62 @@ pub struct PlanShown {
 #[derive(Serialize, ToSchema)]
 pub struct ChargeShown {
     meter: String,
-    /// The unit that a fix is counted in: its `pulls` or its `tokens`.
+    /// What a fix counts: its `pulls` or its `tokens`.
     counts: &'static str,
-    /// The price in words.
+    /// The price as text for people.
     text: String,
     /// The price tiers of a period.
     tiers: Vec<TierShown>,
 }
 
-/// One price tier.
+/// A price tier.
 #[derive(Serialize, ToSchema)]
 pub struct TierShown {
     /// The last unit of the tier; absent for the last tier.
     up_to: Option<u64>,
-    /// The price of each unit in minor units, a decimal with at most twelve places.
+    /// The price of each unit in minor units, as a decimal with at most twelve places.
     each_minor: String,
 }
 
 /// An amount of money.
 #[derive(Serialize, ToSchema)]
 pub struct Price {
-    /// In minor units: cents, or whole yen.
+    /// The amount in minor units: cents, or whole yen.
     amount_minor: i64,
-    /// Three lower-case letters.
+    /// The currency code, in lower case.
     currency: String,
-    /// The price in words.
+    /// The price as text for people.
     text: String,
 }
 
 /// A quota of a plan.
 #[derive(Serialize, ToSchema)]
 pub struct QuotaShown {
-    /// The limit of a period; 0 means unlimited.
+    /// The limit per period; 0 means unlimited.
     limit: u64,
-    /// `month`, `subscription` or `never`.
+    /// When the quota renews: `month`, `subscription` or `never`.
     renews: &'static str,
-    /// Whether usage beyond the limit is allowed and charged.
+    /// Whether usage beyond the limit is allowed and charged for.
     goes_on: bool,
 }
 
-/// Credits for sale.
+/// The packs of credits on sale.
 #[derive(Serialize, ToSchema)]
 pub struct Packs {
     packs: Vec<PackShown>,
 }
 
-/// One pack of credits.
+/// A pack of credits.
 #[derive(Serialize, ToSchema)]
 pub struct PackShown {
     id: String,
     name: String,
-    /// How many credits, as a decimal.
+    /// The number of credits, as a decimal.
     credits: String,
     price: Price,
 }
 
-/// The plans on sale.
+/// Lists the plans on sale.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "sales", security(()), responses((status = 200, body = Plans)))]
 pub async fn plans(State(ctx): State<Arc<Ctx>>) -> Json<Plans> {
     let plans = ctx
@@ -124,7 +127,7 @@ pub async fn plans(State(ctx): State<Arc<Ctx>>) -> Json<Plans> {
     })
 }
 
-/// The packs of credits on sale.
+/// Lists the packs of credits on sale.
 #[utoipa::path(get, path = "/api/v1/billing/credit-packs", tag = "sales", security(()),
     responses((status = 200, body = Packs)))]
 pub async fn credit_packs(State(ctx): State<Arc<Ctx>>) -> Json<Packs> {
@@ -199,7 +202,6 @@ fn pack(pack: &CreditPack) -> PackShown {
     }
 }
 
-/// An amount of money as it is shown.
 pub fn money(money: Money) -> Price {
     Price {
         amount_minor: money.minor,

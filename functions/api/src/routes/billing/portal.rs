@@ -1,4 +1,5 @@
-//! `POST /api/v1/billing/portal`: sessions of Stripe's customer portal, where customers change cards and read invoices.
+//! `POST /api/v1/billing/portal`: sessions of Stripe's customer portal, where customers change
+//! their cards and read their invoices.
 
 use crate::caller::MayBill;
 use crate::{ApiError, Ctx};
@@ -12,17 +13,17 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// A session of the portal.
+/// A session of the customer portal.
 #[derive(Serialize, ToSchema)]
 pub struct PortalShown {
-    /// The portal's address. It grants access, so give it to your customer only, and immediately.
+    /// The URL of the portal. It grants access, so give it only to your customer, and immediately.
     url: String,
 }
 
-/// What `catalogue push` calls its configuration of the portal.
+/// The name that `catalogue push` gives its portal configuration.
 const CONFIGURATION: &str = "Tallyhook";
 
-/// Opens Stripe's customer portal for the account.
+/// Creates a session of Stripe's customer portal for your account.
 #[utoipa::path(post, path = "/api/v1/billing/portal", tag = "billing",
     params(IdempotencyKey),
     responses((status = 201, body = PortalShown), (status = 422)))]

@@ -1,4 +1,5 @@
-//! `/api/v1/billing/spend-limit`: the most that an account wants to spend in a billing period, and its spending so far.
+//! `/api/v1/billing/spend-limit`: the limit that an account sets on its spending in a billing
+//! period, and its spending so far.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
@@ -18,14 +19,15 @@ use std::sync::Arc;
 use store::Store;
 use utoipa::ToSchema;
 
-/// The most that a billing period may spend. An absent field means no limit.
+/// The most that the account may spend in a billing period. An absent field means no limit.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitWanted {
-    /// The limit of metered usage, in minor units of the catalogue's currency; 0 allows nothing beyond the plan.
+    /// The limit for metered usage, in minor units of the catalogue's currency. 0 allows nothing
+    /// beyond the plan.
     #[schema(minimum = 0, maximum = 99999999, example = 5000)]
     money_minor: Option<i64>,
-    /// The limit of credits, a decimal with at most six places.
+    /// The limit for credits, as a decimal with at most six places.
     #[schema(example = "5000", pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
     credits: Option<String>,
 }
@@ -33,7 +35,7 @@ pub struct LimitWanted {
 /// The spending of a billing period and its limit.
 #[derive(Serialize, ToSchema)]
 pub struct SpendingShown {
-    /// What your jobs spend: `money` or `credits`; absent if nothing.
+    /// What your jobs spend: `money` or `credits`. Absent if they spend nothing.
     jobs_spend: Option<&'static str>,
     /// The name of the billing period.
     period: String,
@@ -43,32 +45,32 @@ pub struct SpendingShown {
     credits: CreditsSpent,
 }
 
-/// What is invoiced by meters.
+/// Metered usage, which Stripe invoices.
 #[derive(Serialize, ToSchema)]
 pub struct MoneySpent {
-    /// Absent if there is no limit.
+    /// The limit; absent if there is none.
     limit_minor: Option<i64>,
-    /// Spent on delivered work, rounded up to whole minor units.
+    /// The amount spent on delivered work, rounded up to whole minor units.
     spent_minor: i64,
-    /// Reserved for work in progress.
+    /// The amount reserved for work in progress.
     reserved_minor: i64,
     currency: String,
 }
 
-/// What comes off the balance.
+/// Usage paid from the credit balance.
 #[derive(Serialize, ToSchema)]
 pub struct CreditsSpent {
-    /// Absent if there is no limit.
+    /// The limit; absent if there is none.
     limit: Option<String>,
-    /// Spent on delivered work.
+    /// The amount spent on delivered work.
     spent: String,
-    /// Reserved for work in progress.
+    /// The amount reserved for work in progress.
     reserved: String,
 }
 
 const MINOR_MAX: i64 = 99_999_999;
 
-/// Your spend limit and the spending of the current billing period.
+/// Retrieves your spend limit and the spending of the current billing period.
 #[utoipa::path(get, path = "/api/v1/billing/spend-limit", tag = "billing",
     responses((status = 200, body = SpendingShown)))]
 pub async fn show(
@@ -78,8 +80,10 @@ pub async fn show(
     now_shown(&ctx, &caller).await
 }
 
-/// Sets the most that you want to spend in a billing period, instead of the previous limit. Work that could exceed it
-/// is refused; work in progress continues, even if the new limit is below what is already spent.
+/// Sets the most that you want to spend in a billing period.
+///
+/// It replaces the previous limit. Work that could exceed the limit is refused. Work in progress
+/// continues, even if the new limit is below the amount already spent.
 #[utoipa::path(put, path = "/api/v1/billing/spend-limit", tag = "billing", request_body = LimitWanted,
     responses((status = 200, body = SpendingShown)))]
 pub async fn set(
@@ -117,7 +121,7 @@ pub async fn set(
     .await
 }
 
-/// Removes the limit.
+/// Removes your spend limit.
 #[utoipa::path(delete, path = "/api/v1/billing/spend-limit", tag = "billing",
     responses((status = 200, body = SpendingShown)))]
 pub async fn remove(
@@ -160,7 +164,7 @@ async fn now_shown(ctx: &Ctx, caller: &Caller) -> Result<Json<SpendingShown>, Ap
     ))
 }
 
-/// The spending of an account's current billing period.
+/// Returns the spending of the account's current billing period.
 pub async fn shown(
     store: &Store,
     currency: Currency,

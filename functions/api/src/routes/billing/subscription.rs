@@ -1,4 +1,7 @@
 //! `/api/v1/billing/subscription`: the plan that an account pays for.
+//!
+//! Safe to run twice: an act stores what it will send to Stripe before it calls, so a repeat does
+//! nothing again.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
@@ -24,9 +27,9 @@ use utoipa::{IntoParams, ToSchema};
 /// The account's subscription.
 #[derive(Serialize, ToSchema)]
 pub struct SubscriptionShown {
-    /// Stripe's status; `none` without a subscription.
+    /// The status at Stripe; `none` without a subscription.
     status: String,
-    /// The id at Stripe.
+    /// The id of the subscription at Stripe.
     id: Option<String>,
     /// The plan that the subscription pays for.
     plan: Option<String>,
@@ -46,60 +49,62 @@ pub struct SubscriptionShown {
     grace_until: Option<String>,
 }
 
-/// Which plan.
+/// The plan to subscribe to.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanWanted {
-    /// The id of a plan.
+    /// The id of the plan.
     #[schema(example = "teams")]
     plan: String,
 }
 
-/// A change: either of the plan, or a resumption.
+/// A change of the subscription: either to another plan, or a resumption.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeWanted {
-    /// The id of another plan. The rest of the paid period is credited, and the difference is charged immediately.
+    /// The id of another plan. The rest of the paid period is credited, and the difference is
+    /// charged immediately.
     plan: Option<String>,
-    /// `at` of a preview, so that the change costs what the preview said.
+    /// The `at` of a preview. The change then costs exactly what the preview showed.
     at: Option<i64>,
     /// `true` undoes a cancellation or resumes a paused subscription.
     resume: Option<bool>,
 }
 
-/// When the subscription ends.
+/// When a cancellation takes effect.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct End {
-    /// `now` or `period_end`; `period_end` by default.
+    /// `now` or `period_end`. Defaults to `period_end`.
     when: Option<String>,
 }
 
-/// The cost of a change.
+/// The cost of a change of plan.
 #[derive(Serialize, ToSchema)]
 pub struct PreviewShown {
-    /// The amount due immediately; negative for a credit.
+    /// The amount due immediately. Negative for a credit.
     amount_due_minor: i64,
     currency: String,
-    /// Send it as `at` with the change within the hour, and the change costs exactly this.
+    /// The moment of the preview. Send it as `at` with the change within an hour, and the change
+    /// costs exactly this.
     at: i64,
     lines: Vec<LineShown>,
 }
 
-/// One line of it.
+/// A line of the preview.
 #[derive(Serialize, ToSchema)]
 pub struct LineShown {
     description: Option<String>,
     amount_minor: i64,
-    /// Whether the line is for a part of a period.
+    /// Whether the line covers only part of a period.
     proration: bool,
 }
 
-/// The highest age of a preview.
+/// The maximum age of a preview.
 const PREVIEW_SECONDS: i64 = 3_600;
 
-/// Your subscription.
+/// Retrieves your subscription.
 #[utoipa::path(get, path = "/api/v1/billing/subscription", tag = "billing",
     responses((status = 200, body = SubscriptionShown)))]
 pub async fn show(
@@ -109,7 +114,9 @@ pub async fn show(
     shown(&ctx, &caller).await.map(Json)
 }
 
-/// Subscribes to a plan, paid with the account's default payment method.
+/// Subscribes to a plan.
+///
+/// The account's default payment method pays for it.
 #[utoipa::path(post, path = "/api/v1/billing/subscription", tag = "billing", request_body = PlanWanted,
     params(IdempotencyKey),
     responses((status = 201, body = SubscriptionShown),
@@ -138,7 +145,9 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(shown(&ctx, &caller).await?)))
 }
 
-/// The cost of a change to another plan now. Nothing is changed.
+/// Previews the cost of a change to another plan now.
+///
+/// Nothing is changed.
 #[utoipa::path(post, path = "/api/v1/billing/subscription/preview", tag = "billing", request_body = PlanWanted,
     responses((status = 200, body = PreviewShown), (status = 404), (status = 422)))]
 pub async fn preview(
@@ -179,7 +188,7 @@ pub async fn preview(
     }))
 }
 
-/// Changes the plan, or undoes a cancellation.
+/// Changes the plan, undoes a cancellation or resumes a paused subscription.
 #[utoipa::path(patch, path = "/api/v1/billing/subscription", tag = "billing", request_body = ChangeWanted,
     params(IdempotencyKey),
     responses((status = 200, body = SubscriptionShown),
@@ -271,7 +280,9 @@ async fn resume(ctx: &Ctx, caller: &Caller, act: ActionId) -> Result<(), ApiErro
     Ok(())
 }
 
-/// Cancels the subscription: at the end of its period, or now with a last invoice for usage.
+/// Cancels the subscription.
+///
+/// It ends with its period, or now with a final invoice for usage.
 #[utoipa::path(delete, path = "/api/v1/billing/subscription", tag = "billing", params(End,
     IdempotencyKey),
     responses((status = 200, body = SubscriptionShown), (status = 404), (status = 422)))]
@@ -316,7 +327,6 @@ pub async fn cancel(
     shown(&ctx, &caller).await.map(Json)
 }
 
-/// An account with its contracts.
 async fn whole(store: &Store, account: &AccountId) -> Result<(Account, Contracts), ApiError> {
     let found = store.account_find_whole(account).await?;
     found.ok_or_else(|| ApiError::not_found("The account does not exist any more."))

@@ -1,4 +1,8 @@
-//! `POST /api/v1/usage` and `…/usage/check`: usage of the account's own service, counted against its quotas.
+//! `POST /api/v1/usage` and `…/usage/check`: count the usage of the account's own service against
+//! its quotas.
+//!
+//! Safe to run twice: a record's identity follows from the idempotency key and its position in the
+//! batch.
 
 use crate::caller::MayRecordUsage;
 use crate::routes::accounts::account::period;
@@ -22,13 +26,12 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Used {
-    /// A meter of the catalogue: `tokens`, `api_calls`, `scraping_tasks` and so on.
+    /// A meter of the catalogue, such as `tokens`, `api_calls` or `scraping_tasks`.
     #[schema(example = "tokens")]
     meter: String,
-    /// The number of units.
     #[schema(minimum = 1, maximum = 1000000000000_u64, example = 1200)]
     amount: u64,
-    /// Your own fields, such as `{"model": "…"}`; at most ten short texts.
+    /// Your own fields, such as `{"model": "…"}`: at most ten short strings.
     #[serde(default)]
     #[schema(schema_with = short_texts)]
     metadata: BTreeMap<String, String>,
@@ -48,17 +51,17 @@ fn short_texts() -> ObjectBuilder {
         .examples([serde_json::json!({ "model": "claude-sonnet-4-5" })])
 }
 
-/// One record or several.
+/// One usage record or a batch of them.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Records {
-    /// One.
+    /// A single record.
     One(Used),
-    /// Up to a hundred; each is recorded separately.
+    /// Up to 100 records. Each is recorded separately.
     Several(Batch),
 }
 
-/// Several records.
+/// A batch of usage records.
 #[derive(Deserialize, ToSchema)]
 #[schema(min_items = 1, max_items = 100)]
 pub struct Batch(Vec<Used>);
@@ -66,15 +69,15 @@ pub struct Batch(Vec<Used>);
 /// The counters after the request.
 #[derive(Serialize, ToSchema)]
 pub struct Counters {
-    /// One for each record, in its order.
+    /// One counter per record, in the same order.
     counters: Vec<Counter>,
 }
 
-/// One counter.
+/// The counter of a meter.
 #[derive(Serialize, ToSchema)]
 pub struct Counter {
     meter: String,
-    /// The usage of the period so far.
+    /// The usage in the period so far.
     used: u64,
     /// The limit of the period; 0 means unlimited.
     limit: u64,
@@ -86,7 +89,9 @@ const AMOUNT_MAX: u64 = 1_000_000_000_000;
 const METADATA_MAX: usize = 10;
 const METADATA_CHARS_MAX: usize = 100;
 
-/// Records usage that has happened, even beyond a quota. Each record counts once for its Idempotency-Key.
+/// Records usage that has already happened.
+///
+/// It counts even beyond a quota. Each record counts once per Idempotency-Key.
 #[utoipa::path(post, path = "/api/v1/usage", tag = "usage", request_body = Records,
     params(IdempotencyKey),
     responses((status = 201, body = Counters), (status = 409), (status = 422)))]
@@ -125,7 +130,9 @@ pub async fn record(
     Ok((StatusCode::CREATED, Json(Counters { counters })))
 }
 
-/// Takes units from a quota before the work is done, if enough are left.
+/// Takes units from a quota before the work is done.
+///
+/// The request is refused if not enough units are left.
 #[utoipa::path(post, path = "/api/v1/usage/check", tag = "usage", request_body = Used,
     params(IdempotencyKey),
     responses((status = 201, body = Counter),
@@ -160,9 +167,9 @@ pub async fn check(
 /// What to do with usage beyond a quota.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beyond {
-    /// It has happened, so it is counted.
+    /// The usage has already happened, so it counts.
     Count,
-    /// It has not happened yet, so it is refused.
+    /// The usage has not happened yet, so it is refused.
     Refuse,
 }
 

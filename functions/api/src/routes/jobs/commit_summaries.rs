@@ -1,4 +1,6 @@
-//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: a summary of a commit, made from its diff.
+//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: summarizes a commit from its diff.
+//!
+//! Safe to run twice: the id follows from the idempotency key, and each commit has one summary.
 
 use crate::caller::{MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
@@ -25,23 +27,22 @@ pub struct CommitSummary {
     state: String,
     /// The repository, such as `acme/greeter`.
     repository: String,
-    /// The commit id.
     sha: String,
     /// What the commit changes, once the summary is done.
     summary: Option<String>,
-    /// The size of its diff.
+    /// The size of the commit's diff.
     diff: Option<Diff>,
-    /// Why there is no summary, if it failed.
+    /// Why the summary failed.
     reason: Option<String>,
-    /// The model that was used.
+    /// The model that wrote the summary.
     model: Option<String>,
-    /// Tokens of the prompt.
+    /// The number of prompt tokens.
     tokens_in: u64,
-    /// Tokens of the answer.
+    /// The number of completion tokens.
     tokens_out: u64,
-    /// `credits`, `meters` or `nothing`.
+    /// What the summary is paid with: `credits`, `meters` or `nothing`.
     paid_by: &'static str,
-    /// The price, if it is paid in credits.
+    /// The price, if the summary is paid with credits.
     price: Option<String>,
     created_at: String,
     ended_at: Option<String>,
@@ -54,16 +55,16 @@ pub struct Diff {
     additions: u64,
     deletions: u64,
     bytes: u64,
-    /// The bytes, from the beginning, that the model was shown.
+    /// How many bytes, from the start of the diff, the model received.
     shown_bytes: u64,
 }
 
 type Answered = (StatusCode, [(HeaderName, String); 1], Json<CommitSummary>);
 
-/// Attempts to take a place that concurrent requests want, too.
+/// Attempts to claim the commit's place against concurrent requests.
 const TURNS_MAX: usize = 4;
 
-/// The newest summary of a commit.
+/// Retrieves the latest summary of a commit.
 #[utoipa::path(get, path = "/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", tag = "commits",
     params(("owner" = String, Path), ("repo" = String, Path), ("sha" = String, Path, description = "The whole commit id.")),
     responses((status = 200, body = CommitSummary), (status = 400)))]
@@ -80,8 +81,11 @@ pub async fn show(
     Ok(Json(shown(&whole, &commit)))
 }
 
-/// Requests a commit's summary. Each commit has one: a further request gets the existing summary, unless it has
-/// failed. The price is that of its tokens; credits for the highest possible price are reserved until then.
+/// Requests the summary of a commit.
+///
+/// Each commit has one summary. Another request returns the existing summary, unless that one
+/// failed. The price follows from the tokens used; the credits for the highest possible price are
+/// reserved until the summary ends.
 #[utoipa::path(post, path = "/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", tag = "commits",
     params(("owner" = String, Path), ("repo" = String, Path), ("sha" = String, Path, description = "The whole commit id."),
         IdempotencyKey),

@@ -1,7 +1,9 @@
-//! Reports of an external agent on a job that was delegated to it: the report and the job's move are one write.
+//! Reports of an external agent on a job that was delegated to it.
 //!
-//! The job's own terms say what the fix costs, and its hold pays for it; the report costs nothing in addition. The comment on
-//! the issue and Stripe's usage follow as for any other job, by messages that the sweeper repeats if they are lost.
+//! One write records the report and moves the job. The job's own terms set the price of the fix,
+//! and its hold pays for it; the report itself costs nothing more. The comment on the issue and
+//! Stripe's usage follow as for any other job: messages announce them, and the sweeper repeats lost
+//! ones.
 
 use crate::{ApiError, Ctx};
 use domain::ids::JobId;
@@ -12,10 +14,12 @@ use domain::time::Timestamp;
 use queues::Message;
 use store::Reported;
 
-/// Concurrent requests may move the job, but not for ever.
+/// A concurrent request may move the job between our read and our write, so we try again a few
+/// times.
 const ATTEMPTS_MAX: u32 = 4;
 
-/// Records a report on a job, with the move that it causes. `charge` is what the report costs without a job.
+/// Records a report on a job, with the move that it causes. `charge` is the price of the report if
+/// no job pays for it.
 pub async fn report(
     ctx: &Ctx,
     (report, charge): (&PhaseReport, Option<&FixCharge>),
@@ -46,7 +50,8 @@ pub async fn report(
             return Err(ApiError::conflict("not_delegated", detail));
         }
         let Staged::Delegated(job) = row.staged() else {
-            // The job is delivered and paid for, or it ended without a pull request; a delivery after that has still happened.
+            // The job is delivered and paid for, or it ended without a pull request. A delivery
+            // after that still happened, so it is recorded like a report without a job.
             return Ok(ctx.store.phase_record(report, charge).await?);
         };
         let Some(transition) = move_of(ctx, job, report, now)? else {
@@ -63,7 +68,7 @@ pub async fn report(
     )))
 }
 
-/// The move of a job that a report on it causes, if any.
+/// Returns the move that a report causes, if any.
 fn move_of(
     ctx: &Ctx,
     job: Job<Delegated>,
@@ -86,12 +91,13 @@ fn move_of(
     Ok(failed.then(|| job.given_up("the external agent reported a failure", now)))
 }
 
-/// The error for a job that does not exist or belongs to another account.
+/// The error for a job that does not exist or that belongs to another account.
 pub fn absent() -> ApiError {
     ApiError::not_found("There is no such job.")
 }
 
-/// Sends the job's messages. A message that is lost costs a minute: the rows are due, and the sweeper finds them.
+/// Sends the job's messages. A lost message costs a minute: the rows are due, and the sweeper finds
+/// them.
 async fn send(ctx: &Ctx, report: &PhaseReport, id: &JobId, transition: &Transition) {
     let account = Some(&report.account);
     let usage = transition.money().debts().into_iter().map(Message::Usage);

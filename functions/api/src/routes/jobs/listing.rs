@@ -1,4 +1,6 @@
-//! `GET /api/v1/jobs`: jobs, how far they are and what they cost; and cancelling one.
+//! `GET /api/v1/jobs`: lists jobs with their progress and cost, and cancels them.
+//!
+//! Safe to run twice: a job moves by a conditional write, and a cancelled job stays cancelled.
 
 use crate::caller::{MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
@@ -17,34 +19,35 @@ use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 25;
 
-/// Filters.
+/// The query of a listing.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// Some jobs, the newest first.
+/// A page of jobs, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Jobs {
     jobs: Vec<JobShown>,
-    /// The cursor of the next page, if there is one.
+    /// The cursor of the next page; absent on the last page.
     next_cursor: Option<String>,
 }
 
-/// One job.
+/// A job.
 #[derive(Serialize, ToSchema)]
 pub struct JobShown {
     id: String,
-    /// `QUEUED`, `PLANNING` and so on to `PR_OPENED`, and the final states; `DELEGATED` while an external agent works on it. A job that this API requested is `REQUESTED` until its
-    /// issue has been looked up, and `REFUSED` if there can be no job.
+    /// The state: from `QUEUED` and `PLANNING` through `PR_OPENED` to a final state, or `DELEGATED`
+    /// while an external agent works on the job. A job that was requested through the API is
+    /// `REQUESTED` until its issue has been looked up, and `REFUSED` if no job is possible.
     state: String,
     /// The repository, such as `acme/greeter`.
     repository: String,
     issue: u64,
-    /// Who works on it: `tallyhook`, or an `external` agent.
+    /// Who works on the job: `tallyhook`, or `external` for an external agent.
     agent: &'static str,
     pull_request: Option<u64>,
     pull_request_url: Option<String>,
@@ -52,26 +55,26 @@ pub struct JobShown {
     retry_of: Option<String>,
     /// Why the job ended.
     reason: Option<String>,
-    /// Tokens of the prompts so far.
+    /// The prompt tokens used so far.
     tokens_in: u64,
-    /// Tokens of the answers so far.
+    /// The completion tokens used so far.
     tokens_out: u64,
-    /// `credits`, `meters` or `nothing`, once there is a job.
+    /// What the job is paid with: `credits`, `meters` or `nothing`. Absent until the job exists.
     paid_by: Option<&'static str>,
-    /// The price so far, if it is paid in credits.
+    /// The price so far, if the job is paid with credits.
     price: Option<String>,
     created_at: String,
     timeline: Vec<MomentShown>,
 }
 
-/// One line of a timeline.
+/// A state that the job entered, and when.
 #[derive(Serialize, ToSchema)]
 pub struct MomentShown {
     state: String,
     at: String,
 }
 
-/// Your jobs, the newest first, by pages.
+/// Lists your jobs, newest first.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Filter),
     responses((status = 200, body = Jobs)))]
 pub async fn list(
@@ -91,7 +94,9 @@ pub async fn list(
     }))
 }
 
-/// One of your jobs, by its own id or by that of the request which led to it.
+/// Retrieves a job by its id.
+///
+/// The id of the request that led to the job works as well.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobShown)))]
 pub async fn show(
@@ -105,7 +110,10 @@ pub async fn show(
     }))
 }
 
-/// Cancels a job. Nothing is billed. If its pull request is just being opened, the job first checks whether one exists.
+/// Cancels a job.
+///
+/// Nothing is billed. If the job is opening its pull request at this moment, it first checks
+/// whether the pull request exists.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
     params(("id" = String, Path), IdempotencyKey),
     responses((status = 202, body = JobShown), (status = 200, body = JobShown, description = "It had ended before."), (status = 409)))]
@@ -134,7 +142,8 @@ pub async fn cancel(
     }
 }
 
-/// Brings the job's comment up to date. A message that is lost costs a minute: the row is due, and the sweeper finds it.
+/// Updates the job's comment on the issue. A lost message costs a minute: the row is due, and the
+/// sweeper finds it.
 async fn send_comment(queues: &Queues, row: &JobRow) {
     let message = Message::Comment(row.facts.id.clone());
     if let Err(error) = queues.send(&message, Some(&row.facts.account)).await {
@@ -144,15 +153,15 @@ async fn send_comment(queues: &Queues, row: &JobRow) {
 
 const REASON: &str = "its owner cancelled it";
 
-/// What a job's id names.
+/// What a job id refers to.
 pub(crate) enum Found {
-    /// The job, or the one that the request with this id joined.
+    /// The job with this id, or the job that the request with this id led to.
     Job(Box<JobRow>),
-    /// A request that has no job, or none yet.
+    /// A request without a job, or whose job does not exist yet.
     Request(Box<JobRequest>),
 }
 
-/// Finds the account's job or request with an id.
+/// Finds the job or request of the account with this id.
 pub(crate) async fn find(store: &Store, account: &AccountId, id: &str) -> Result<Found, ApiError> {
     let absent = || ApiError::not_found("There is no such job.");
     let id = JobId::parse(id).map_err(|_| absent())?;
@@ -176,7 +185,7 @@ fn own(row: JobRow, account: &AccountId) -> Option<Box<JobRow>> {
     (row.facts.account == *account).then(|| Box::new(row))
 }
 
-/// The job, if there is one.
+/// Returns the job, or an error if the request has not led to one.
 pub(crate) fn begun(found: Found) -> Result<JobRow, ApiError> {
     match found {
         Found::Job(row) => Ok(*row),
@@ -193,7 +202,7 @@ pub(crate) fn begun(found: Found) -> Result<JobRow, ApiError> {
     }
 }
 
-/// A request, as the job that it may become.
+/// Presents a request as the job that it may become.
 fn requested(request: &JobRequest) -> JobShown {
     let (state, reason) = match &request.outcome {
         Some(RequestOutcome::Refused(why)) => ("REFUSED", Some(why.clone())),

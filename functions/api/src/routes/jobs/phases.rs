@@ -1,7 +1,8 @@
-//! `/api/v1/phase-data`: reports of an external agent, such as a GitHub Action, on its work on a fix.
+//! `/api/v1/phase-data`: an external agent, such as a GitHub Action, reports its work on a fix.
 //!
-//! A report and its price are one transaction, so nothing is left to act on: a delivered fix is on Stripe's bill, in the ledger
-//! or in the trial's quota once its report is answered, and counts once.
+//! One transaction writes a report and its charge, so nothing remains to be done afterwards: once
+//! the report is answered, a delivered fix is on Stripe's bill, in the ledger or in the trial's
+//! quota. Safe to run twice: a fix counts once.
 
 use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::routes::accounts::account::period;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use store::{Cursor, Reported};
 use utoipa::{IntoParams, ToSchema};
 
-/// A report on a phase that has ended.
+/// A report on a completed phase.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseData {
@@ -38,42 +39,44 @@ pub struct PhaseData {
     /// `success` or `failure`.
     #[schema(example = "success", pattern = "^(success|failure)$")]
     status: String,
-    /// As `owner/name`.
+    /// The repository, as `owner/name`.
     #[schema(
         example = "acme/greeter",
         max_length = 161,
         pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$"
     )]
     repository: String,
-    /// The issue that is being fixed.
+    /// The number of the issue being fixed.
     #[schema(example = 12, minimum = 1)]
     issue: Option<u64>,
-    /// Without an issue: your own name for the fix, the same in all its phases.
+    /// Your own name for the fix, if it has no issue. Use the same name in all phases of the fix.
     #[schema(max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
     fix: Option<String>,
-    /// The commit that the phase worked on.
+    /// The commit that this phase worked on.
     #[schema(min_length = 7, max_length = 64, pattern = "^[0-9a-f]+$")]
     commit: Option<String>,
-    /// GitHub's id of the reporting run.
+    /// The GitHub id of the reporting run.
     #[schema(max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
     run_id: Option<String>,
-    /// Your account's id or its customer's at Stripe, as a check: any other id is refused.
+    /// The id of your account, or of its customer at Stripe. It is a check: a report with any other
+    /// id is refused.
     #[schema(max_length = 64)]
     customer_id: Option<String>,
-    /// The job that the agent was given, by `agent` of `POST /api/v1/jobs`: a delivered fix opens it, a failed one fails it.
+    /// The job, if you requested one with `agent` set to `external` in `POST /api/v1/jobs`. A
+    /// delivered fix moves the job to `PR_OPENED`; a failed fix fails the job.
     #[schema(max_length = 30, pattern = "^job_[0-9a-z]{26}$")]
     job_id: Option<String>,
-    /// The pull request that was opened.
+    /// The number of the pull request that was opened.
     #[schema(minimum = 1)]
     pull_request: Option<u64>,
-    /// Your own fields; at most 4 KiB as JSON.
+    /// Your own fields, at most 4 KiB as JSON.
     data: Option<Map<String, Value>>,
-    /// When the phase ended; now by default.
+    /// When the phase ended. Defaults to now.
     #[schema(format = DateTime, example = "2026-11-20T21:23:00Z")]
     occurred_at: Option<String>,
 }
 
-/// A report.
+/// A report on a phase.
 #[derive(Serialize, ToSchema)]
 pub struct PhaseShown {
     id: String,
@@ -81,9 +84,9 @@ pub struct PhaseShown {
     status: &'static str,
     repository: String,
     issue: Option<u64>,
-    /// The name that all reports on this fix share.
+    /// The identifier that all reports on this fix share.
     fix: String,
-    /// The job that the agent was given.
+    /// The job that the report belongs to.
     job_id: Option<String>,
     pull_request: Option<u64>,
     commit: Option<String>,
@@ -91,36 +94,39 @@ pub struct PhaseShown {
     data: Option<Map<String, Value>>,
     occurred_at: String,
     reported_at: String,
-    /// `billed`; `already_billed`, by another report or by a job; or `not_billable`.
+    /// `billed`, `already_billed` (by another report or by a job), or `not_billable`.
     billing: &'static str,
 }
 
-/// Some reports, the newest first.
+/// A page of reports, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Phases {
     phases: Vec<PhaseShown>,
-    /// The cursor of the next page, if there is one.
+    /// The cursor of the next page; absent on the last page.
     next_cursor: Option<String>,
 }
 
-/// Filters.
+/// The query of a listing.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
 const PAGE: usize = 25;
 const DATA_BYTES_MAX: usize = 4 * 1024;
 const WORD_CHARS_MAX: usize = 100;
-/// The most that an agent's clock may be ahead of ours.
+/// How far an agent's clock may be ahead of ours.
 const CLOCK_AHEAD: Duration = Duration::from_secs(300);
 
-/// Reports a phase. A fix that was delivered is billed once, by your plan's price of a pull request, however often and in
-/// whatever order it is reported, and not at all where a job of ours was billed for its issue. It has happened, so it also
-/// counts beyond a quota, and credits that do not suffice are owed: ask `GET /api/v1/billing/quota` before the work.
+/// Reports a phase of a fix.
+///
+/// A delivered fix is billed once, at your plan's price of a pull request, however often and in
+/// whatever order its phases are reported. It is not billed if a Tallyhook job was already billed
+/// for its issue. The work has already happened, so it counts even beyond a quota, and missing
+/// credits become a debt. Check `GET /api/v1/billing/quota` before the work.
 #[utoipa::path(post, path = "/api/v1/phase-data", tag = "usage", request_body = PhaseData,
     params(IdempotencyKey),
     responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "It was reported before."),
@@ -177,7 +183,7 @@ pub async fn report(
     if report.counted == ReportBilling::Billed {
         tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
         warn(&ctx, &found, now).await?;
-        // What a job spends is counted by the job's own terms, and warned of with its mail.
+        // The job's own terms count what a job spends, and the job's mail carries the warning.
         if let Some(spending) = terms.spending.as_ref().filter(|_| report.job.is_none()) {
             ctx.store
                 .spend_warn(&account.id, (spending.unit, &spending.period), now)
@@ -187,7 +193,7 @@ pub async fn report(
     Ok((status, Json(shown(&report))))
 }
 
-/// Reports, the newest first, by pages.
+/// Lists your reports, newest first.
 #[utoipa::path(get, path = "/api/v1/phase-data", tag = "usage", params(Filter),
     responses((status = 200, body = Phases)))]
 pub async fn list(
@@ -299,7 +305,7 @@ fn read(
     })
 }
 
-/// A fix takes a place in the quota as a job does, and its customer is warned alike.
+/// Warns the customer as a job does: a reported fix counts against the same quota.
 async fn warn(
     ctx: &Ctx,
     Entitled {

@@ -1,7 +1,8 @@
-//! `POST /api/v1/jobs` and `…/retry`: requests of programs for jobs.
+//! `POST /api/v1/jobs` and `…/retry`: clients request jobs.
 //!
-//! This function cannot read GitHub. It stores the request under the id that the job will have, and `github-events` acts on
-//! it. If the message is lost, the row is due and the sweeper finds it.
+//! This function cannot read GitHub. It stores the request under the id that the job will have, and
+//! `github-events` acts on it. Safe to run twice: the id follows from the idempotency key. If the
+//! message is lost, the row is due and the sweeper finds it.
 
 use crate::caller::{Caller, MayRunJobs};
 use crate::routes::jobs::listing::{begun, find};
@@ -20,37 +21,40 @@ use std::sync::Arc;
 use store::RequestMade;
 use utoipa::ToSchema;
 
-/// The issue that should become a pull request.
+/// An issue to turn into a pull request.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobWanted {
-    /// A repository with the App installed, as `owner/name`.
+    /// The repository, as `owner/name`. The App must be installed on it.
     #[schema(
         example = "acme/greeter",
         max_length = 161,
         pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$"
     )]
     repository: String,
-    /// The number of an open issue there.
+    /// The number of an open issue in the repository.
     #[schema(example = 12, minimum = 1)]
     issue: u64,
-    /// Who works on it: `tallyhook`, or an `external` agent of yours, which reports with `job_id` to `/api/v1/phase-data`
-    /// within seven days; `tallyhook` by default.
+    /// Who works on the job: `tallyhook` (the default), or `external` for an agent of your own. An
+    /// external agent reports to `/api/v1/phase-data` with `job_id` within seven days.
     #[schema(example = "tallyhook", pattern = "^(tallyhook|external)$")]
     agent: Option<String>,
 }
 
-/// A requested job.
+/// A job request.
 #[derive(Serialize, ToSchema)]
 pub struct Requested {
-    /// The job's id. If the issue already has a job, this id leads to that job.
+    /// The id of the job. If the issue already has a job, this id resolves to that job.
     id: String,
-    /// `REQUESTED`.
+    /// Always `REQUESTED`.
     state: &'static str,
 }
 
-/// Requests a job. Its issue is looked up within moments: `GET /api/v1/jobs/{id}` shows its progress, or why there can be
-/// no job. The repository's policy file configures the pull request; your keys decide who may request one.
+/// Requests a job for an issue.
+///
+/// Tallyhook looks up the issue within moments. `GET /api/v1/jobs/{id}` shows the progress, or why
+/// the job was refused. The repository's policy file configures the pull request; the scopes of
+/// your keys decide who may request one.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = JobWanted,
     params(IdempotencyKey),
     responses((status = 202, body = Requested), (status = 409), (status = 422)))]
@@ -85,8 +89,10 @@ pub async fn create(
     .await
 }
 
-/// Retries an issue whose job ended without an open or merged pull request. The retry is a new job for the same agent, charged as
-/// any other: only if it delivers.
+/// Retries a job that ended without an open or merged pull request.
+///
+/// The retry is a new job for the same issue and the same agent. It is charged like any other job:
+/// only if it delivers.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
     params(("id" = String, Path), IdempotencyKey),
     responses((status = 202, body = Requested), (status = 409)))]
@@ -180,7 +186,7 @@ async fn ask(
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
     }
-    // What cannot be sent now is found due in a minute.
+    // If the message cannot be sent, the row is due within a minute and the sweeper sends it.
     if let Err(error) = ctx
         .queues
         .send(&Message::Request(request.id.clone()), Some(&caller.account))

@@ -1,4 +1,7 @@
-//! `/api/v1/test-integration`: scoring test files, and putting tests into one. It precedes a fix and is never billed.
+//! `/api/v1/test-integration`: scores test files and integrates tests into a file.
+//!
+//! An assist precedes a fix and is never billed. Safe to run twice: the id follows from the
+//! idempotency key.
 
 use crate::caller::{Caller, MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
@@ -18,14 +21,14 @@ use std::sync::Arc;
 use store::WholeAssist;
 use utoipa::ToSchema;
 
-/// A file. All contents of a request together have at most 64 KiB.
+/// A file. The contents of all files in a request may total at most 64 KiB.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileContent {
-    /// The path, relative to the repository's root.
+    /// The path, relative to the root of the repository.
     #[schema(example = "spec/greeter_spec.rb", max_length = 400)]
     path: String,
-    /// Its whole content, as plain text.
+    /// The complete content, as plain text.
     #[schema(max_length = 131_072)]
     content: String,
 }
@@ -34,25 +37,23 @@ pub struct FileContent {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestsToScore {
-    /// The code under test. Without it the files are scored on their own.
+    /// The code under test. If absent, the files are scored on their own.
     code: Option<FileContent>,
-    /// The test files.
     #[schema(min_items = 1, max_items = 20)]
     tests: Vec<FileContent>,
 }
 
-/// Tests to put into a file.
+/// Tests to integrate into a file.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestsToIntegrate {
-    /// The file that gets the tests.
+    /// The file that receives the tests.
     target: FileContent,
-    /// The tests.
     #[schema(min_items = 1, max_items = 20)]
     tests: Vec<FileContent>,
 }
 
-/// An assist with tests.
+/// A test analysis or a test integration.
 #[derive(Serialize, ToSchema)]
 pub struct TestAssist {
     id: String,
@@ -60,17 +61,18 @@ pub struct TestAssist {
     kind: &'static str,
     /// `QUEUED`, `DONE` or `FAILED`.
     state: &'static str,
-    /// Each test file with its score, the best first, once an analysis is done.
+    /// The score of each test file, best first, once an analysis is done.
     scores: Option<Vec<TestScore>>,
-    /// The target with the tests in it, once an integration is done. Read it before you use it.
+    /// The target with the tests integrated, once an integration is done. Review it before you use
+    /// it.
     file: Option<FileContent>,
-    /// Lines that were added to the target.
+    /// The number of lines added to the target.
     lines_added: Option<u64>,
-    /// Lines that were removed from the target.
+    /// The number of lines removed from the target.
     lines_removed: Option<u64>,
-    /// Why there is no result, if it failed.
+    /// Why the assist failed.
     reason: Option<String>,
-    /// The model that was used.
+    /// The model that produced the result.
     model: Option<String>,
     created_at: String,
     ended_at: Option<String>,
@@ -80,17 +82,18 @@ pub struct TestAssist {
 #[derive(Serialize, ToSchema)]
 pub struct TestScore {
     path: String,
-    /// From 0 to 100.
+    /// The score, from 0 to 100.
     #[schema(maximum = 100)]
     score: u8,
-    /// The reason for the score.
     reason: String,
 }
 
 type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestAssist>);
 
-/// Scores test files as places for a new test, from 0 to 100 each. It is free; an account has a number of these a day.
-/// Input and result are kept for 30 days.
+/// Scores test files, from 0 to 100 each, as places for a new test.
+///
+/// This is free. An account has a daily allowance of free assists. Tallyhook keeps the input and
+/// the result for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/analyze", tag = "tests", request_body = TestsToScore,
     params(IdempotencyKey),
     responses((status = 202, body = TestAssist, description = "It is queued."),
@@ -106,8 +109,10 @@ pub async fn analyze(
     ask(&ctx, &caller, &once, task.map(AssistTask::TestAnalysis)).await
 }
 
-/// Puts tests into a test file. It is free; an account has a number of these a day. Input and result are
-/// kept for 30 days.
+/// Integrates tests into a test file.
+///
+/// This is free. An account has a daily allowance of free assists. Tallyhook keeps the input and
+/// the result for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/generate", tag = "tests", request_body = TestsToIntegrate,
     params(IdempotencyKey),
     responses((status = 202, body = TestAssist, description = "It is queued."),
@@ -123,7 +128,7 @@ pub async fn generate(
     ask(&ctx, &caller, &once, task.map(AssistTask::TestIntegration)).await
 }
 
-/// The state and the result of an analysis or integration.
+/// Retrieves the state and the result of an analysis or an integration.
 #[utoipa::path(get, path = "/api/v1/test-integration/{id}", tag = "tests", params(("id" = String, Path)),
     responses((status = 200, body = TestAssist)))]
 pub async fn show(
@@ -164,7 +169,7 @@ async fn ask(
         prompt_bytes_max: None,
     };
     let whole = order(&ctx.assists(), &caller.account, wanted).await?;
-    // Without a place no other assist can have taken it.
+    // `order` returns `None` only if another assist has taken the place, and this one has no place.
     let whole = whole
         .ok_or_else(|| ApiError::failure(&Failure::never("an assist without a place was taken")))?;
     tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "ordered a test assist");

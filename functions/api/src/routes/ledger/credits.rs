@@ -1,4 +1,5 @@
-//! `GET /api/v1/billing/balance` and `…/billing/transactions`: an account's balance and its movements.
+//! `GET /api/v1/billing/balance` and `…/billing/transactions`: the balance of an account and its
+//! transactions.
 
 use crate::caller::MayRead;
 use crate::{ApiError, Ctx};
@@ -23,36 +24,35 @@ const RECENT: usize = 10;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BalanceShown {
-    /// Credits that can be spent.
+    /// The credits available to spend.
     balance: String,
-    /// Credits reserved for work in progress.
+    /// The credits reserved for work in progress.
     held: String,
-    /// Credits owed, because spent credits were taken back.
+    /// The credits owed, because credits were taken back after they had been spent.
     debt: String,
-    /// The last movements, the newest first.
+    /// The most recent transactions, newest first.
     recent_transactions: Vec<Transaction>,
 }
 
-/// One movement of credits.
+/// A transaction: one movement of credits.
 #[derive(Serialize, ToSchema)]
 pub struct Transaction {
     id: String,
-    /// `credit`, `debit`, `hold` or `release`.
+    /// The direction: `credit`, `debit`, `hold` or `release`.
     #[serde(rename = "type")]
     side: &'static str,
-    /// The kind of movement in more detail.
+    /// The kind of transaction in more detail.
     kind: &'static str,
-    /// The amount of credits.
     amount: String,
-    /// The change of the spendable balance.
+    /// The change of the available balance.
     available_change: String,
     description: String,
-    /// The origin: an object at Stripe, a job or an operator.
+    /// The origin: a Stripe object, a job or an operator.
     source: String,
     at: String,
 }
 
-/// Your balance.
+/// Retrieves your balance.
 #[utoipa::path(get, path = "/api/v1/billing/balance", tag = "billing",
     responses((status = 200, body = BalanceShown)))]
 pub async fn balance(
@@ -69,33 +69,34 @@ pub async fn balance(
     }))
 }
 
-/// Filters.
+/// The query of a listing.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
-    /// The page size; 50 by default.
+    /// The page size. Defaults to 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
-    /// Only of this kind: `grant`, `hold`, `capture`, `release`, `take_back`, `give_back`, `adjustment` or `expiry`.
+    /// Return only this kind of transaction: `grant`, `hold`, `capture`, `release`, `take_back`,
+    /// `give_back`, `adjustment` or `expiry`.
     #[param(pattern = "^(grant|hold|capture|release|take_back|give_back|adjustment|expiry)$")]
     kind: Option<String>,
-    /// `json`, or `csv` for a table.
+    /// The format: `json`, or `csv` for a table.
     #[param(pattern = "^(json|csv)$", example = "json")]
     format: Option<String>,
 }
 
-/// Some movements, the newest first.
+/// A page of transactions, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Transactions {
     transactions: Vec<Transaction>,
-    /// The cursor of the next page, if there is one.
+    /// The cursor of the next page; absent on the last page.
     next_cursor: Option<String>,
 }
 
-/// Every movement of your credits, the newest first, by pages.
+/// Lists every transaction of your credits, newest first.
 #[utoipa::path(get, path = "/api/v1/billing/transactions", tag = "billing", params(Filter),
     responses((status = 200, content((Transactions = "application/json"), (String = "text/csv")))))]
 pub async fn transactions(
@@ -172,13 +173,13 @@ fn csv(entries: &[&Entry]) -> String {
             &line.id,
         ];
         let quoted: Vec<_> = fields.into_iter().map(field).collect();
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(table, "{}\r\n", quoted.join(","));
     }
     table
 }
 
-/// A field that no spreadsheet takes for a formula.
+/// Quotes a field so that no spreadsheet interprets it as a formula.
 fn field(text: &str) -> String {
     let guard = if text.starts_with(['=', '@', '\t', '\r']) {
         "'"

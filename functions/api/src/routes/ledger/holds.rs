@@ -1,4 +1,7 @@
-//! `/api/v1/credits/holds`: reserve credits before work of your own, and settle once its cost is known.
+//! `/api/v1/credits/holds`: clients reserve credits for work of their own and settle once its cost
+//! is known.
+//!
+//! Safe to run twice: a hold's id follows from the idempotency key, and a hold settles once.
 
 use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::{ApiError, Ctx};
@@ -21,23 +24,24 @@ use std::time::Duration;
 use store::{OpenHold, Post};
 use utoipa::ToSchema;
 
-/// A reservation, either in credits or by the tokens of a model call.
+/// A reservation, either of credits or for the tokens of a model call. Provide exactly one of
+/// `credits` and `tokens`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldWanted {
-    /// An amount of credits, a decimal with at most six places.
+    /// The number of credits, as a decimal with at most six places.
     #[schema(example = "12.5", pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
     credits: Option<String>,
-    /// Or the most that a model call takes.
+    /// The most tokens that the model call can use.
     tokens: Option<ModelTokens>,
-    /// The purpose; the ledger entry shows it.
+    /// The purpose. The ledger entry shows it.
     #[schema(
         max_length = 200,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
         example = "a summary"
     )]
     description: Option<String>,
-    /// Seconds until an unsettled hold may be released automatically; an hour by default.
+    /// Seconds until an unsettled hold may be released automatically. Defaults to one hour.
     #[schema(minimum = 60, maximum = 86400)]
     expires_in_seconds: Option<u32>,
 }
@@ -46,26 +50,26 @@ pub struct HoldWanted {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelTokens {
-    /// The provider's name of the model.
+    /// The provider's name for the model.
     #[schema(example = "claude-sonnet-4-5")]
     model: String,
-    /// Tokens of the prompt.
+    /// The number of prompt tokens.
     #[schema(example = 1200)]
     input: u64,
-    /// Tokens of the answer; the catalogue's reserve by default.
+    /// The number of completion tokens. Defaults to the catalogue's reserve.
     output: Option<u64>,
 }
 
-/// The used part of a hold.
+/// The used part of a hold. Provide exactly one of `credits` and `tokens`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
-    /// An amount of credits.
+    /// The number of credits.
     #[schema(example = "7.25", pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
     credits: Option<String>,
-    /// Or the tokens of the call, as the provider counted them.
+    /// The tokens of the model call, as the provider counted them.
     tokens: Option<ModelTokens>,
-    /// The purpose; the ledger entry shows it.
+    /// The purpose. The ledger entry shows it.
     #[schema(
         max_length = 200,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
@@ -74,18 +78,18 @@ pub struct Capture {
     description: Option<String>,
 }
 
-/// A hold.
+/// A reservation of credits.
 #[derive(Serialize, ToSchema)]
 pub struct HoldShown {
     id: String,
-    /// The reserved credits.
+    /// The credits reserved.
     credits: String,
     held_at: String,
-    /// When an unsettled hold may be released.
+    /// When an unsettled hold may be released automatically.
     expires_at: Option<String>,
 }
 
-/// Open holds.
+/// The account's open holds.
 #[derive(Serialize, ToSchema)]
 pub struct Holds {
     holds: Vec<HoldShown>,
@@ -95,9 +99,9 @@ pub struct Holds {
 #[derive(Serialize, ToSchema)]
 pub struct Settled {
     id: String,
-    /// The spent credits.
+    /// The credits spent.
     spent: String,
-    /// The returned credits.
+    /// The credits returned to the balance.
     returned: String,
 }
 
@@ -106,7 +110,7 @@ const EXPIRES_SECONDS_MIN: u32 = 60;
 const EXPIRES_SECONDS_MAX: u32 = 86_400;
 const DESCRIPTION_CHARS_MAX: usize = 200;
 
-/// Your open holds.
+/// Lists your open holds.
 #[utoipa::path(get, path = "/api/v1/credits/holds", tag = "credits",
     responses((status = 200, body = Holds)))]
 pub async fn list(
@@ -127,7 +131,9 @@ pub async fn list(
     }))
 }
 
-/// Reserves credits. They cannot be spent otherwise until the hold is captured or released.
+/// Reserves credits.
+///
+/// The reserved credits cannot be spent elsewhere until the hold is captured or released.
 #[utoipa::path(post, path = "/api/v1/credits/holds", tag = "credits", request_body = HoldWanted,
     params(IdempotencyKey),
     responses((status = 201, body = HoldShown), (status = 200, body = HoldShown, description = "The hold exists already."), (status = 402), (status = 409), (status = 422)))]
@@ -203,7 +209,9 @@ pub async fn create(
     }
 }
 
-/// Spends the used part of a hold and returns the rest. A repeat gets the same answer.
+/// Spends the used part of a hold and returns the rest.
+///
+/// A repeated request gets the same answer.
 #[utoipa::path(post, path = "/api/v1/credits/holds/{id}/capture", tag = "credits", request_body = Capture,
     params(("id" = String, Path), IdempotencyKey),
     responses((status = 200, body = Settled), (status = 409), (status = 422)))]
@@ -218,7 +226,9 @@ pub async fn capture(
     settle(&ctx, &caller, &id, amount, used.description.as_deref()).await
 }
 
-/// Releases a whole hold. A repeat gets the same answer.
+/// Releases a hold in full.
+///
+/// A repeated request gets the same answer.
 #[utoipa::path(post, path = "/api/v1/credits/holds/{id}/release", tag = "credits",
     params(("id" = String, Path), IdempotencyKey),
     responses((status = 200, body = Settled), (status = 409)))]
@@ -231,7 +241,8 @@ pub async fn release(
     settle(&ctx, &caller, &id, Credits::ZERO, None).await
 }
 
-/// A hold's amount stands on its entry, which is there for ever, so a settled hold answers as it did.
+/// Settles a hold. The ledger entry keeps the amount of a hold permanently, so a repeat for a
+/// settled hold gets the same answer.
 async fn settle(
     ctx: &Ctx,
     caller: &Caller,
@@ -248,7 +259,8 @@ async fn settle(
         .ok_or_else(no_hold)?;
     let used = used.min(held);
     let label = label(ctx, caller, description, "spent")?;
-    // One that has ended is known by its entry, and its period is not asked for any more.
+    // A settled hold is no longer open, so it has no period here. Its ledger entry answers the
+    // repeat, which changes no spending.
     let period = ctx
         .store
         .hold_find(&caller.account, &hold)
@@ -280,7 +292,7 @@ async fn settle(
     }
 }
 
-/// Releases holds that nobody has settled in time; how many.
+/// Releases the holds that have expired. Returns how many it released.
 async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<usize, ApiError> {
     let mut released = 0;
     for open in ctx.store.hold_list(&caller.account).await? {

@@ -1,7 +1,7 @@
-//! `/api/v1/notices`: which notices an account gets by mail.
+//! `/api/v1/notices`: which notices an account receives by email.
 //!
-//! A program may switch kinds on and off. It may neither read nor change the address: a stolen key could redirect the links in
-//! welcome and payment mails. Operators change addresses.
+//! A program may switch kinds of notice on and off. It may neither read nor change the address: a
+//! stolen key could redirect the links in welcome and payment mails. Operators change addresses.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
@@ -14,26 +14,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Notice preferences of the account.
+/// The notice preferences of the account.
 #[derive(Serialize, ToSchema)]
 pub struct NoticesShown {
-    /// Whether the account has a mail address; without one it gets no mail.
+    /// Whether the account has an email address. Without one it receives no mail.
     has_address: bool,
-    /// Each kind of notice, and whether the account gets it.
+    /// Each kind of notice, and whether the account receives it.
     #[schema(example = json!({ "payment_failed": true, "job_finished": false }))]
     kinds: BTreeMap<String, bool>,
 }
 
-/// Changes of notice preferences.
+/// A change of notice preferences.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoticesWanted {
-    /// Kinds of notice, and whether the account should get them; the others stay as they are.
+    /// Kinds of notice, and whether the account should receive them. Other kinds keep their
+    /// setting.
     #[schema(example = json!({ "job_finished": true }))]
     kinds: BTreeMap<String, bool>,
 }
 
-/// The mail that you get.
+/// Retrieves your notice preferences.
 #[utoipa::path(get, path = "/api/v1/notices", tag = "account",
     responses((status = 200, body = NoticesShown)))]
 pub async fn show(
@@ -43,7 +44,7 @@ pub async fn show(
     shown(&ctx, &caller).await
 }
 
-/// Switches kinds of notice on and off.
+/// Switches kinds of notice on or off.
 #[utoipa::path(patch, path = "/api/v1/notices", tag = "account", request_body = NoticesWanted,
     responses((status = 200, body = NoticesShown)))]
 pub async fn switch(

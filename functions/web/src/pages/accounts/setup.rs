@@ -1,8 +1,10 @@
-//! `/setup`: where GitHub sends people who have installed the App, and where people without an account learn how to get one.
+//! `/setup`: GitHub sends people here after they install the App, and people without an account
+//! learn here how to get one.
 //!
-//! The installation's number is part of the address, so anybody can choose it. It counts only where GitHub shows that
-//! installation to the person who signs in, and an account pays for its owner only where that person runs the owner and the
-//! account. An account that signed up by mail belongs to a person who shows its key.
+//! The installation's number is part of the URL, so anybody can choose it. It counts only if GitHub
+//! shows that installation to the person who signs in. An account pays for an installation's owner
+//! only if that person is an admin of both. A person who presents the key of an account that signed
+//! up by email becomes its admin. Safe to run twice: linking and joining repeat without effect.
 
 use crate::oauth_state::Intent;
 use crate::pages::accounts::sign_in::{leave, redirect};
@@ -30,14 +32,14 @@ const WAYS: &str = "There are three ways to get an account. Sign up by mail with
     organization on GitHub.";
 const INSTALL: &str = "Install the App on GitHub for the owner that this account should pay for; GitHub brings you back here.";
 
-/// The query that GitHub sends somebody with.
+/// The query with which GitHub redirects a person here.
 #[derive(Deserialize)]
 pub struct Installed {
     installation_id: Option<u64>,
     setup_action: Option<String>,
 }
 
-/// Begins a sign-in about an installation; without one, shows a person their accounts.
+/// Begins a sign-in for an installation. Without an installation, shows the person their accounts.
 pub async fn show(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
@@ -66,7 +68,7 @@ pub async fn show(
     }
 }
 
-/// A person's accounts, and how to get another.
+/// Returns the page with the person's accounts, and how to get another one.
 async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
     let user = person.session.user.id;
     let mut mine = Vec::new();
@@ -103,7 +105,8 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
     })
 }
 
-/// The page after an installation: the owner's account, or the choice of another one where that is possible.
+/// Returns the page after an installation: the owner's account, or the choice of another account if
+/// the owner can still move.
 pub async fn arrive(
     ctx: &Ctx,
     has: &Belongings,
@@ -132,7 +135,7 @@ pub async fn arrive(
     Ok(ask_key(page, Some(installation), csrf).into_response())
 }
 
-/// What a person can do with an installation that has no account.
+/// Returns the page for an installation without an account, with what the person can do about it.
 fn offer(has: &Belongings, installation: InstallationId, csrf: &str) -> Response {
     let found = has
         .shown
@@ -170,7 +173,7 @@ fn admin_of(has: &Belongings) -> impl Iterator<Item = &AccountId> {
         .map(|(account, _)| account)
 }
 
-/// A button for each account that can pay for an installation's owner.
+/// Adds a button for each account that can pay for the installation's owner.
 fn offer_accounts<'a>(
     page: Page,
     accounts: impl Iterator<Item = &'a AccountId>,
@@ -188,7 +191,7 @@ fn offer_accounts<'a>(
     })
 }
 
-/// The form for the key of an account.
+/// Adds the form for an account's key.
 fn ask_key(page: Page, installation: Option<InstallationId>, csrf: &str) -> Page {
     let number = installation.map(|installation| installation.to_string());
     let mut fields = vec![("csrf_token", csrf)];
@@ -204,7 +207,7 @@ fn ask_key(page: Page, installation: Option<InstallationId>, csrf: &str) -> Page
     )
 }
 
-/// Which account pays for an installation's owner.
+/// The form that chooses which account pays for an installation's owner.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
@@ -229,7 +232,7 @@ pub async fn link(
     Ok(redirect(&ctx.dashboard_url))
 }
 
-/// The key of an account, as the page's form sends it.
+/// The form with an account's key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountKey {
@@ -238,7 +241,7 @@ pub struct AccountKey {
     csrf_token: String,
 }
 
-/// Makes a person an admin of the account whose key they enter.
+/// Makes the person an admin of the account whose key they enter.
 pub async fn join(
     _: Guest,
     SignedIn(person): SignedIn,

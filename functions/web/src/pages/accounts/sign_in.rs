@@ -1,7 +1,8 @@
-//! `/signin`, `/signin/callback`, `/signout`: people sign in by GitHub's consent page and out again.
+//! `/signin`, `/signin/callback` and `/signout`: people sign in through GitHub's consent page and
+//! sign out.
 //!
-//! The person's GitHub token is used here and thrown away. A callback without the state of this browser, or with one that was
-//! used before, leads back to the beginning.
+//! The person's GitHub token is used here and discarded. Safe to run twice: a callback without this
+//! browser's state, or with a state that was already used, leads back to the start.
 
 use crate::oauth_state::{self, Intent};
 use crate::pages::accounts::setup;
@@ -21,13 +22,13 @@ use std::sync::Arc;
 
 const CODE_BYTES_MAX: usize = 200;
 
-/// Where to go after signing in.
+/// The query of `/signin`: the page to go to afterwards.
 #[derive(Deserialize)]
 pub struct Next {
     return_to: Option<String>,
 }
 
-/// Sends a browser to GitHub's consent page.
+/// Redirects the browser to GitHub's consent page.
 pub async fn begin(
     State(ctx): State<Arc<Ctx>>,
     Params(next): Params<Next>,
@@ -46,7 +47,7 @@ pub async fn begin(
     leave(&ctx, &intent).await
 }
 
-/// Sends a browser to GitHub with an intent.
+/// Redirects the browser to GitHub with an intent.
 pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
     let github = ctx.sign_in().await?;
     let begun = oauth_state::begin(ctx.outside.random_bytes(), intent);
@@ -55,7 +56,7 @@ pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// The query that GitHub sends somebody back with.
+/// The query with which GitHub redirects a person back.
 #[derive(Deserialize)]
 pub struct Back {
     code: Option<String>,
@@ -63,7 +64,7 @@ pub struct Back {
     error: Option<String>,
 }
 
-/// Signs somebody in who comes back from GitHub.
+/// Signs in a person who returns from GitHub.
 pub async fn callback(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
@@ -103,7 +104,7 @@ async fn enter(
 ) -> Result<Response, ApiError> {
     let user = visitor.user().await?;
     let has = memberships::refresh(&ctx.store, visitor, &user, intent.installation, now).await?;
-    // A browser has one session: the one before ends.
+    // A browser has one session, so its previous session ends.
     if let Some(before) = find(ctx, headers).await? {
         sessions::end(&ctx.store, &ctx.sessions, &before.digest()).await?;
     }
@@ -138,7 +139,7 @@ pub struct SignOut {
     csrf_token: String,
 }
 
-/// Ends the session of a browser, if there is one.
+/// Ends the browser's session, if there is one.
 pub async fn sign_out(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
@@ -157,7 +158,7 @@ pub async fn sign_out(
     Ok(response)
 }
 
-/// A page that leads to the beginning.
+/// Returns a page that leads back to the start of the sign-in.
 fn again(why: &str) -> Response {
     let page = Page::new(StatusCode::BAD_REQUEST, "You are not signed in")
         .paragraph(why)
@@ -171,10 +172,11 @@ fn set(response: &mut Response, cookie: HeaderValue) {
     response.headers_mut().append(header::SET_COOKIE, cookie);
 }
 
-/// Sends a browser on with a GET.
+/// Redirects the browser with a GET.
 pub fn redirect(to: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    // Every target is plain text: a setting, GitHub's page with encoded parameters, or a path that was checked.
+    // Every target is plain ASCII: a setting, GitHub's page with encoded parameters, or a checked
+    // path.
     if let Ok(to) = HeaderValue::from_str(to) {
         response.headers_mut().insert(header::LOCATION, to);
     }

@@ -1,9 +1,11 @@
-//! `/welcome/{token}`: the page behind the link in the welcome mail, which shows the account's first key once.
+//! `/welcome/{token}`: the page behind the link in the welcome mail, which shows the account's
+//! first key once.
 //!
-//! Opening the page changes nothing, since programs that scan mail open links, too; its button does. The key's text follows
-//! from three parts that are never together: the token, which only the mail has, a salt, which only the table has, and a text
-//! of the page or of the program that asks. So a repeat after a lost answer shows the same key, and nobody else sees it. The
-//! key's id follows from the token, so there is one key.
+//! Opening the page changes nothing, because mail scanners open links, too; its button creates the
+//! key. The key's text follows from three parts that are never stored together: the token, which
+//! only the mail has, a salt, which only the table has, and a text from the page or from the
+//! calling program. Safe to run twice: a repeat after a lost response shows the same key, and
+//! nobody else sees it. The key's id follows from the token, so there is one key.
 
 use crate::visitors::Guest;
 use crate::{ApiError, Ctx};
@@ -25,7 +27,8 @@ use store::{KeyCreated, key_digest, reveal_digest};
 const HEADING: &str = "Your first API key";
 const NAME: &str = "first key";
 
-/// Says what the link is good for: a page, or JSON for a client that accepts it. Changes nothing.
+/// Shows whether the link is valid, as a page or as JSON for a client that accepts it. Changes
+/// nothing.
 pub async fn show(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
@@ -66,7 +69,7 @@ pub async fn show(
     }
 }
 
-/// Makes the account's first key and shows it.
+/// Creates the account's first key and shows it.
 pub async fn reveal(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
@@ -94,7 +97,7 @@ pub async fn reveal(
     }
 }
 
-/// The link with this token, if it has not expired.
+/// Returns the link with this token, if the link has not expired.
 async fn valid(ctx: &Ctx, token: &str) -> Result<(RevealToken, Reveal), ApiError> {
     let absent =
         || ApiError::not_found("There is no such link. Copy the whole link from the newest mail.");
@@ -117,12 +120,13 @@ fn used() -> ApiError {
     ApiError::gone("key_shown_before", detail)
 }
 
-/// The text that tells this visitor from everybody else: the page's own, or a program's idempotency key.
+/// Returns the text that identifies this visitor: the text in the page's form, or a program's
+/// idempotency key.
 fn once(headers: &HeaderMap, body: &[u8]) -> Result<IdempotencyKey, ApiError> {
     let header = headers
         .get("idempotency-key")
         .and_then(|value| value.to_str().ok());
-    // The form has this one field, of letters and digits.
+    // The form has only this field, and its value is hexadecimal.
     let field = || std::str::from_utf8(body).ok()?.strip_prefix("once=");
     let text = header.or_else(field).unwrap_or_default();
     IdempotencyKey::parse(text).ok_or_else(|| {
@@ -164,7 +168,7 @@ async fn make(
         KeyCreated::New => {
             tracing::info!(account.id = %key.account, key.id = %key.id, audit = true, "made the first key");
         }
-        // A repeat of the same request: an answer that was lost, or a button that was pressed twice.
+        // A repeat of the same request: the response was lost, or the button was pressed twice.
         KeyCreated::Existing(known) => {
             let same = ctx.store.api_key_find(&digest).await?;
             if same.is_none_or(|same| same.id != known.id) {
@@ -181,7 +185,7 @@ async fn make(
     })
 }
 
-/// The id of the one key that a token shows.
+/// Returns the id of the only key that a token can show.
 fn key_id(token: &RevealToken) -> KeyId {
     let digest: [u8; 32] = Sha256::new()
         .chain_update("key of")
