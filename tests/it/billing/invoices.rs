@@ -48,7 +48,7 @@ async fn notices(world: &World, account: &AccountId) -> Vec<(String, String)> {
         .collect()
 }
 
-/// An invoice goes its way in every order, also when all of it fell into one second.
+/// An invoice's events in every order, even if all have the same timestamp.
 #[tokio::test(start_paused = true)]
 async fn an_invoices_events_end_the_same_in_every_order() {
     let lives: [(&[&str], &str, &str); 4] = [
@@ -106,7 +106,7 @@ async fn an_invoices_events_end_the_same_in_every_order() {
     world.done().await;
 }
 
-/// And nothing newer makes it unpaid.
+/// No newer event makes a paid invoice unpaid.
 #[tokio::test(start_paused = true)]
 async fn a_paid_invoice_stays_paid() {
     let world = World::with(FaultPlan::None, &[]).await;

@@ -63,7 +63,7 @@ async fn bodies_of_every_size_come_back_byte_for_byte() {
                 .await
                 .expect("it is recorded");
             assert_eq!(row.body_bytes, u64::try_from(bytes).expect("small"));
-            // Sent again, it is the same event.
+            // The same body sent again is the same event.
             assert_eq!(
                 world.github_delivers("star", &id, &body).await.status(),
                 StatusCode::ACCEPTED,

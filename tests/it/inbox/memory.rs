@@ -1,5 +1,5 @@
-//! The memory of a process: after a busy day no more than after the day before, whatever the number
-//! of unknown keys.
+//! The memory of a process: after a busy day it is no larger than the day before, whatever the
+//! number of unknown keys.
 //!
 //! Live bytes are counted for the test's thread, which runs its whole world, so other tests do not
 //! disturb it. SQLite's memory, which the embedded store uses, is not counted.
@@ -72,7 +72,7 @@ async fn day(world: &World, key: &str, day: usize) {
             StatusCode::UNAUTHORIZED
         );
     }
-    // What was found today is not believed tomorrow.
+    // Entries cached today have expired tomorrow.
     world.elapse(Duration::from_secs(61)).await;
     world.stack.faults.clear_log();
 }
