@@ -1,8 +1,8 @@
-//! The pages that are generated from the code: docs/settings.md from the settings types, docs/routes.md from the API's
-//! OpenAPI document. `UPDATE=1 cargo test --test it is_current` writes them.
-//! The routes of webhooks, browsers and operators are in no document, so they are listed here. A
-//! test compares the operators' routes with the function that serves them.
-//! operators with the function that has them.
+//! The pages that are generated from the code: docs/settings.md from the settings types,
+//! docs/routes.md from the API's OpenAPI document. `UPDATE=1 cargo test --test it is_current`
+//! writes them. The routes of webhooks, browsers and operators are in no document, so they are
+//! listed here. A test compares the operators' routes with the function that serves them. operators
+//! with the function that has them.
 
 use local_stack::settings;
 use serde_json::Value;
