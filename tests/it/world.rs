@@ -183,7 +183,7 @@ impl World {
                 pause.min(Duration::from_secs(61))
             })
             .await;
-            // A sweep that dies or meets a fault is cut short; the next sweep continues.
+            // A sweep that dies or meets a fault ends early; the next sweep continues.
             let _ = self.stack.faults.run(self.stack.sweep()).await;
         }
         panic!("the world does not settle: {:?}", self.pending().await);
@@ -233,7 +233,7 @@ impl World {
         &found.expect("every queue invokes a function").1
     }
 
-    /// All remaining work, described.
+    /// A description of all remaining work.
     pub async fn pending(&self) -> Vec<String> {
         let (rows, messages) = self.pending_rows_and_messages().await;
         let rows = rows

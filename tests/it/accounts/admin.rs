@@ -231,7 +231,8 @@ async fn ten_at_once_make_one_account() {
     world.done().await;
 }
 
-/// An owner known by its number resolves before its installation has sent an event.
+/// An owner's number is enough to find its account before the owner's installation has sent an
+/// event.
 #[tokio::test(start_paused = true)]
 async fn an_owner_named_by_an_operator_is_known_at_once() {
     let world = World::bare(FaultPlan::None, &[]).await;

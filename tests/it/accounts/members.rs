@@ -365,8 +365,7 @@ async fn an_installation_is_trusted_only_from_the_person_s_own_list() {
     let mate = world.browser();
     let answer = mate.signs_in(&setup(INSTALLATION_ID), "acme-member").await;
     assert_eq!(location(&answer), "http://tallyhook.test/billing");
-    // Without an account: a member cannot choose the payer; an admin without an account has to sign
-    // up.
+    // Without an account, a member cannot choose the payer, and an admin has to sign up.
     let answer = mate.signs_in(&setup(THEIRS), "acme-member").await;
     assert!(
         text(&answer).contains("An admin of globex") && !text(&answer).contains("<form"),

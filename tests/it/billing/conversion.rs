@@ -53,7 +53,7 @@ async fn payment_method_addition() {
         said(&program.get("/api/v1/account").await),
         ("payg", "active", true)
     );
-    // One more card changes nothing.
+    // Adding another card changes nothing.
     leaves_a_card(&program.world);
     program.world.settle().await;
     assert_eq!(subscribed(&program.world), ["active"]);

@@ -10,7 +10,7 @@ use domain::inbox::EventState;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
 
-/// An event of Stripe: its sample, the second of its creation, and the status it reports.
+/// A Stripe event: its sample, its creation time in seconds, and the status that it reports.
 type Said = (&'static str, i64, &'static str);
 
 const CREATED: &str = "customer.subscription.created";
@@ -176,8 +176,7 @@ async fn a_cancelled_subscription_does_not_come_back() {
         (EventState::Ignored, "a newer state is recorded")
     );
     assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
-    // A subscription that its newest event shows as active is over if an older event says that it
-    // ended.
+    // A subscription whose newest event reports it as active has ended if an older event says so.
     world
         .acts_on(&event("2", 0, (UPDATED, 2_000, "active")))
         .await;

@@ -6,7 +6,7 @@ use domain::ids::AccountId;
 use domain::inbox::EventState;
 use serde_json::{Value, json};
 
-/// An event of Stripe: its sample, the second of its creation, and the status it reports.
+/// A Stripe event: its sample, its creation time in seconds, and the status that it reports.
 type Said = (&'static str, i64, &'static str);
 
 const FAILED: &str = "invoice.payment_failed";
@@ -129,7 +129,7 @@ async fn a_paid_invoice_stays_paid() {
 async fn a_payer_gets_one_mail_about_a_failed_payment_and_its_consequences() {
     let world = World::with(FaultPlan::Seeded(112), &[]).await;
     let account = world.account().await;
-    // Subscribed to a plan with a grace period of one week.
+    // Subscribes the customer to a plan with a grace period of one week.
     let mut subscribed = fixture("stripe", "customer.subscription.created");
     let item = &mut subscribed["data"]["object"]["items"]["data"][0];
     item["price"]["product"] = "tallyhook_plan_starter".into();

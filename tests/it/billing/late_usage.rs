@@ -1,5 +1,5 @@
-//! Usage reported after its billing period has closed: carried into the current period, once, and
-//! billed there.
+//! Usage that is reported after its billing period has closed is moved into the current period and
+//! billed there, once.
 
 use crate::billing::metering::{METER_EVENTS, hours_pass, pending};
 use crate::world::wire::{ALWAYS, WIRED};

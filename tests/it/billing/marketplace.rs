@@ -328,8 +328,8 @@ async fn of_one_day_the_last_to_arrive_counts() {
     world.done().await;
 }
 
-/// A plan that the catalogue does not know changes nothing for the account; it raises an alarm, and
-/// the event says so.
+/// A plan that is missing in the catalogue does not change the account. It raises an alarm, and the
+/// event's outcome says so.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     let world = World::bare(FaultPlan::Seeded(615), &[]).await;
@@ -356,7 +356,7 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     world.done().await;
 }
 
-/// Events about an installation besides its life cycle, and about unknown installations.
+/// Installation events outside the life cycle, and events of unknown installations.
 #[tokio::test(start_paused = true)]
 async fn irrelevant_events_are_listed_as_ignored() {
     let world = World::with(FaultPlan::Seeded(616), &[("AUTO_PROVISION", "false")]).await;

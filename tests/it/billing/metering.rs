@@ -1,4 +1,4 @@
-//! Usage reports to Stripe, whatever Stripe and the network do: a delivered pull request counts one
+//! Usage reports to Stripe: whatever Stripe and the network do, a delivered pull request counts one
 //! and is reported once.
 
 use crate::world::verbs::together;
@@ -46,7 +46,7 @@ pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World 
     world
 }
 
-/// Hours in which the functions and the sweeper run as usual.
+/// Lets hours pass in which the functions and the sweeper run as usual.
 pub async fn hours_pass(world: &World, hours: u32) {
     for _ in 0..hours {
         world.skip(HOUR * 9 / 10);
@@ -192,8 +192,8 @@ async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
     world.done().await;
 }
 
-/// The report never reached Stripe, which is unknown after two days; a look-up shows that it is not
-/// counted, so it is sent.
+/// The report never reached Stripe, which Tallyhook cannot know after two days. A look-up shows
+/// that the usage is not counted, so it is sent.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -259,7 +259,7 @@ async fn usage_for_a_meter_that_stripe_does_not_know_is_stuck() {
     world.done().await;
 }
 
-/// Stripe has counted usage that Tallyhook does not know: an operator has to look, and nothing is
+/// Stripe has counted usage that Tallyhook does not know. An operator has to decide, and nothing is
 /// sent meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_count_that_does_not_add_up_is_left_to_a_person() {
@@ -354,7 +354,7 @@ async fn with_billing_off_usage_is_kept_and_reported_when_it_is_on() {
     world.done().await;
 }
 
-// --- many at once ---
+// --- concurrency ---
 
 #[tokio::test(start_paused = true)]
 async fn of_two_workers_one_reports_and_the_other_waits() {

@@ -80,7 +80,7 @@ async fn either_of_its_events_grants_it() {
     world.done().await;
 }
 
-/// The catalogue decides how many credits are granted, neither the amount paid nor the metadata.
+/// The catalogue decides how many credits are granted, not the amount paid or the metadata.
 #[tokio::test(start_paused = true)]
 async fn credits_come_from_the_catalogue_alone() {
     let world = World::with(FaultPlan::Seeded(125), &[]).await;

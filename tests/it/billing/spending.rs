@@ -86,7 +86,8 @@ impl Program {
     }
 }
 
-/// Two pull requests fit, a third does not; 80 percent and 100 percent are notified once each.
+/// Two pull requests fit and a third does not. The customer is notified once at 80 percent and once
+/// at 100 percent.
 #[tokio::test(start_paused = true)]
 async fn pull_requests_by_meter_stop_at_the_limit() {
     let program = program("payg", &[DASHBOARD]).await;

@@ -1,5 +1,5 @@
-//! The life of a subscription through the customers' API: begun, changed, cancelled, resumed, lost,
-//! and never doubled.
+//! The life of a subscription through the customers' API: it begins, changes, is cancelled, resumed
+//! and lost, and is never doubled.
 
 use crate::billing::checkouts::shop;
 use crate::world::{FaultPlan, World};
@@ -347,7 +347,7 @@ async fn a_change_costs_what_its_preview_showed() {
     );
     let invoices = paid.len();
     world.settle().await;
-    // A repeated event changes nothing later, whatever has happened since.
+    // A repeated event has no effect later, whatever has happened since.
     let down = program
         .ask("PATCH", SUBSCRIPTION, plan("starter").as_ref())
         .await;

@@ -1,5 +1,5 @@
 //! Unusual content around and inside a signed body: ids, methods, paths and malformed JSON. It
-//! never causes a 5xx or a panic; an event that cannot be acted on is refused by the receiver or
+//! never causes a 5xx or a panic. An event that cannot be processed is refused by the receiver or
 //! fails with its reason.
 
 use crate::world::{FaultPlan, World, fixture};

@@ -11,11 +11,11 @@ use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
-/// Unknown keys by day: on the first day more than the cache holds, then enough to see whether it
-/// is bounded, then none, so that nothing else hides behind evicted entries.
+/// Unknown keys per day: on the first day more than the cache holds, then enough to see whether the
+/// cache is bounded, then none, so that evicted entries hide nothing else.
 const UNKNOWN_KEYS: [u64; 3] = [10_200, 4_500, 0];
 const WEBHOOKS: u64 = 40;
-/// The stand-ins' records of a day, and the spare capacity of maps, are below this.
+/// An upper bound for the stand-ins' records of a day and the spare capacity of maps.
 const GROWTH_BYTES_MAX: i64 = 128 * 1024;
 
 /// A key that does not exist.
@@ -26,8 +26,8 @@ fn unknown_key(day: usize, nth: u64) -> KeyText {
     KeyText::mint(TEST, random)
 }
 
-/// A day: webhooks arrive, a job is delivered, a person signs in and looks around, and many unknown
-/// keys are tried.
+/// One day: webhooks arrive, a job is delivered, a person signs in and browses, and many unknown
+/// keys are sent.
 async fn day(world: &World, key: &str, day: usize) {
     for nth in 0..WEBHOOKS {
         let body = br#"{"zen":"Keep it logically awesome."}"#;

@@ -310,7 +310,7 @@ async fn dead_letters_are_moved_back_and_done() {
     );
 
     world.stack.mappings[place].1.function = whole;
-    // An operator looks days later.
+    // An operator checks days later.
     world.skip(Duration::from_secs(13 * 86_400));
     let (status, answer) = world
         .operator("POST", "/api/v1/admin/queues/github-events/redrive", None)
@@ -324,7 +324,7 @@ async fn dead_letters_are_moved_back_and_done() {
     );
     world.settle().await;
     world.assert_delivered_once();
-    // Nothing is left to move, and moving nothing is no error.
+    // Nothing is left to move, and moving nothing is not an error.
     for queue in Queue::ALL {
         let (status, answer) = world
             .operator(

@@ -1,4 +1,4 @@
-//! Every corner case of both vendors' signatures. A refused request touches nothing, and all causes
+//! Every corner case of both vendors' signatures. A refused request changes nothing, and all causes
 //! get the same answer.
 
 use crate::world::{FaultPlan, World};

@@ -157,8 +157,8 @@ async fn a_step_under_way_finds_its_job_cancelled() {
     }
 }
 
-/// Past the point of no return, the request is recorded, and the function that opens the pull
-/// request decides by what exists.
+/// Past the point of no return, the cancellation is recorded, and the function that opens the pull
+/// request decides by what exists on GitHub.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_is_there_is_delivered_although_it_was_cancelled() {
     for (what, on, moment) in [

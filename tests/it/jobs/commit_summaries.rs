@@ -276,7 +276,8 @@ async fn unpaid_summaries_are_limited_by_the_day() {
 /// why. A new request starts over. A repaired answer costs the same as a first one.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_fails_for_good_costs_nothing() {
-    // With faults, the model is asked once more if the end could not be written.
+    // Without faults, because with them the model is asked once more if the end could not be
+    // written.
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let program = Program {
         key: world.key_of(&account, "the first").await,

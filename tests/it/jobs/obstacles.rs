@@ -1,5 +1,6 @@
-//! What prevents a pull request: people, other branches, a missing base. A job that cannot be
-//! delivered ends with the reason and without a charge; what people have touched is left unchanged.
+//! Obstacles to a pull request: people, other branches, a missing base. A job that cannot be
+//! delivered ends with the reason and without a charge. Anything that people have changed stays
+//! unchanged.
 
 use crate::jobs::pulls::{REPO, approved, wired};
 use crate::world::wire::Reply;

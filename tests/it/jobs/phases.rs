@@ -266,7 +266,7 @@ async fn credits_pay_a_fix_and_the_rest_is_a_debt() {
         job["state"] == "FAILED" && job["reason"].to_string().contains("are owed"),
         "nothing new begins: {job}"
     );
-    // With credits again, a job on a reported fix pays its tokens and no fee.
+    // With sufficient credits again, a job on a reported fix costs its tokens and no fee.
     world.adjusts(&program.account, "2000", "a purchase").await;
     assert_eq!(
         program.reports(&phase("mitigate", "success", 7)).await,

@@ -42,7 +42,7 @@ pub async fn approved(world: &World) {
     assert_eq!(world.present_job().await.state, JobState::ReviewApproved);
 }
 
-/// F-E5: a function that GitHub tells to back off waits exactly as long, and then continues.
+/// F-E5: a function that GitHub asks to back off waits exactly that long, and then continues.
 #[tokio::test(start_paused = true)]
 async fn a_limit_on_any_call_is_waited_out() {
     let now_and_a_while = |world: &World| world.stack.outside.now().seconds() + 400;

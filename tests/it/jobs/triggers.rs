@@ -1,4 +1,4 @@
-//! What makes an issue a job, and what does not.
+//! The events that make an issue a job, and those that do not.
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};

@@ -210,7 +210,7 @@ pub fn look(path: &str, response: &Response<Bytes>) {
     }
 }
 
-/// Takes this test's findings so far, which clears them.
+/// Takes this test's findings so far, together with those of threads that belong to no test.
 pub fn take() -> Vec<String> {
     let stray = STRAY
         .lock()

@@ -245,7 +245,7 @@ pub async fn together<T>(futures: impl IntoIterator<Item = impl Future<Output = 
     results.into_iter().flatten().collect()
 }
 
-/// Every order of the numbers below this one.
+/// Every permutation of the numbers below `length`.
 pub fn permutations(length: usize) -> Vec<Vec<usize>> {
     if length == 0 {
         return vec![vec![]];

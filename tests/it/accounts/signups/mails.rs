@@ -154,7 +154,7 @@ impl World {
     }
 }
 
-/// The data contract between provisioning and billing: both know the same account.
+/// The contract between provisioning and billing: both refer to the same account.
 #[tokio::test(start_paused = true)]
 async fn provisioning_creates_billing_customer() {
     let world = World::bare(FaultPlan::Seeded(41), &[]).await;

@@ -320,7 +320,7 @@ async fn only_who_runs_both_moves_an_owner() {
 }
 
 /// GitHub redirects the browser before its event arrives. The person chooses the payer, and no
-/// second account is made.
+/// second account is created.
 #[tokio::test(start_paused = true)]
 async fn who_is_faster_than_the_event_gets_no_second_account() {
     for (seed, comes_between) in [(64, false), (65, true)] {

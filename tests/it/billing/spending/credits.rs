@@ -103,7 +103,7 @@ async fn credits_stop_at_the_limit_for_every_kind_of_hold() {
     program.world.done().await;
 }
 
-/// A hold belongs to the period in which it was made, whenever it is captured.
+/// A hold belongs to the period in which it was created, whenever it is captured.
 #[tokio::test(start_paused = true)]
 async fn a_hold_ends_in_the_period_in_which_it_was_made() {
     let program = program("credits", &[]).await;
