@@ -95,7 +95,7 @@ fn told(letter: &Letter, at: i64) -> Option<Value> {
     Some(json!({ "eventType": kind, kind.to_ascii_lowercase(): what, "mail": mail }))
 }
 
-/// Buttons with which a visitor decides what happens to a mail.
+/// Buttons with which a person decides what happens to a mail.
 pub(super) fn buttons(letter: &Letter) -> Markup {
     match letter.fate {
         Fate::Delivered => all([
