@@ -1,8 +1,9 @@
 //! `app show` and `app create`.
 //!
-//! `show` prints the manifest. `create` serves a page whose button sends the manifest to GitHub; GitHub redirects back with a
-//! code, which is exchanged for the App's id, key and secrets. A code works only once, so the file for them is created first,
-//! readable only by its owner.
+//! `show` prints the manifest. `create` serves a page whose button sends the manifest to GitHub.
+//! GitHub redirects back with a code, which is exchanged for the App's id, key and secrets. A code
+//! works only once, so the file for them is created first, readable only by its owner. The file
+//! must not exist yet, so a second run cannot overwrite the credentials of the first.
 
 #[cfg(test)]
 mod tests;
@@ -106,7 +107,7 @@ fn manifest(url: &str) -> anyhow::Result<Value> {
     Ok(manifest)
 }
 
-/// Replaces every placeholder by the address.
+/// Replaces every placeholder with the address.
 fn place(value: &mut Value, url: &str) {
     match value {
         Value::String(text) => *text = text.replace(PLACE, url),
@@ -144,7 +145,7 @@ fn fresh(path: &Path) -> anyhow::Result<File> {
     })
 }
 
-/// What the page needs.
+/// The state of the page that creates the App.
 struct CreatePage {
     manifest: Value,
     action: String,
@@ -202,7 +203,7 @@ async fn made(
     .await
     {
         Ok(app) => {
-            // Fails when an App was received already.
+            // Fails if an App was already received.
             let _ = create_page.taken.try_send(app);
             said(
                 StatusCode::OK,
@@ -231,7 +232,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// The App's settings as lines of an environment file; newlines of the key are escaped.
+/// The App's settings as lines of an environment file. Newlines in the key are escaped.
 fn settings(app: &NewApp) -> String {
     let webhook = app
         .webhook_secret

@@ -1,7 +1,8 @@
 //! `catalogue check` and `catalogue push`.
 //!
-//! `check` prints the catalogue and makes no calls. `push` creates its meters, products and prices at Stripe. It can be
-//! repeated: it compares first, keeps what exists and continues where it was stopped.
+//! `check` prints the catalogue and makes no calls. `push` creates its meters, products and prices
+//! at Stripe. A push can be repeated: it compares first, keeps what exists and continues where it
+//! was stopped.
 
 mod changes;
 mod events;
@@ -79,7 +80,8 @@ pub async fn run(
     }
 }
 
-/// The catalogue that functions would read with this environment, or all its faults, one a line.
+/// Reads the catalogue that functions would read with this environment. The error lists every
+/// fault, one per line.
 fn read(file: Option<&Path>, env: &Env) -> anyhow::Result<Catalogue> {
     let file = file
         .map(|path| {

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 /// Tallyhook on this machine: webhooks in, pull requests out, every unit billed exactly once.
 ///
-/// Starts every function in one process, on an embedded database and queues, with stand-ins for GitHub, Stripe, the model and
-/// mail. Sends one signed sample webhook, shows the job that follows, and serves until Ctrl-C.
+/// Starts every function in one process, on an embedded database and queues, with stand-ins for
+/// GitHub, Stripe, the model and mail. Sends one signed sample webhook, shows the job that follows,
+/// and serves until Ctrl-C.
 #[derive(Parser)]
 #[command(
     name = "tallyhook",
@@ -42,8 +43,8 @@ pub enum Command {
     App(AppCommand),
     /// Verify the credit ledger, or rebuild balances from it. Starts no functions.
     ///
-    /// Reads the tables in --data, or those on AWS named by MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY, AWS_REGION and the AWS
-    /// credentials in the environment.
+    /// Reads the tables in --data, or those on AWS named by MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY,
+    /// AWS_REGION and the AWS credentials in the environment.
     #[command(subcommand)]
     Ledger(LedgerCommand),
 }
@@ -56,7 +57,8 @@ pub enum AppCommand {
         #[arg(long, value_name = "URL")]
         url: String,
     },
-    /// Create the App: serves a page whose button sends the manifest to GitHub, and saves the App's credentials.
+    /// Create the App: serves a page whose button sends the manifest to GitHub, and saves the App's
+    /// credentials.
     ///
     /// Uses `https://github.com`, or GITHUB_WEB_URL and --github-url.
     Create {
@@ -76,7 +78,8 @@ pub enum AppCommand {
 pub enum LedgerCommand {
     /// Check that all entries, seals and balances agree. Changes nothing; exits with 1 on a fault.
     Verify,
-    /// Rewrite every balance that differs from the sum of its entries. Never writes entries or seals.
+    /// Rewrite every balance that differs from the sum of its entries. Never writes entries or
+    /// seals.
     Rebuild {
         /// Print what would be written without writing; exits with 1 if there is anything.
         #[arg(long)]
@@ -91,7 +94,8 @@ pub enum CatalogueCommand {
         /// The catalogue file; without it, the file in CATALOGUE or the built-in catalogue.
         file: Option<PathBuf>,
     },
-    /// Create or update the catalogue's products, prices, meters and portal at Stripe. Can be repeated.
+    /// Create or update the catalogue's products, prices, meters and portal at Stripe. Can be
+    /// repeated.
     ///
     /// Uses `https://api.stripe.com`, or --stripe-url; needs STRIPE_SECRET_KEY in the environment.
     Push {
@@ -100,7 +104,8 @@ pub enum CatalogueCommand {
         /// Print the changes without making them.
         #[arg(long)]
         dry_run: bool,
-        /// Also create a webhook endpoint at Stripe for this address of the stripe-webhook function.
+        /// Also create a webhook endpoint at Stripe for this address of the stripe-webhook
+        /// function.
         #[arg(long, value_name = "URL")]
         webhook_url: Option<String>,
     },
@@ -114,25 +119,28 @@ pub struct Options {
     /// Keep all data in this folder across restarts; without it, in memory.
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
-    /// Use this GitHub instead of the stand-in, e.g. `https://api.github.com`. Needs GITHUB_APP_ID, GITHUB_PRIVATE_KEY and
-    /// GITHUB_WEBHOOK_SECRETS in the environment, and GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET for sign-in.
+    /// Use this GitHub instead of the stand-in, e.g. `https://api.github.com`. Needs GITHUB_APP_ID,
+    /// GITHUB_PRIVATE_KEY and GITHUB_WEBHOOK_SECRETS in the environment, and GITHUB_CLIENT_ID and
+    /// GITHUB_CLIENT_SECRET for sign-in.
     #[arg(long, value_name = "URL", global = true)]
     pub github_url: Option<String>,
-    /// Use this Stripe instead of the stand-in, e.g. `https://api.stripe.com`. Needs STRIPE_SECRET_KEY and
-    /// STRIPE_WEBHOOK_SECRETS in the environment.
+    /// Use this Stripe instead of the stand-in, e.g. `https://api.stripe.com`. Needs
+    /// STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS in the environment.
     #[arg(long, value_name = "URL", global = true)]
     pub stripe_url: Option<String>,
-    /// Use this model API instead of the stand-in, e.g. `https://api.anthropic.com`. Needs MODEL_API_KEY and MODEL_NAME in
-    /// the environment, and MODEL_WIRE=openai for OpenAI's Chat Completions.
+    /// Use this model API instead of the stand-in, e.g. `https://api.anthropic.com`. Needs
+    /// MODEL_API_KEY and MODEL_NAME in the environment, and MODEL_WIRE=openai for OpenAI's Chat
+    /// Completions.
     #[arg(long, value_name = "URL", global = true)]
     pub model_url: Option<String>,
-    /// Create the accounts in this JSON file at start: a list of {"stripe_customer_id", "installation_id",
-    /// "owner_id", "plan"}.
+    /// Create the accounts in this JSON file at start: a list of {"stripe_customer_id",
+    /// "installation_id", "owner_id", "plan"}.
     #[arg(long, value_name = "FILE", global = true)]
     pub accounts: Option<PathBuf>,
 }
 
-/// Each real service: its flag, its URL's setting, and what the environment must contain (any name of a group).
+/// Each real service: its flag, the setting for its URL, and what the environment must contain (one
+/// name of each group).
 const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
     (
         "--github-url",
@@ -158,7 +166,8 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
     ),
 ];
 
-/// Settings that are read from the environment when they are set, besides the prices that the catalogue names.
+/// Settings that are read from the environment if they are set, in addition to the prices that the
+/// catalogue names.
 const OPTIONAL: [&str; 13] = [
     catalogue::FILE,
     "OPERATOR_TOKEN",
@@ -181,7 +190,7 @@ const SINGULAR: [(&str, &str); 2] = [
     ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS"),
 ];
 
-/// How the local stack takes a setting from the environment, if it does.
+/// How the local stack reads a setting from the environment, or `None` if it does not.
 pub fn local(name: &str) -> Option<String> {
     let price = catalogue::PRICES.iter().any(|(price, _)| *price == name);
     if price || OPTIONAL.contains(&name) || name == "RUST_LOG" {
@@ -214,7 +223,7 @@ impl Options {
             }
         }
         if self.github_url.is_some() {
-            // Another GitHub does not know the stand-in's OAuth client.
+            // A real GitHub does not know the stand-in's OAuth client.
             for (setting, usual) in [
                 ("GITHUB_CLIENT_ID", ""),
                 ("GITHUB_CLIENT_SECRET", ""),
@@ -246,7 +255,7 @@ impl Options {
         Ok(settings)
     }
 
-    /// Whether the stand-in GitHub is in use, which has the repository of the demo.
+    /// Whether the stand-in GitHub is in use. Only it has the demo's repository.
     pub const fn has_stand_in_github(&self) -> bool {
         self.github_url.is_none()
     }

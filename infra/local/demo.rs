@@ -31,7 +31,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// For `--json`.
+    /// The summary for `--json`.
     pub fn json(&self) -> Value {
         json!({
             "job": { "id": self.job.facts.id.as_str(), "state": self.job.state.as_str() },
@@ -96,7 +96,8 @@ pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow
     Ok(())
 }
 
-/// Sends the sample and follows its job until the usage is reported. `say` prints each state of the job.
+/// Sends the sample and follows its job until the usage is reported. `say` prints each state of the
+/// job.
 pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Result<Summary> {
     let number = stack.vendors.github.next_number(OWNER, REPOSITORY).max(7);
     stack

@@ -1,7 +1,7 @@
 //! `ledger verify` and `ledger rebuild`.
 //!
-//! Reads the tables of a local stack (`--data`), running or not, or the tables on AWS that the environment names. `verify` and
-//! `rebuild --check` change nothing.
+//! Reads the tables of a local stack (`--data`), running or not, or the tables on AWS that the
+//! environment names. `verify` and `rebuild --check` change nothing.
 
 use crate::cli::{LedgerCommand, Options};
 use crate::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
@@ -14,9 +14,9 @@ use stand_in_shared::faults::Faults;
 use std::path::Path;
 use store::{Audit, Connection, Rebuilt, Store};
 
-/// The most faults to print; the rest is counted.
+/// The most faults to print; the rest are counted.
 const LINES_MAX: usize = 20;
-/// Entries or accounts between two lines of progress.
+/// Entries or accounts between two progress lines.
 const PROGRESS_EVERY: u64 = 10_000;
 
 /// The tables that a command reads.
@@ -144,7 +144,7 @@ fn would_rebuild(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()>
     }
 }
 
-/// Faults other than wrong balances.
+/// Faults other than incorrect balances.
 fn others(audit: &Audit) -> Vec<String> {
     let balance = |fault: &&String| audit.unbalanced.iter().any(|one| one.words == **fault);
     audit

@@ -1,7 +1,9 @@
-//! The local stack: every function in one process, on an embedded AWS and stand-ins for the vendors.
+//! The local stack: every function in one process, on an embedded AWS and stand-ins for the
+//! vendors.
 //!
-//! Owns the wiring that `cargo run` and the end-to-end tests share. The functions and SDK clients are those that run on
-//! Lambda; only the HTTP client below them differs. No function knows whether it runs here or on AWS.
+//! Owns the wiring that `cargo run` and the end-to-end tests share. The functions and SDK clients
+//! are those that run on Lambda; only the HTTP client below them differs. No function knows whether
+//! it runs here or on AWS.
 
 pub mod apps;
 pub mod catalogue;

@@ -1,4 +1,4 @@
-//! The HTTP server on 127.0.0.1, and the queues and schedules that wake the functions.
+//! The HTTP server on 127.0.0.1, and the queues and schedules that invoke the functions.
 
 use crate::stack::Stack;
 use anyhow::Context;
@@ -17,14 +17,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Pollers of each queue.
+/// The number of pollers per queue.
 const WORKERS: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 const SEAL_EVERY: Duration = Duration::from_secs(86_400);
-/// Late enough for the demo to be over. Days on which nothing ran are sealed now, too.
+/// Late enough that the demo is over. Days on which the stack did not run are sealed now, too.
 const SEAL_AFTER: Duration = Duration::from_secs(60);
 const LOOK_SECONDS: i32 = 1;
-/// How often feedback about mails and webhooks of the stand-in GitHub are delivered.
+/// How often mail feedback and the stand-in GitHub's webhooks are delivered.
 const DELIVER_EVERY: Duration = Duration::from_millis(500);
 /// How long running work may take to finish after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves HTTP on the listener and wakes the functions by their queues and schedules.
+    /// Serves HTTP on the listener and invokes the functions from their queues and schedules.
     pub fn start(stack: Arc<Stack>, listener: TcpListener) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -73,7 +73,7 @@ impl Server {
         Self { stack, stop, tasks }
     }
 
-    /// Lets running work finish. What remains is still due in its row, for the next start.
+    /// Lets running work finish. Remaining work stays due in its row for the next start.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         let finish = async { while self.tasks.join_next().await.is_some() {} };
@@ -142,12 +142,13 @@ async fn seal(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// All HTTP functions and the pages of the stand-ins on one port.
+/// All HTTP functions and the stand-ins' pages on one port.
 fn app(stack: &Arc<Stack>, base: String) -> Router {
     let github = {
         let stack = Arc::clone(stack);
         any(move |request: Request| async move {
-            // One byte more than the function accepts, so that the function refuses what is too large.
+            // Reads one byte more than the function accepts, so the function itself refuses an
+            // oversized body.
             match collected(request).await {
                 Ok(request) => github_webhook::receive(&stack.github_webhook, request)
                     .await
@@ -180,7 +181,7 @@ fn app(stack: &Arc<Stack>, base: String) -> Router {
         .layer(DefaultBodyLimit::disable())
 }
 
-/// Sends admin paths to the admin function and all others to the API, like the routes of the gateway on AWS.
+/// Routes admin paths to the admin function and all others to the API, like the gateway on AWS.
 fn other_functions(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
     let stack = Arc::clone(stack);
     any(move |request: Request| async move {
@@ -209,7 +210,7 @@ async fn collected(request: Request) -> Result<http::Request<Bytes>, Response> {
     }
 }
 
-/// The overview page. Its steps are the walk from a sign-up to a pull request.
+/// The overview page. It walks the reader from a sign-up to a pull request.
 fn index(base: &str) -> String {
     INDEX.replace("{base}", base)
 }

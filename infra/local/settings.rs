@@ -1,16 +1,18 @@
-//! Every setting of every function, as the functions read them. The reference pages and `.env.example` are made from this.
+//! Every setting of every function, as the functions read them. The reference pages and
+//! `.env.example` are generated from this list.
 
 use crate::cli;
 use boot::{Setting, Settings};
 
-/// A setting, and who reads it.
+/// A setting and the functions that read it.
 pub struct Entry {
     pub setting: Setting,
-    /// The heading under which it is listed.
+    /// The heading under which the setting is listed.
     pub group: &'static str,
-    /// The functions that read it, by name.
+    /// The names of the functions that read it.
     pub functions: Vec<&'static str>,
-    /// How the local stack takes it from the environment, if it does: `local`, or `local with --github-url`.
+    /// How the local stack reads it from the environment: `local`, or `local with --github-url`.
+    /// `None` if it does not.
     pub local: Option<String>,
 }
 
@@ -34,7 +36,7 @@ pub fn by_function() -> Vec<(&'static str, Vec<Setting>)> {
     ]
 }
 
-/// Every setting once, by group. One that any function requires counts as required.
+/// Every setting once, by group. A setting that any function requires counts as required.
 pub fn all() -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (function, settings) in by_function() {
@@ -62,7 +64,7 @@ pub fn all() -> Vec<Entry> {
     entries
 }
 
-/// Headings, and how the names under them begin or end. The first that fits counts.
+/// Headings, each with the prefixes or suffixes of the names under it. The first match counts.
 const GROUPS: [(&str, &[&str]); 11] = [
     ("Tables", &["_TABLE"]),
     ("Queues", &["_QUEUE_URL"]),

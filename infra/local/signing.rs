@@ -14,12 +14,12 @@ fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// `X-Hub-Signature-256` for a body.
+/// The `X-Hub-Signature-256` header for a body.
 pub fn github_signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hmac_hex(secret, &[body]))
 }
 
-/// `Stripe-Signature` for a body at a moment.
+/// The `Stripe-Signature` header for a body at a moment.
 pub fn stripe_signature(secret: &str, body: &[u8], at_seconds: i64) -> String {
     let at = at_seconds.to_string();
     format!(
@@ -28,7 +28,7 @@ pub fn stripe_signature(secret: &str, body: &[u8], at_seconds: i64) -> String {
     )
 }
 
-/// A signed webhook of GitHub.
+/// A signed GitHub webhook.
 pub fn github_request(
     base: &str,
     secret: &str,
@@ -46,7 +46,7 @@ pub fn github_request(
         .expect("plain headers")
 }
 
-/// A signed webhook of Stripe.
+/// A signed Stripe webhook.
 pub fn stripe_request(base: &str, secret: &str, at_seconds: i64, body: &[u8]) -> Request<Bytes> {
     Request::post(format!("{base}/stripe/webhook"))
         .header("content-type", "application/json; charset=utf-8")

@@ -1,4 +1,4 @@
-//! All functions, connected to queues, tables and stand-ins.
+//! All functions, connected to the queues, tables and stand-ins.
 
 use crate::signing::github_request;
 use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
@@ -36,13 +36,13 @@ pub const LEDGER_TABLE: &str = "tallyhook-ledger";
 /// The file of the tables in the `--data` folder.
 pub const TABLES_FILE: &str = "tables.db";
 
-/// What a stack is made of.
+/// The parts from which a stack starts.
 pub struct Parts {
     pub vendors: Vendors,
     pub faults: Faults,
     pub clock: Clock,
     pub random: Random,
-    /// The file of the tables; without it, they are in memory.
+    /// The file of the tables. Without it, the tables are in memory.
     pub tables_file: Option<PathBuf>,
     /// Carries requests to hosts that have no stand-in.
     pub real_web: Option<Web>,
@@ -59,22 +59,22 @@ pub struct Stack {
     pub web: Router,
     pub sweeper: Arc<sweeper::Ctx>,
     pub reconciliation: Arc<reconciliation::Ctx>,
-    /// The queues and the functions that they wake.
+    /// The queues and the functions that they invoke.
     pub mappings: Vec<(Queue, Mapping)>,
     /// Reads the event log, for tests and the demo.
     pub inbox: Inbox,
     /// Reads the other tables, for tests and the demo.
     pub store: Store,
-    /// Reads and changes rows past every condition, for tests.
+    /// Reads and writes rows without conditions, for tests.
     pub tables: EmbeddedAws,
     pub sqs: SqsClient,
     pub vendors: Vendors,
     pub faults: Faults,
     /// The clock, in milliseconds.
     pub now: Now,
-    /// The clock, randomness and HTTP of all functions.
+    /// The clock, randomness and HTTP client of all functions.
     pub outside: Outside,
-    /// The newest of the secrets that sign GitHub's webhooks.
+    /// The newest secret that signs GitHub's webhooks.
     pub github_secret: String,
     pub billing: Billing,
 }
@@ -87,7 +87,8 @@ pub enum Billing {
     Off,
 }
 
-/// How long each function may run, and its queue's visibility, six times as long, as in the template.
+/// The timeout of each function. The visibility timeout of its queue is six times as long, as in
+/// the template.
 const STEP_TIME: Duration = Duration::from_secs(300);
 const OTHER_TIME: Duration = Duration::from_secs(60);
 const RECEIVES_MAX: u32 = 15;
@@ -188,7 +189,7 @@ impl Stack {
         })
     }
 
-    /// Answers a request of a customer, by the function that the gateway's routes name.
+    /// Answers a customer's request with the function that the gateway's routes name.
     pub async fn answer(
         &self,
         request: http::Request<bytes::Bytes>,
@@ -206,7 +207,7 @@ impl Stack {
         sweeper::handle(&self.sweeper, deadline).await
     }
 
-    /// Sends feedback about mails to its queue, as SES does through SNS. Returns the number of events.
+    /// Sends mail feedback to its queue, as SES does through SNS. Returns the number of events.
     pub async fn mail_events(&self) -> anyhow::Result<usize> {
         let events = self.vendors.mail.outbox_take();
         let mapping = self
@@ -225,8 +226,8 @@ impl Stack {
         Ok(events.len())
     }
 
-    /// Delivers what people did on the stand-in GitHub, signed as GitHub signs it. Like GitHub, it does not repeat a delivery
-    /// that was refused.
+    /// Delivers the webhooks for what people did on the stand-in GitHub, signed as GitHub signs
+    /// them. Like GitHub, it does not repeat a refused delivery.
     pub async fn github_webhooks(&self) {
         for webhook in self.vendors.github.outbox_take() {
             let body = webhook.payload.to_string();
@@ -244,7 +245,7 @@ impl Stack {
         }
     }
 
-    /// A fresh `X-GitHub-Delivery`.
+    /// A new `X-GitHub-Delivery`.
     pub fn delivery_id(&self) -> String {
         let random = [(self.outside.random)(), (self.outside.random)()];
         let text = format!("{:016x}{:016x}", random[0], random[1]);
@@ -328,7 +329,7 @@ pub fn ledger_keys(setting: String) -> KeySource {
 pub const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
 pub const LOCAL_MODEL_KEY: &str = "local-model-key";
 pub const LOCAL_SECRET: &str = "local-secret";
-/// `cargo run` replaces it by a random one.
+/// The operator token for tests; `cargo run` replaces it with a random one.
 pub const LOCAL_TOKEN: &str = "local:local-token";
 
 const fn time_of(queue: Queue) -> Duration {

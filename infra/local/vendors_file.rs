@@ -1,4 +1,5 @@
-//! Saves the state of the stand-ins beside the tables, so a restart finds the same GitHub, Stripe and mailbox.
+//! Saves the state of the stand-ins next to the tables, so that a restart finds the same GitHub,
+//! Stripe and mailbox.
 
 use crate::cli::Options;
 use crate::world::Vendors;
@@ -79,7 +80,7 @@ pub fn keep(options: &Options, vendors: &Vendors) -> Keeper {
     Keeper(Some((stop, task)))
 }
 
-/// Writes a new file and renames it, so the old one stays whole until then.
+/// Writes a new file and renames it, so the old file stays intact until the rename.
 fn write(folder: &Path, kept: &Value) -> anyhow::Result<()> {
     let fresh = folder.join("stand-ins.json.new");
     std::fs::write(&fresh, kept.to_string())

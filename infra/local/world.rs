@@ -1,5 +1,5 @@
-//! What the stand-ins begin with: for the demo and the tests one organization, one repository and one paying account; for
-//! `serve` also an organization that has not installed the App yet.
+//! The initial state of the stand-ins. The demo and the tests get one organization, one repository
+//! and one paying account. `serve` also gets an organization that has not installed the App yet.
 
 use stand_in_github::app_key::app_key;
 use stand_in_github::{GitHub, GitHubConfig, OAuthClient};
@@ -12,7 +12,8 @@ pub const APP_ID: u64 = 1234;
 /// The organization of the demo.
 pub const OWNER: &str = "acme";
 pub const OWNER_ID: u64 = 9001;
-/// People on the stand-in GitHub with their role in the organization; `none` means an outside collaborator of its repository.
+/// People on the stand-in GitHub with their role in the organization; `none` means an outside
+/// collaborator of its repository.
 pub const PEOPLE: [(&str, &str); 3] = [
     ("acme-owner", "admin"),
     ("acme-member", "member"),
@@ -66,7 +67,8 @@ pub struct Vendors {
 }
 
 impl Vendors {
-    /// Empty stand-ins. The pages of GitHub are mounted at `html_base`; sign-in and set-up return to `base`.
+    /// Empty stand-ins. The pages of GitHub are mounted at `html_base`; sign-in and set-up return
+    /// to `base`.
     pub fn new(html_base: &str, base: &str, now: Now) -> Self {
         let config = GitHubConfig {
             app_id: APP_ID,
@@ -115,7 +117,8 @@ impl Vendors {
             self.stripe.add_meter(meter);
         }
     }
-    /// An organization that has not installed the App, for people who follow the walk from a sign-up to a pull request.
+    /// Adds an organization that has not installed the App, for people who follow the walk from a
+    /// sign-up to a pull request.
     pub fn add_prospect(&self) {
         self.github.add_repository_without_app(
             PROSPECT_INSTALLATION_ID,

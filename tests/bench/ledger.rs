@@ -1,9 +1,10 @@
-//! How fast the ledger is: `cargo bench --bench ledger`.
+//! Measures the ledger: `cargo bench --bench ledger`.
 //!
-//! Postings through the real store on an embedded DynamoDB in memory, and beside them the bare transaction with the same
-//! items and conditions, in turns, so that both meet the same machine: once when nothing is in the way and once when every
-//! seventh transaction or so conflicts. Prints rates, waits and attempts; fails when the books do not agree, never because
-//! it is slow.
+//! Runs postings through the real store on an embedded DynamoDB in memory. It alternates them with
+//! a baseline, the bare transaction with the same items and conditions, so that both run on the
+//! same machine under the same load: once without conflicts and once with a conflict in about every
+//! seventh transaction. Prints rates, latencies and attempts. Fails if the ledger does not agree,
+//! never because it is slow.
 
 use boot::{Aws, AwsSettings, Outside, Web};
 use domain::ids::{AccountId, ActionId, JobId};
@@ -24,11 +25,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 const ACCOUNTS: u64 = 1_000;
-/// Each has a thread.
+/// One thread per writer.
 const WRITERS: u64 = 64;
-/// Turns of the ledger and of the yardstick.
+/// The number of rounds; each measures the ledger and then the baseline.
 const ROUNDS: u64 = 4;
-/// Postings in a turn.
+/// Postings per round.
 const POSTINGS: u64 = 1_000;
 const PAIRS: u64 = 1_500;
 const READS: u64 = 20_000;
@@ -58,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A ledger and a yardstick, each on a store of its own.
+/// A ledger and a baseline, each on its own store.
 struct Bench {
     store: Store,
     ledger_faults: Faults,
@@ -67,7 +68,7 @@ struct Bench {
     accounts: Arc<Vec<AccountId>>,
 }
 
-/// What a load took.
+/// The measurements of one load.
 #[derive(Default)]
 struct Tally {
     done: u64,
@@ -99,7 +100,7 @@ impl Bench {
             connection.table_ensure(&schema::MAIN, "main").await?;
             connection.table_ensure(&schema::LEDGER, "ledger").await?;
         }
-        // The last one is the hot one.
+        // The last account is the hot one.
         let accounts = (0..=ACCOUNTS)
             .map(|n| AccountId::mint(NOW, number_bytes(n)))
             .collect();
@@ -114,7 +115,7 @@ impl Bench {
         })
     }
 
-    /// Postings of one credit on this many accounts, and the bare transaction in turn.
+    /// Postings of one credit on this many accounts, alternating with the bare transaction.
     async fn postings(&self, title: &str, accounts: u64, load: u8) -> anyhow::Result<()> {
         let skip = if accounts == 1 { ACCOUNTS } else { 0 };
         let whose = move |n: u64| usize::try_from(skip + n % accounts);
@@ -159,7 +160,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A hold and its settlement, one after the other.
+    /// A hold followed by its settlement.
     async fn pairs(&self) -> anyhow::Result<()> {
         let (store, all) = (self.store.clone(), Arc::clone(&self.accounts));
         let mut tally = Tally::default();
@@ -192,7 +193,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Balances, strongly consistent.
+    /// Strongly consistent reads of balances.
     async fn reads(&self) -> anyhow::Result<()> {
         let (store, all) = (self.store.clone(), Arc::clone(&self.accounts));
         let mut tally = Tally::default();
@@ -211,7 +212,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Nothing was lost or doubled.
+    /// Verifies that no posting was lost or doubled.
     async fn audit(&self) -> anyhow::Result<()> {
         let audit = self.store.ledger_audit().await?;
         let expected = 2 * ROUNDS * POSTINGS + 2 * PAIRS;
@@ -230,7 +231,7 @@ impl Bench {
 }
 
 impl Tally {
-    /// Does `count` things by all writers at once.
+    /// Runs `count` operations on all writers at once.
     async fn run<F>(
         &mut self,
         faults: &Faults,
@@ -243,7 +244,7 @@ impl Tally {
     {
         let next = Arc::new(AtomicU64::new(first));
         let (calls, began) = (faults.calls(), Instant::now());
-        // Within `Faults::run`, which counts the calls.
+        // Runs inside `Faults::run`, which counts the calls.
         let all = async {
             let mut writers = JoinSet::new();
             for _ in 0..WRITERS {
@@ -303,7 +304,7 @@ impl Tally {
     }
 }
 
-/// An AWS in memory, and where its random numbers come from.
+/// An in-memory AWS and the source of its random numbers.
 fn embedded(faults: &Faults) -> anyhow::Result<(Aws, store::Random)> {
     let seed = AtomicU64::new(SEED);
     let random: store::Random = Arc::new(move || {
@@ -333,7 +334,7 @@ async fn posted(store: &Store, posting: Posting) -> anyhow::Result<()> {
     }
 }
 
-/// One credit, for the n-th time in a load.
+/// A posting of one credit, the n-th of a load.
 fn gift(account: &AccountId, load: u8, n: u64) -> Posting {
     let mut digest = [load; 16];
     digest[8..].copy_from_slice(&n.to_be_bytes());

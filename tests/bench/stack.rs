@@ -1,8 +1,8 @@
-//! How fast the local stack is: `cargo bench --bench stack`.
+//! Measures the local stack: `cargo bench --bench stack`.
 //!
-//! Two loads, both bounded and on loopback: signed webhooks without an action, through the HTTP server, and whole jobs,
-//! from the webhook to the reported usage. Prints rates, latencies, memory and store calls; fails when anything is lost or
-//! doubled, never because it is slow.
+//! Two bounded loads on loopback: signed webhooks that cause no action, through the HTTP server,
+//! and whole jobs, from the webhook to the reported usage. Prints rates, latencies, memory and
+//! store calls. Fails if anything is lost or doubled, never because it is slow.
 
 use domain::inbox::{EventSource, EventState};
 use domain::time::Timestamp;
@@ -54,7 +54,7 @@ async fn start() -> anyhow::Result<(Arc<Stack>, (tokio::net::TcpListener, String
     Ok((stack, (listener, base)))
 }
 
-/// Signed webhooks of a kind we only record.
+/// Signed webhooks of a type that is only recorded.
 async fn webhooks(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
     let body: Value = serde_json::from_str(SAMPLE)?;
     let before = memory_kib();
@@ -129,7 +129,8 @@ async fn jobs(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends bodies to the HTTP server, several senders at once. Returns how long each waited, in milliseconds.
+/// Sends bodies to the HTTP server from several senders at once. Returns each latency in
+/// milliseconds.
 async fn send(
     stack: &Arc<Stack>,
     base: &str,
@@ -207,7 +208,7 @@ fn rate(count: u64, took: Duration) -> u128 {
     u128::from(count) * 1_000 / took.as_millis().max(1)
 }
 
-/// What the kernel says this process holds.
+/// The resident memory of this process, according to the kernel.
 fn memory_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

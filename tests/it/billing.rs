@@ -1,4 +1,5 @@
-//! Billing: usage, subscriptions, purchases, spend limits, and what Stripe and GitHub's Marketplace say about them.
+//! Billing: usage, subscriptions, purchases, spend limits, and the billing events of Stripe and
+//! GitHub's Marketplace.
 
 pub mod admin;
 pub mod checkouts;

@@ -1,8 +1,8 @@
-//! The pages that are generated from the code: docs/settings.md from the settings types, docs/routes.md from the API's
-//! OpenAPI document. `UPDATE=1 cargo test --test it is_current` writes them.
-//!
-//! The routes of webhooks, browsers and operators are in no document, so they are listed here. A test compares the routes of
-//! operators with the function that has them.
+//! The pages that are generated from the code: docs/settings.md from the settings types,
+//! docs/routes.md from the API's OpenAPI document. `UPDATE=1 cargo test --test it is_current`
+//! writes them. The routes of webhooks, browsers and operators are in no document, so they are
+//! listed here. A test compares the operators' routes with the function that serves them. operators
+//! with the function that has them.
 
 use local_stack::settings;
 use serde_json::Value;
@@ -256,7 +256,7 @@ fn route(method: &str, path: &str, operation: &Value) -> String {
     )
 }
 
-/// A text that stays in one cell of a table.
+/// Escapes a text so that it stays in one table cell.
 fn cell(text: &str) -> String {
     text.split_whitespace()
         .collect::<Vec<_>>()

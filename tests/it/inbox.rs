@@ -1,4 +1,5 @@
-//! Events from their signature to their end: receivers, the event log, queues, the sweeper and the switches.
+//! Events from their signature to their outcome: receivers, the event log, queues, the sweeper and
+//! the switches.
 
 pub mod attribution;
 pub mod bodies;

@@ -26,14 +26,14 @@ use store::{Connection, KeyRing, Store};
 pub const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
 const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
 
-/// A store in memory, without any function, whose transactions conflict, drawn from the seed.
+/// An in-memory store without functions, whose transactions conflict by this seed.
 pub async fn books(seed: u64) -> Store {
     let faults = Faults::none().with_conflicts(seed);
     let aws = EmbeddedAws::open(None, faults).expect("memory");
     reached(aws, seed, |connection| connection).await.1
 }
 
-/// The store in these tables, and the connection to them.
+/// The store on these tables, and its connection.
 pub async fn reached(
     aws: EmbeddedAws,
     seed: u64,
@@ -90,7 +90,7 @@ fn digest(kind: u8, n: u64) -> [u8; 16] {
     bytes
 }
 
-/// Gives an account something, for the n-th time.
+/// Grants credits to an account; the n-th grant.
 pub fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
     let action = ActionId::of_digest(digest(1, n));
     Posting::adjustment(
@@ -102,7 +102,7 @@ pub fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
     )
 }
 
-/// Takes something from an account, for the n-th time.
+/// Takes credits from an account; the n-th time.
 fn fine(account: &AccountId, n: u64, amount: u64) -> Posting {
     let action = ActionId::of_digest(digest(2, n));
     Posting::adjustment(

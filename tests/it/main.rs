@@ -1,6 +1,7 @@
-//! The end-to-end tests: journeys through the real functions, the real AWS SDKs and the embedded store.
+//! The end-to-end tests: journeys through the real functions, the real AWS SDKs and the embedded
+//! store.
 
-// The futures of a journey are nested deeper than the default of 128.
+// The futures of a journey are nested deeper than the default limit of 128 allows.
 #![recursion_limit = "256"]
 
 mod accounts;

@@ -26,7 +26,7 @@ fn address() -> MailAddress {
 }
 
 impl World {
-    /// From now on the account can be written to.
+    /// Gives the account a mail address.
     pub async fn reachable(&self, account: &AccountId) {
         let set = self
             .stack
@@ -50,7 +50,7 @@ impl World {
         key
     }
 
-    /// Each notice's fact and how it ended, sorted.
+    /// The fact and the outcome of each notice, sorted.
     async fn ended(&self, account: &AccountId) -> Vec<(String, Option<NoticeOutcome>)> {
         let notices = self
             .stack
@@ -66,14 +66,14 @@ impl World {
         ended
     }
 
-    /// How the account's only notice ended.
+    /// The outcome of the account's only notice.
     async fn outcome_of_one(&self, account: &AccountId) -> NoticeOutcome {
         let ended = self.ended(account).await;
         assert_eq!(ended.len(), 1, "{ended:?}");
         ended[0].1.expect("it has ended")
     }
 
-    /// The only mail there is.
+    /// The only mail.
     fn letter(&self) -> Letter {
         let letters = self.vendors.mail.letters();
         assert_eq!(
@@ -222,7 +222,7 @@ async fn a_welcome_has_a_link_that_is_mailed_once_and_then_forgotten() {
         now,
     );
     let welcome = welcome.with_link("https://tallyhook.test/in/canary-once");
-    // Without a message: the sweeper finds it.
+    // There is no message, so the sweeper finds the row.
     world
         .stack
         .store
@@ -250,7 +250,7 @@ async fn a_welcome_has_a_link_that_is_mailed_once_and_then_forgotten() {
         !listed.to_string().contains("canary") && !listed.to_string().contains(ADDRESS),
         "{listed}"
     );
-    // The same fact again is no news.
+    // Repeating the fact sends no second notice.
     world
         .stack
         .store
@@ -281,7 +281,8 @@ fn every_topic() -> [Topic; 9] {
     ]
 }
 
-/// Every message three times and more, at once and out of order: each notice is one mail.
+/// Every message is delivered at least three times, concurrently and out of order: each notice is
+/// one mail.
 #[tokio::test(start_paused = true)]
 async fn every_topic_is_one_mail_with_and_without_faults() {
     for seed in 1..=12 {

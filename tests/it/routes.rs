@@ -1,4 +1,5 @@
-//! What every HTTP route answers alike: callers, problems, rate limits, request ids and the OpenAPI document.
+//! Behavior common to all HTTP routes: callers, problems, rate limits, request ids and the OpenAPI
+//! document.
 
 pub mod document;
 pub mod hardening;

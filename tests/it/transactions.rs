@@ -1,7 +1,8 @@
-//! What a refused transaction means is said by the item that stood against it, never by its position.
+//! The meaning of a refused transaction depends on the item that failed its condition, never on the
+//! item's position.
 //!
-//! Every story is played twice: on a plain store, and on one whose transactions all begin with an item that has nothing to
-//! do with them. The answers are the same.
+//! Every story is played twice: on a plain store, and on one whose transactions all begin with an
+//! unrelated item. The answers are the same.
 
 mod accounts;
 mod billing;
@@ -16,7 +17,7 @@ use stand_in_aws::EmbeddedAws;
 use stand_in_shared::faults::Faults;
 use store::{AccountCreated, Connection, Store};
 
-/// Plays a story on both stores. The text says which one it is.
+/// Plays a story on both stores. The text names the store.
 async fn on_both(story: impl AsyncFn(&Connection, &Store, &str)) {
     for (name, connect) in [
         ("plain", (|plain| plain) as fn(Connection) -> Connection),
@@ -36,7 +37,7 @@ fn customer(n: u8) -> CustomerId {
     CustomerId::parse(&format!("cus_{n}")).expect("an id")
 }
 
-/// The n-th account, made for the n-th owner's installation.
+/// The n-th account, created for the n-th owner's installation.
 fn new_account(n: u8) -> NewAccount {
     NewAccount {
         account: Account {
@@ -62,7 +63,7 @@ async fn opened(store: &Store, n: u8) -> AccountId {
     new.account.id
 }
 
-/// Otherwise the stories would prove nothing.
+/// Without this, the stories would prove nothing.
 #[tokio::test]
 async fn the_unrelated_item_is_a_part_of_each_transaction() {
     let aws = EmbeddedAws::open(None, Faults::none()).expect("memory");

@@ -1,4 +1,4 @@
-//! A world for one test: every function in one process and one thread, a clock that only moves when
+//! A world for one test: every function in one process and one thread, a clock that moves only when
 //! nothing else runs, and faults unless a test turns them off.
 //!
 //! Its methods are verbs. A test ends with [`World::done`], which fails if any work is left.
@@ -40,22 +40,22 @@ use std::time::Duration;
 pub const BIRTH: i64 = 1_795_210_980_000;
 const BASE: &str = "http://tallyhook.test";
 
-/// Which faults the world injects.
+/// The faults that the world injects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultPlan {
-    /// Every message once, in order, no conflicts.
+    /// Every message once, in order, without conflicts.
     None,
-    /// Every message twice and out of order, transactions that conflict, all drawn from this seed.
+    /// Every message twice and out of order, and conflicting transactions, all drawn from this
+    /// seed.
     Seeded(u64),
 }
 
-/// One world.
 pub struct World {
     pub stack: Stack,
     pub vendors: Vendors,
-    /// Where the vendors are reached in a world with the settings [`crate::world::wire::WIRED`].
+    /// The connection to the vendors in a world with the settings [`crate::world::wire::WIRED`].
     pub wire: Wire,
-    /// Milliseconds by which every clock but the queues' has been put forward.
+    /// The milliseconds by which every clock except the queues' was advanced.
     pub skipped: Arc<AtomicI64>,
     fault_plan: FaultPlan,
     draws: AtomicU64,
@@ -90,7 +90,7 @@ impl World {
         let random = AtomicU64::new(42);
         let vendors = Vendors::new("http://github.test", BASE, Arc::clone(&millis));
         vendors.furnish();
-        // What happened before the world began is no news.
+        // Discards events from before the world began.
         vendors.stripe.outbox_take();
         vendors
             .github
@@ -145,7 +145,7 @@ impl World {
                 .operator("POST", "/api/v1/admin/accounts", Some(&body))
                 .await;
             match status {
-                // A conflict of transactions, say; operators try again too.
+                // A conflicting transaction, for example; operators retry too.
                 StatusCode::SERVICE_UNAVAILABLE => {}
                 StatusCode::OK | StatusCode::CREATED => {
                     return AccountId::parse(answer["id"].as_str().expect("an id"))
@@ -156,9 +156,10 @@ impl World {
         }
     }
 
-    // --- how time passes ---
+    // --- time ---
 
-    /// Runs every queue until all are empty and nothing is owed, letting time pass and the sweeper sweep where needed.
+    /// Runs every queue until all are empty and no work is due. Advances time and runs the sweeper
+    /// where needed.
     pub async fn settle(&self) {
         for _ in 0..600 {
             let sent = self.stack.mail_events().await.unwrap_or_default();
@@ -182,13 +183,13 @@ impl World {
                 pause.min(Duration::from_secs(61))
             })
             .await;
-            // A sweep that dies or meets a fault is cut short; the next sweep continues.
+            // A sweep that dies or meets a fault ends early; the next sweep continues.
             let _ = self.stack.faults.run(self.stack.sweep()).await;
         }
         panic!("the world does not settle: {:?}", self.pending().await);
     }
 
-    /// One look at every queue; how many messages were handed over.
+    /// Polls every queue once. Returns the number of messages delivered.
     pub async fn turn_all(&self) -> usize {
         let mut handed = 0;
         for queue in Queue::ALL {
@@ -197,7 +198,7 @@ impl World {
         handed
     }
 
-    /// One look at one queue; how many messages were handed over.
+    /// Polls one queue once. Returns the number of messages delivered.
     pub async fn turn(&self, queue: Queue) -> usize {
         let draw = self.draw();
         let delivery = match self.fault_plan {
@@ -205,7 +206,7 @@ impl World {
             FaultPlan::Seeded(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
             FaultPlan::Seeded(_) => Delivery::TwiceAtOnce(draw),
         };
-        // A queue that cannot be reached is looked at again in the next round.
+        // A queue that cannot be reached is polled again in the next round.
         match self
             .mapping(queue)
             .turn(
@@ -232,7 +233,7 @@ impl World {
         &found.expect("every queue invokes a function").1
     }
 
-    /// All remaining work, described.
+    /// A description of all remaining work.
     pub async fn pending(&self) -> Vec<String> {
         let (rows, messages) = self.pending_rows_and_messages().await;
         let rows = rows
@@ -281,7 +282,7 @@ impl World {
             .unwrap_or(1)
     }
 
-    /// Messages that were given up.
+    /// The number of dead letters.
     pub async fn dead_letters(&self) -> i64 {
         let mut count = 0;
         for (_, mapping) in &self.stack.mappings {
@@ -290,7 +291,7 @@ impl World {
         count
     }
 
-    /// The end of a test: nothing may be left undone.
+    /// Ends a test and asserts that no work is left.
     pub async fn done(mut self) {
         self.finished = true;
         assert_eq!(
@@ -315,7 +316,7 @@ impl World {
         }
     }
 
-    /// The end of a test that leaves something undone on purpose.
+    /// Ends a test that leaves work undone on purpose.
     pub fn abandoned(mut self) {
         self.finished = true;
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The App is made on the stand-in GitHub, as its maker's browser goes.
+//! Creates an App on the stand-in GitHub through the same redirects as a browser.
 
 use super::*;
 use axum::body::Body;
@@ -71,7 +71,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
         .0
 }
 
-/// The form is filled in, the button is pressed, and this is where GitHub sends the browser.
+/// Submits the form, presses the button, and returns the URL to which GitHub redirects the browser.
 async fn sent_back(visit: &Visit) -> String {
     let (_, _, page) = asked(&visit.create_page, get_of("/")).await;
     let action = between(&page, "action=\"http://pages.test", "\"");

@@ -1,4 +1,5 @@
-//! Compares Stripe with the catalogue. Only reads.
+//! Compares Stripe with the catalogue and lists the changes to make. Only reads, so it can run any
+//! number of times.
 
 use super::events::EVENTS;
 use catalogue::offers::{Amount, Price, Product, charged_meters};
@@ -12,11 +13,12 @@ use stripe_api::{
     UsageType, WebhookEndpoint, api_version,
 };
 
-/// The metadata of a product that lists its prices, as suffixes of their lookup keys, so that old ones are found.
+/// The metadata key under which a product lists its prices, as suffixes of their lookup keys. A
+/// later push uses the list to find prices that left the catalogue.
 pub const PRICES_NOTE: &str = "tallyhook_prices";
-/// The metadata of the portal configuration that identifies its content.
+/// The metadata key whose value identifies the content of the portal configuration.
 pub const CONTENT_NOTE: &str = "tallyhook_content";
-/// Stripe's limit of products in a portal configuration.
+/// Stripe's limit on products in a portal configuration.
 const PORTAL_PRODUCTS_MAX: usize = 10;
 
 /// What to push besides the catalogue.
@@ -93,7 +95,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// The catalogue beside what Stripe has.
+/// The catalogue compared with what Stripe has.
 pub struct Comparison {
     pub products: Vec<Product>,
     /// Event names of the meters that the catalogue charges by, with display names.
@@ -155,7 +157,7 @@ impl Comparison {
         })
     }
 
-    /// What a push cannot change, and what to do about it.
+    /// Differences that a push cannot resolve, each with what to do about it.
     pub fn obstacles(&self) -> Vec<String> {
         let other = |meter: &&Meter| {
             meter.status == MeterStatus::Active
@@ -287,7 +289,7 @@ impl Comparison {
         })
     }
 
-    /// Whether a price at Stripe sells the same; its lookup key may have been moved by hand.
+    /// Whether a price at Stripe has the same content. Its lookup key may have been moved by hand.
     fn sells(&self, there: &stripe_api::Price, product: &ProductId, price: &Price) -> bool {
         let plain = |text: &Option<String>| text.as_deref().map(|text| trimmed(text).to_owned());
         let comes = |every: Interval, usage: &UsageType| {
@@ -332,7 +334,8 @@ impl Comparison {
         same && there.active && there.product == *product
     }
 
-    /// Prices that left the product, and prices that have one of its lookup keys with other content.
+    /// Prices that left the product, and prices that have one of its lookup keys with other
+    /// content.
     fn retired(&self, product: &Product) -> impl Iterator<Item = Change> {
         let stays: BTreeSet<_> = self.price_ids().into_values().collect();
         let noted = self
@@ -395,7 +398,7 @@ impl Comparison {
         if all && endpoint.status == EndpointStatus::Enabled {
             return None;
         }
-        // Events that others subscribed the endpoint to stay.
+        // Events that someone else subscribed the endpoint to are kept.
         let events = if told.contains("*") {
             told
         } else {
@@ -443,8 +446,9 @@ pub fn note(product: &Product) -> String {
     ends.collect::<Vec<_>>().join(" ")
 }
 
-/// The plans that customers may switch to in the portal: those with one recurring price, because the portal cannot change a
-/// subscription with several prices or a metered one. `None` until all their prices exist.
+/// The plans that customers may switch to in the portal: those with one recurring price, because
+/// the portal cannot change a subscription with several prices or a metered one. `None` until all
+/// their prices exist.
 pub fn offers(
     products: &[Product],
     prices: &BTreeMap<String, PriceId>,
@@ -464,7 +468,8 @@ pub fn offers(
     simple.take(PORTAL_PRODUCTS_MAX).map(offer).collect()
 }
 
-/// A digest of a portal configuration, because Stripe's answer does not list its products.
+/// A digest that identifies the offers of a portal configuration. Stripe's answer does not list its
+/// products, so they cannot be compared directly.
 pub fn content(offers: &[PortalOffer]) -> String {
     digest(&format!("1 {offers:?}"))
 }

@@ -1,6 +1,7 @@
-//! The types of events that a webhook endpoint on Stripe subscribes to: all that Tallyhook acts on.
+//! The types of events that a webhook endpoint on Stripe subscribes to: every type that Tallyhook
+//! acts on.
 
-/// Without the errors of meters, which Stripe sends to another kind of endpoint.
+/// Excludes the meters' error events, which Stripe sends to another kind of endpoint.
 pub const EVENTS: [&str; 35] = [
     "charge.dispute.closed",
     "charge.dispute.created",

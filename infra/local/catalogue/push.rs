@@ -1,9 +1,10 @@
 //! Pushes the catalogue to Stripe.
 //!
-//! A push can be stopped anywhere and run again, because it compares before it changes anything. Meters, products and prices
-//! have unique names at Stripe and idempotency keys derived from their content. The other calls set a value; their keys
-//! include the time, because Stripe replays a key's first answer for a day and would ignore a change back within it. A price
-//! is never edited: a new price replaces it, then the old one is deactivated.
+//! A push can be stopped anywhere and run again, because it compares before it changes anything.
+//! Meters, products and prices have unique names at Stripe and idempotency keys derived from their
+//! content. The other calls set a value; their keys include the time, because Stripe replays a
+//! key's first answer for a day and would ignore a change back within it. A price is never edited:
+//! a new price replaces it, then the old one is deactivated.
 
 use super::changes::{
     CONTENT_NOTE, Change, Comparison, PRICES_NOTE, PushOptions, content, digest, note, offers,

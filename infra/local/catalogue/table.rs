@@ -1,4 +1,4 @@
-//! What is sold, as a table for people.
+//! Formats the catalogue as a table for people.
 
 use catalogue::offers::Amount;
 use domain::billing::plans::{
@@ -67,7 +67,7 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
-/// Rows with their columns below each other.
+/// Aligns rows in columns.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter()

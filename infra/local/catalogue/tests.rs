@@ -1,4 +1,5 @@
-//! Pushes to the stand-in Stripe: the first makes everything, the next nothing, whatever happened in between.
+//! Pushes to the stand-in Stripe: the first push creates everything and the next one changes
+//! nothing, wherever a push was interrupted.
 
 mod elsewhere;
 
@@ -21,14 +22,14 @@ use tower::ServiceExt;
 const HOOK: &str = "https://hooks.example/stripe/webhook";
 const BORN: i64 = 1_795_000_000_000;
 
-/// A Stripe in this process, and what carries requests to it.
+/// A stand-in Stripe with its router and clock.
 struct Scene {
     stripe: Stripe,
     router: Router,
     clock: Arc<AtomicI64>,
 }
 
-/// What becomes of a change when the line breaks.
+/// On which side of a change the connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Break {
     Before,
@@ -48,7 +49,7 @@ impl Scene {
         }
     }
 
-    /// A way to it on which all changes from number `from` on are broken.
+    /// A client whose connection breaks at every change from number `from` on.
     fn api(&self, from: usize, how: Break) -> StripeApi {
         let web = StandInWeb::new(Faults::none()).host("stripe.stand-in", self.router.clone());
         let changes = Arc::new(AtomicUsize::new(0));
@@ -182,7 +183,7 @@ async fn a_changed_price_is_a_new_one_and_the_old_one_is_retired_there_and_back_
     let shop = Scene::open();
     shop.push(BUILT_IN).await;
     let dearer = BUILT_IN.replace("\"29.00\"", "\"31.00\"");
-    // LimitCheck a day, so that Stripe still knows every key.
+    // All within a day, so Stripe still remembers every idempotency key.
     for (text, minor) in [
         (&*dearer, 3_100),
         (BUILT_IN, 2_900),
@@ -190,7 +191,7 @@ async fn a_changed_price_is_a_new_one_and_the_old_one_is_retired_there_and_back_
         (BUILT_IN, 2_900),
     ] {
         let (outcome, said) = shop.push(text).await;
-        // The price, the portal that offers it, the old price, the product's note.
+        // The price, the portal that offers it, the old price, the product's metadata.
         assert_eq!(outcome, Outcome::Applied(4), "{said}");
         let prices = shop.prices("tallyhook_plan_starter").await;
         assert_eq!(
@@ -238,8 +239,8 @@ async fn names_tiers_and_meters_follow_the_catalogue() {
     }
 }
 
-/// Whichever change it was stopped at, and whether Stripe still carried that out: the next push goes on, and in the end all
-/// is there once.
+/// A push is interrupted at each change, before or after Stripe makes it. The next push continues,
+/// and in the end every object exists once.
 #[tokio::test(start_paused = true)]
 async fn a_push_that_was_stopped_goes_on() {
     let dearer = BUILT_IN

@@ -1,7 +1,8 @@
-//! A stand-in for DynamoDB and SQS, over TLS: conditional puts into one table, sends to one queue, nothing else.
+//! A stand-in for DynamoDB and SQS over TLS: conditional puts into one table and sends to one
+//! queue, nothing else.
 //!
-//! It can be slow, fail, or lose an answer, and knows how long it was busy: what is left of a webhook's latency is the
-//! receiver's own.
+//! It can be slow, fail, or lose an answer, and it records how long it was busy. The rest of a
+//! webhook's latency is the receiver's own.
 
 use crate::units;
 use crate::wire::{self, Request};
@@ -17,33 +18,31 @@ use std::time::{Duration, Instant};
 /// How one of the two services behaves.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum Health {
-    /// As it should.
+    /// Works normally.
     #[default]
     Good,
-    /// Every call gets a 500 and does nothing.
+    /// Every call gets a 500 and has no effect.
     Failing,
-    /// The next call gets a 500 and does nothing.
+    /// The next call gets a 500 and has no effect.
     FailingOnce,
-    /// The next call works, and its connection breaks before the answer.
+    /// The next call takes effect, and its connection breaks before the answer.
     LosingOnce,
 }
 
-/// The contents of the table and the queue, and the calls that made them.
+/// The contents of the table and the queue, and the calls so far.
 #[derive(Default)]
 pub struct State {
-    /// Items by their keys.
+    /// Items by key.
     pub items: BTreeMap<(String, String), Value>,
-    /// Bodies of messages, as they came.
+    /// The bodies of messages, unchanged.
     pub messages: Vec<String>,
-    /// How DynamoDB behaves.
     pub table: Health,
-    /// How SQS behaves.
     pub queue: Health,
-    /// How long a put and a send take.
+    /// The duration of a put and of a send.
     pub delays: (Duration, Duration),
-    /// Calls so far.
+    /// The number of calls so far.
     pub calls: u32,
-    /// Write units of puts so far.
+    /// Write units of all puts so far.
     pub units: u32,
     busy: Duration,
     under_way: u32,
@@ -52,12 +51,12 @@ pub struct State {
 }
 
 impl State {
-    /// The time so far in which some call was being worked on.
+    /// The total time during which at least one call was in progress.
     pub fn busy(&self) -> Duration {
         self.busy + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Empties table and queue, without faults; connections stay.
+    /// Empties the table and the queue, and ends all faults. Connections stay open.
     pub fn reset(&mut self, put: Duration, send: Duration) {
         let connections = std::mem::take(&mut self.connections);
         *self = Self {
@@ -67,7 +66,7 @@ impl State {
         };
     }
 
-    /// Closes every connection, as AWS does with those a frozen function leaves idle.
+    /// Closes every connection, as AWS does with connections that a frozen function leaves idle.
     pub fn hang_up(&mut self) {
         for connection in self.connections.drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
@@ -117,7 +116,7 @@ impl Aws {
         Ok(aws)
     }
 
-    /// The present contents.
+    /// The current contents.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +140,7 @@ impl Aws {
         Ok(())
     }
 
-    /// The answer to one call, or none when it is to be lost.
+    /// The answer to one call, or `None` if the answer is lost.
     fn answer(&self, request: &Request) -> Option<(u16, String)> {
         self.state().begin();
         let target = request.header("x-amz-target");
@@ -180,7 +179,7 @@ impl Aws {
     }
 }
 
-/// Nobody has switched anything off; and that is all that a receiver may read.
+/// Answers that no switch is off. A receiver may read nothing else.
 fn get(body: &[u8]) -> (u16, Value) {
     let input: Value = serde_json::from_slice(body).unwrap_or_default();
     if input["Key"]["sk"]["S"] == "SWITCH" {

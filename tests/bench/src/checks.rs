@@ -1,5 +1,5 @@
-//! What a receiver must do whatever happens: what it answers with a 2xx is stored, and what is stored and unfinished is
-//! queued again by a redelivery.
+//! What a receiver must guarantee: an event that it answers with a 2xx is stored, and a redelivery
+//! queues an event again that is stored and unfinished.
 
 use crate::aws::Health;
 use crate::stage::{Run, Stage};
@@ -7,15 +7,15 @@ use crate::webhook::{Coming, Webhook};
 use std::error::Error;
 use std::time::Duration;
 
-/// One check and what was wrong, if anything.
+/// A check, and its fault if it failed.
 pub struct Check {
-    /// What was tried.
     pub name: &'static str,
-    /// What came instead.
+    /// The unexpected result.
     pub fault: Option<String>,
 }
 
-/// What is to be seen after one webhook: the answer's status, and items and messages under its id.
+/// The result of one webhook: the answer's status, and the numbers of items and messages under its
+/// id.
 type Seen = (u64, usize, usize);
 
 struct Checks<'a> {
@@ -25,7 +25,8 @@ struct Checks<'a> {
     done: Vec<Check>,
 }
 
-/// Runs all checks on one process, in which each leaves the next an empty table and good health.
+/// Runs all checks on one process. Each check leaves an empty table and healthy services to the
+/// next.
 pub fn all(stage: &Stage) -> Result<Vec<Check>, Box<dyn Error>> {
     stage.reset(Duration::ZERO, Duration::ZERO);
     let mut checks = Checks {
@@ -169,7 +170,7 @@ impl Checks<'_> {
     ) -> Result<(), Box<dyn Error>> {
         let (answer, _) = self.run.feed(webhook, coming)?;
         let aws = self.stage.aws();
-        // A body may stand apart from its head; heads are what counts.
+        // A body may be stored apart from its head, so only heads are counted.
         let heads = aws
             .items
             .keys()
@@ -191,7 +192,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// Finishes the event's row, as the function that acts on the event does.
+    /// Finishes the event's row, as the function that processes the event does.
     fn finish(&self, webhook: &Webhook) {
         for ((pk, _), item) in &mut self.stage.aws().items {
             if pk.ends_with(&webhook.id)

@@ -1,4 +1,5 @@
-//! What storing a whole folder of payloads costs: each file's name begins with its event, its text is the body.
+//! Measures the cost of storing a folder of payloads. A file's name begins with its event, and its
+//! text is the body.
 
 use crate::report::{Figure, Report};
 use crate::stage::Stage;
@@ -9,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Lets the receiver take every payload of a folder.
+/// Sends every payload of a folder to the receiver.
 pub fn measure(binary: &Path, folder: &Path, log: bool) -> Result<Report, Box<dyn Error>> {
     let stage = Stage::new(binary, log)?;
     let run = stage.run()?;

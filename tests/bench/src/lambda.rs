@@ -1,4 +1,5 @@
-//! The Lambda Runtime API, as far as one function needs it: hands out one event at a time and takes its answer.
+//! The part of the Lambda Runtime API that one function needs: returns one event at a time and
+//! accepts its answer.
 
 use crate::wire;
 use serde_json::Value;
@@ -10,26 +11,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than any function of ours may take.
+/// Longer than any of our functions may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a function answered.
+/// The answer of a function.
 pub struct Answer {
     /// The status for the webhook's sender.
     pub status: u64,
-    /// From handing out the event to having its answer.
+    /// The time from returning the event to receiving its answer.
     pub latency: Duration,
 }
 
-/// The API for one process.
+/// The Runtime API for one process.
 pub struct Lambda {
-    /// Where the process finds it.
+    /// The address at which the process reaches it.
     pub address: SocketAddr,
     events: Sender<String>,
     answers: Receiver<(Duration, Vec<u8>)>,
 }
 
-/// The connections' side.
+/// The side that serves the connections.
 struct Desk {
     events: Mutex<Receiver<String>>,
     handed_out: Mutex<Instant>,
@@ -59,7 +60,7 @@ impl Lambda {
         })
     }
 
-    /// Hands one event to the function and waits for its answer.
+    /// Invokes the function with one event and waits for its answer.
     pub fn invoke(&self, event: String) -> Result<Answer, Box<dyn Error>> {
         self.events.send(event)?;
         let (latency, answer) = self
@@ -80,7 +81,7 @@ impl Desk {
         let (mut reader, mut writer) = (BufReader::new(stream), stream);
         while let Some(request) = wire::read(&mut reader)? {
             if request.line.contains("/invocation/next") {
-                // Ends with the program's side of the channel.
+                // The loop ends when the bench drops its side of the channel.
                 let Ok(event) = self
                     .events
                     .lock()

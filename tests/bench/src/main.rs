@@ -6,14 +6,15 @@
 //! cargo run --release -p bench -- corpus target/release/github-webhook FOLDER
 //! ```
 //!
-//! It plays the Lambda Runtime API and, over TLS, DynamoDB and SQS; everything stays on this machine, and it ends by
-//! itself, with an error when a check fails. `--json` prints for machines, `--log` shows the receiver's own lines.
-//! `corpus` says what storing a folder of payloads (`<event>.<anything>.json`) costs. `samples` makes payloads up, to train
-//! a dictionary from: see `shared/store/dictionaries`.
+//! The bench plays the Lambda Runtime API and, over TLS, DynamoDB and SQS. Everything stays on this
+//! machine. It exits with an error if a check fails. `--json` prints for machines, and `--log`
+//! shows the receiver's own lines. `corpus` reports the cost of storing a folder of payloads
+//! (`<event>.<anything>.json`). `samples` generates payloads to train a dictionary from: see
+//! `shared/store/dictionaries`.
 //!
-//! *cold CPU*: from exec to the first answer, until the process rests. *overhead*: a webhook's latency less the time in which
-//! AWS was busy with it. *write units, whole life*: the put, its place in the index, and its finish. Linux only: the
-//! kernel's own accounts are read.
+//! *cold CPU*: from exec to the first answer, until the process is idle. *overhead*: a webhook's
+//! latency minus the time in which AWS was busy with it. *write units, whole life*: the put, its
+//! index entry, and its finish. Linux only, because it reads the kernel's own accounting.
 
 mod aws;
 mod checks;

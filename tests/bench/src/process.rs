@@ -1,4 +1,4 @@
-//! The measured process, and what the kernel says of it.
+//! The measured process, and its accounting in the kernel.
 
 use std::error::Error;
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A running function; it ends with this value.
+/// A running function, which ends when this value is dropped.
 pub struct Process(Child);
 
 impl Process {
-    /// Starts a binary with these settings and no others.
+    /// Starts a binary with only these settings.
     pub fn start(
         binary: &Path,
         settings: &[(&str, String)],
@@ -27,7 +27,7 @@ impl Process {
         })?))
     }
 
-    /// How long its threads have been on a processor since it began; to the nanosecond while they rest.
+    /// The CPU time of its threads since it started; exact to the nanosecond while they are idle.
     pub fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
         let mut nanos = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
@@ -41,7 +41,7 @@ impl Process {
         Ok(Duration::from_nanos(nanos))
     }
 
-    /// The most memory it ever had resident, in KiB.
+    /// The peak resident memory in KiB.
     pub fn peak_kib(&self) -> Result<u32, Box<dyn Error>> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status

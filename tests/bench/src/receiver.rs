@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// Latencies, the parts of them in which AWS was busy, and the processor's time.
+/// Latencies, the time in which AWS was busy during each, and the CPU time.
 type Spun = (Vec<Duration>, Vec<Duration>, Duration);
 
 const STARTS: u32 = 15;
@@ -56,7 +56,7 @@ impl Feed<'_> {
         Webhook::new(self.stage.vendor(), self.event, &self.body, n)
     }
 
-    /// From exec to the first answer, connections and all.
+    /// From exec to the first answer, including new connections.
     fn cold(&self) -> Result<Vec<Figure>, Box<dyn Error>> {
         let mut cpu = Vec::new();
         for n in 0..STARTS {
@@ -68,7 +68,8 @@ impl Feed<'_> {
         Ok(vec![Figure::millis("cold CPU", median(cpu))])
     }
 
-    /// One process under load, first against an AWS that takes no time, then against one that takes the usual.
+    /// One process under load, first with an AWS that answers immediately, then with one of usual
+    /// latency.
     fn warm(&self) -> Result<Vec<Figure>, Box<dyn Error>> {
         self.stage.reset(Duration::ZERO, Duration::ZERO);
         let run = self.stage.run()?;

@@ -13,7 +13,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A figure in a unit of its own.
+    /// A figure with its unit.
     pub const fn new(name: &'static str, unit: &'static str, value: f64) -> Self {
         Self { name, unit, value }
     }
@@ -38,21 +38,19 @@ impl Figure {
     }
 }
 
-/// All that was found.
+/// All results.
 pub struct Report {
-    /// Behavior.
     pub checks: Vec<Check>,
-    /// Figures.
     pub figures: Vec<Figure>,
 }
 
 impl Report {
-    /// Whether every check held.
+    /// Whether every check passed.
     pub fn holds(&self) -> bool {
         self.checks.iter().all(|check| check.fault.is_none())
     }
 
-    /// The same as one JSON object.
+    /// The report as one JSON object.
     pub fn json(&self) -> Value {
         let figures = self
             .figures

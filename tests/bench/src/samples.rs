@@ -1,4 +1,5 @@
-//! Payloads in the vendors' shapes with made-up contents: what a dictionary for bodies is trained from.
+//! Generates payloads in the vendors' formats with made-up contents, to train a compression
+//! dictionary for bodies.
 
 use crate::webhook::compact;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ const STRIPE: [&str; 5] = [
     include_str!("../../../events/stripe/invoice.payment_failed.json"),
 ];
 
-/// Writes this many payloads of one vendor into a folder; the same ones every time.
+/// Writes this many payloads of one vendor into a folder. The output is the same every time.
 pub fn write(vendor: &str, folder: &Path, count: usize) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     let (shapes, events) = github();
@@ -36,7 +37,7 @@ pub fn write(vendor: &str, folder: &Path, count: usize) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-/// Shapes by their names, and whole payloads, each as often as it is common.
+/// Shapes by name, and whole payloads, each repeated according to its frequency.
 fn github() -> (BTreeMap<&'static str, &'static str>, Vec<&'static str>) {
     let lines = GITHUB
         .lines()
@@ -57,7 +58,7 @@ fn github() -> (BTreeMap<&'static str, &'static str>, Vec<&'static str>) {
     (shapes, events)
 }
 
-/// Stripe's fixture with other ids, times and amounts, each the same throughout.
+/// Replaces ids, times and amounts in Stripe's fixture, consistently within it.
 fn rename(fixture: &str, random: &mut Random) -> String {
     let words: BTreeSet<&str> = fixture
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -77,17 +78,17 @@ fn rename(fixture: &str, random: &mut Random) -> String {
     payload
 }
 
-/// One payload of GitHub's in the making.
+/// One GitHub payload while it is generated.
 struct Payload<'a> {
     shapes: &'a BTreeMap<&'a str, &'a str>,
     random: &'a mut Random,
-    /// What is the same throughout.
+    /// Values that are the same throughout the payload.
     fixed: BTreeMap<&'static str, String>,
-    /// Who acts: name and number.
+    /// The acting user: name and number.
     sender: (String, String),
-    /// Who is meant, innermost last.
+    /// The users in scope, innermost last.
     users: Vec<(String, String)>,
-    /// The ids of the things being written, innermost last.
+    /// The ids of the objects being written, innermost last.
     ids: Vec<String>,
     hashes: Vec<String>,
 }
@@ -114,7 +115,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The text with everything in it made up.
+    /// Expands a template with made-up values.
     fn expand(&mut self, text: &str) -> Result<String, String> {
         let mut written = String::new();
         let mut rest = text;
@@ -219,7 +220,7 @@ impl<'a> Payload<'a> {
         })
     }
 
-    /// Most people in a payload are the one who acts or the one who owns.
+    /// Most users in a payload are the sender or the owner.
     fn user(&mut self, role: &str) -> Result<String, String> {
         let owner = (self.fixed["owner"].clone(), self.fixed["oid"].clone());
         let who = match (role, self.random.below(10)) {
@@ -233,7 +234,7 @@ impl<'a> Payload<'a> {
         written
     }
 
-    /// A payload names few commits, and those often.
+    /// A payload mentions few commits, each several times.
     fn hash(&mut self) -> String {
         if self.hashes.is_empty() || self.random.below(10) < 6 {
             let hash = self.random.hex(40);
@@ -244,7 +245,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// The choices up to the closing bracket, and what follows it.
+/// The choices up to the closing bracket, and the rest of the text.
 fn choices(text: &str) -> Result<(Vec<&str>, &str), String> {
     let (mut depth, mut from, mut found) = (0_u32, 0, Vec::new());
     for (at, c) in text.char_indices() {
@@ -265,7 +266,7 @@ fn choices(text: &str) -> Result<(Vec<&str>, &str), String> {
     Err(format!("a choice without an end: {text}"))
 }
 
-/// Xorshift: the same numbers on every machine.
+/// Xorshift, which yields the same numbers on every machine.
 struct Random(u64);
 
 const WORDS: &str = "river stone lamp green paper window copper maple little quick update remove rename handle server client \
@@ -301,7 +302,7 @@ impl Random {
         )
     }
 
-    /// A number of at most this many digits.
+    /// A number with at most this many digits.
     fn number(&mut self, digits: usize) -> String {
         let least = if digits > 5 { 3 } else { 0 };
         let rest = least + self.below(digits - least);

@@ -1,4 +1,4 @@
-//! Everything around one receiver: the stand-ins, the settings, the process.
+//! The environment of one receiver: the stand-ins, the settings, the process.
 
 use crate::aws::{Aws, State};
 use crate::lambda::{Answer, Lambda};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 use std::time::Duration;
 
-/// A place where receivers can run.
+/// An environment in which receivers can run.
 pub struct Stage {
     binary: PathBuf,
     vendor: Vendor,
@@ -20,16 +20,15 @@ pub struct Stage {
     log: bool,
 }
 
-/// One receiver that runs.
+/// One running receiver.
 pub struct Run<'a> {
     stage: &'a Stage,
     lambda: Lambda,
-    /// Its process.
     pub process: Process,
 }
 
 impl Stage {
-    /// Builds the stand-ins for this binary.
+    /// Creates the stand-ins for this binary.
     pub fn new(binary: &Path, log: bool) -> Result<Self, Box<dyn Error>> {
         let (root, tls) = tls::authority()?;
         let bundle = std::env::temp_dir().join(format!("bench-{}.pem", std::process::id()));
@@ -44,17 +43,17 @@ impl Stage {
         })
     }
 
-    /// Whose webhooks come.
+    /// The vendor whose webhooks the receiver accepts.
     pub const fn vendor(&self) -> Vendor {
         self.vendor
     }
 
-    /// The stand-ins' state.
+    /// The state of the AWS stand-in.
     pub fn aws(&self) -> MutexGuard<'_, State> {
         self.aws.state()
     }
 
-    /// Empties table and queue and sets how slow they are.
+    /// Empties the table and the queue, and sets their latencies.
     pub fn reset(&self, put: Duration, send: Duration) {
         self.aws().reset(put, send);
     }
@@ -77,7 +76,7 @@ impl Stage {
                 "AWS_SECRET_ACCESS_KEY",
                 "bench/bench/bench/bench/bench/bench/benc".to_owned(),
             ),
-            // As long as the real ones: it is signed and sent with every call.
+            // As long as a real token, because it is signed and sent with every call.
             ("AWS_SESSION_TOKEN", "IQoJbenc".repeat(100)),
             ("AWS_CA_BUNDLE", self.bundle.display().to_string()),
             ("AWS_ENDPOINT_URL_DYNAMODB", url.clone()),
@@ -104,7 +103,8 @@ impl Drop for Stage {
 }
 
 impl Run<'_> {
-    /// Lets one webhook come; says how it was answered, and how much of the time was not AWS's.
+    /// Sends one webhook. Returns the answer's status and the part of the latency that is not
+    /// AWS's.
     pub fn feed(
         &self,
         webhook: &Webhook,
@@ -118,7 +118,7 @@ impl Run<'_> {
         Ok((answer, own))
     }
 
-    /// The processor time so far, once the process waits for its next event.
+    /// The CPU time so far, once the process waits for its next event.
     pub fn cpu_at_rest(&self) -> Result<Duration, Box<dyn Error>> {
         let mut before = self.process.cpu()?;
         loop {

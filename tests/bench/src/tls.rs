@@ -1,4 +1,5 @@
-//! A certificate authority that lives as long as this program, and the one server it vouches for.
+//! A certificate authority that lives as long as this program, and the one server that it
+//! certifies.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
@@ -6,10 +7,11 @@ use rustls::pki_types::PrivateKeyDer;
 use std::error::Error;
 use std::sync::Arc;
 
-/// The name under which the stand-in for AWS is reached, so that its address is looked up as AWS's would be.
+/// The name of the stand-in for AWS. It is a name so that it is resolved, as AWS's is.
 pub const HOST: &str = "localhost";
 
-/// The authority's certificate in PEM, and a server's side that shows one of its own.
+/// The authority's certificate in PEM, and a server configuration with a certificate that it
+/// signed.
 pub fn authority() -> Result<(String, Arc<ServerConfig>), Box<dyn Error>> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,8 +1,8 @@
-//! What DynamoDB counts: bytes of an item, and write units, one for every KB begun.
+//! DynamoDB's units: bytes of an item, and write units, one per started KB.
 
 use serde_json::{Map, Value};
 
-/// Bytes of an item, by DynamoDB's published rules.
+/// The bytes of an item by DynamoDB's published rules.
 pub fn bytes(item: &Value) -> usize {
     item.as_object().map_or(0, attributes)
 }
@@ -23,9 +23,9 @@ fn one((kind, value): (&String, &Value)) -> usize {
     let text = value.as_str().unwrap_or_default();
     match kind.as_str() {
         "S" => text.len(),
-        // Two digits a byte, and one for the exponent.
+        // Two digits per byte, and one byte for the exponent.
         "N" => text.trim_matches('0').len().div_ceil(2) + 1,
-        // Three bytes from four letters; each sign of padding is one byte less.
+        // Four letters encode three bytes; each padding character is one byte less.
         "B" => text.len() / 4 * 3 - text.bytes().filter(|&byte| byte == b'=').count(),
         _ => 1,
     }
@@ -36,11 +36,11 @@ pub fn of(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
 }
 
-/// What finishing an event adds to its head: a time, a time to live and some words.
+/// The bytes that finishing an event adds to its head: a time, a time to live and some words.
 const FINISH_BYTES: usize = 80;
 
-/// Units of an event's whole life: its puts, its place in the index (one to enter, two to move), and its finish, which
-/// is billed for the whole head again.
+/// The units of an event's whole life: its puts, its index entry (one to add it, two to move it),
+/// and its finish, which is billed for the whole head again.
 pub fn life<'a>(items: impl Iterator<Item = (&'a str, &'a Value)>) -> u32 {
     items
         .map(|(sort_key, item)| {

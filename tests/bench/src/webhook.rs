@@ -1,4 +1,4 @@
-//! Webhooks as their senders make them and as API Gateway wraps them.
+//! Webhooks as their senders create them and as API Gateway wraps them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The webhooks that the receiver under test is configured for.
+/// The webhook secret with which the receiver under test is configured.
 pub const SECRET: &str = "bench-secret";
 
-/// Who sends.
+/// The sender.
 #[derive(Clone, Copy)]
 pub enum Vendor {
-    /// GitHub: the id is in a header, the body has no blanks.
+    /// GitHub: the id is in a header, and the body has no whitespace.
     Github,
-    /// Stripe: the id is in the body, which is indented, and the signature is dated.
+    /// Stripe: the id is in the body, which is indented, and the signature has a timestamp.
     Stripe,
 }
 
 impl Vendor {
-    /// Whose receiver a binary is, by its name.
+    /// The vendor of a receiver, from the name of its binary.
     pub fn of(binary: &std::path::Path) -> Self {
         let name = binary.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("stripe") {
@@ -37,7 +37,7 @@ impl Vendor {
         }
     }
 
-    /// The repository's own sample, in the shape in which it travels.
+    /// The repository's own sample, in the format in which the vendor sends it.
     pub fn sample(self) -> (&'static str, String) {
         match self {
             Self::Github => (
@@ -52,7 +52,7 @@ impl Vendor {
     }
 }
 
-/// JSON without the blanks between its parts, everything else unchanged.
+/// JSON without whitespace between tokens, otherwise unchanged.
 pub fn compact(json: &str) -> String {
     let (mut quoted, mut escaped) = (false, false);
     json.chars()
@@ -65,24 +65,24 @@ pub fn compact(json: &str) -> String {
         .collect()
 }
 
-/// One webhook, before it is signed.
+/// One unsigned webhook.
 #[derive(Clone)]
 pub struct Webhook {
     vendor: Vendor,
     event: String,
-    /// The sender's id for it.
+    /// The sender's id.
     pub id: String,
     body: String,
 }
 
-/// How a webhook comes.
+/// How a webhook is signed and encoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Coming {
     /// Signed, as text.
     Signed,
-    /// Signed, in the gateway's base64.
+    /// Signed, as the gateway's base64.
     Base64,
-    /// Signed with a secret that is not ours.
+    /// Signed with another secret.
     Forged,
     /// Not signed.
     Unsigned,
@@ -111,7 +111,7 @@ impl Webhook {
         }
     }
 
-    /// The same id over other bytes.
+    /// The same id with a different body.
     pub fn tampered(&self) -> Self {
         Self {
             body: format!("{}\n", self.body),
@@ -119,12 +119,12 @@ impl Webhook {
         }
     }
 
-    /// Bytes of the body.
+    /// The size of the body in bytes.
     pub fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// The event that API Gateway makes of it.
+    /// The event that API Gateway creates from it.
     pub fn wrap(&self, coming: Coming) -> String {
         let mut headers = json!({
             "accept": "*/*",

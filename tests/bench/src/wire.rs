@@ -1,4 +1,5 @@
-//! HTTP/1.1 as far as a peer that keeps its connections needs it: requests with a stated length in, answers out.
+//! The part of HTTP/1.1 that a peer with persistent connections needs: requests with a stated
+//! length, and answers.
 
 use std::io::{self, BufRead, Write};
 
@@ -12,7 +13,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A header's value; blank when it is not there.
+    /// A header's value; empty if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .iter()
@@ -21,7 +22,7 @@ impl Request {
     }
 }
 
-/// The next request on this connection, or none when the peer has closed it.
+/// The next request on this connection, or `None` if the peer closed it.
 pub fn read(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let line = line(stream)?;
     if line.is_empty() {
@@ -60,7 +61,7 @@ fn line(stream: &mut impl BufRead) -> io::Result<String> {
     Ok(line)
 }
 
-/// Writes one answer, in one piece.
+/// Writes one answer in a single write.
 pub fn write(
     stream: &mut impl Write,
     status: u16,

@@ -96,7 +96,8 @@ async fn an_installation_of_another_account_cannot_be_taken() {
             .await;
         assert_problem(what, &response, 409, "installation_taken");
     }
-    // Refused whole: neither the third customer nor the third installation has been taken meanwhile.
+    // The request is refused as a whole: it took neither the third customer nor the third
+    // installation.
     assert_eq!(
         world
             .operator("POST", PATH, Some(&wanted("cus_3", 3)))
@@ -213,7 +214,8 @@ async fn bad_requests_say_what_is_wrong() {
     world.done().await;
 }
 
-/// Ten operators at once, with faults: one account, and every request gets its id in the end.
+/// Ten operators at once, with faults: there is one account, and every request gets its id in the
+/// end.
 #[tokio::test(start_paused = true)]
 async fn ten_at_once_make_one_account() {
     let world = World::bare(FaultPlan::Seeded(91), &[]).await;
@@ -229,7 +231,8 @@ async fn ten_at_once_make_one_account() {
     world.done().await;
 }
 
-/// An owner known by its number resolves before its installation has sent an event.
+/// An owner's number is enough to find its account before the owner's installation has sent an
+/// event.
 #[tokio::test(start_paused = true)]
 async fn an_owner_named_by_an_operator_is_known_at_once() {
     let world = World::bare(FaultPlan::None, &[]).await;

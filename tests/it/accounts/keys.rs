@@ -1,4 +1,4 @@
-//! Keys: made once, shown once, rotated with an overlap, revoked within a minute.
+//! API keys: created once, shown once, rotated with an overlap, revoked within a minute.
 
 use crate::world::program::program;
 use http::StatusCode;

@@ -1,4 +1,5 @@
-//! Who belongs to which account, as what, and how that changes: by GitHub at a sign-in, by an admin, by choosing another one.
+//! Members of accounts and their roles, and how they change: by GitHub at sign-in, by an admin, or
+//! when a person switches accounts.
 
 use crate::world::browser::{Browser, location};
 use crate::world::operator::assert_problem;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 const THEIRS: u64 = 7_100;
 
-/// Another organization with an installation and people of its own.
+/// Another organization with its own installation and people.
 fn globex(program: &Program, people: &[(&str, &str)]) {
     let github = &program.world.vendors.github;
     github.add_repository(
@@ -29,7 +30,7 @@ fn globex(program: &Program, people: &[(&str, &str)]) {
     }
 }
 
-/// An account for the other organization, by an operator.
+/// Creates the account of the other organization as an operator.
 async fn account_of_globex(program: &Program) -> AccountId {
     let body = json!({ "stripe_customer_id": "cus_Globex", "installation_id": THEIRS, "owner_id": 9_100, "plan": "credits" });
     loop {
@@ -364,8 +365,7 @@ async fn an_installation_is_trusted_only_from_the_person_s_own_list() {
     let mate = world.browser();
     let answer = mate.signs_in(&setup(INSTALLATION_ID), "acme-member").await;
     assert_eq!(location(&answer), "http://tallyhook.test/billing");
-    // Without an account: a member cannot choose the payer; an admin without an account has to sign
-    // up.
+    // Without an account, a member cannot choose the payer, and an admin has to sign up.
     let answer = mate.signs_in(&setup(THEIRS), "acme-member").await;
     assert!(
         text(&answer).contains("An admin of globex") && !text(&answer).contains("<form"),
@@ -466,7 +466,7 @@ async fn the_page_s_form_links_and_a_taken_owner_stays() {
         401,
         "unauthorized",
     );
-    // An operator is faster with another account.
+    // An operator creates another account first.
     account_of_globex(&program).await;
     assert_problem(
         "taken",

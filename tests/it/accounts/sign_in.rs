@@ -1,5 +1,5 @@
-//! Signing in with GitHub: one journey through the consent page and out again, and every request
-//! that must not sign anybody in.
+//! Sign-in with GitHub: one journey through the consent page and sign-out, and every request that
+//! must not sign anybody in.
 
 use crate::world::browser::{SITE, location};
 use crate::world::operator::assert_problem;
@@ -149,7 +149,7 @@ async fn a_session_expires() {
     program.world.abandoned();
 }
 
-/// A callback that does not match its start does not sign in, and says where to begin.
+/// A callback that does not match its start does not sign in, and says where to start again.
 #[tokio::test(start_paused = true)]
 async fn a_sign_in_fits_one_browser_once() {
     let program = program("credits", &[]).await;
@@ -289,7 +289,7 @@ async fn a_session_changes_things_from_our_own_page_only() {
         let answer = browser.ask("POST", path, &headers, &body).await;
         match code {
             Some(code) => assert_problem(&format!("{token:?} {origin:?}"), &answer, 403, code),
-            // Made the first time, and known the second time.
+            // Created the first time, and already known the second time.
             None => assert!([201, 409].contains(&answer.status().as_u16()), "{answer:?}"),
         }
     }
@@ -300,7 +300,7 @@ async fn a_session_changes_things_from_our_own_page_only() {
         "bad_csrf_token",
     );
     browser.session().await;
-    // The key counts where both are sent, good or bad, and needs no token.
+    // If both are sent, the key decides, valid or not, and it needs no CSRF token.
     let key = format!("Bearer {}", program.key);
     let headers = [
         ("authorization", key.as_str()),
@@ -362,8 +362,8 @@ async fn sessions_have_a_limit_of_their_own() {
     program.world.done().await;
 }
 
-/// Signs in while the function dies at this call, and starts over as people do. Returns the number
-/// of calls.
+/// Signs in while the function dies at this call, and starts over as a person would. Returns the
+/// number of calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let before = world.stack.faults.calls();

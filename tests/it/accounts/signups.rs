@@ -16,13 +16,13 @@ use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER_ID};
 use serde_json::Value;
 use store::SignUpRow;
 
-/// What a page says.
+/// The text of a page.
 pub fn text(response: &Response<Bytes>) -> String {
     String::from_utf8(response.body().to_vec()).expect("UTF-8")
 }
 
 impl World {
-    /// Customers at Stripe that were made here, oldest first; the furnished one was there before.
+    /// Stripe customers that were created here, oldest first. The initial customer is left out.
     pub fn made_customers(&self) -> Vec<Value> {
         let mut customers = self.vendors.stripe.customers();
         customers.retain(|customer| customer["id"] != CUSTOMER);
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// One customer, one account and one welcome have come of the sign-up.
+    /// Asserts that the sign-up created one customer, one account and one welcome mail.
     pub async fn assert_provisioned_once(
         &self,
         applicant: &Applicant,

@@ -45,7 +45,7 @@ async fn invoices_are_listed_with_where_they_can_be_paid() {
     world.done().await;
 }
 
-/// Jobs and their tokens are counted, once, however they are paid for; only what is delivered counts.
+/// Jobs and their tokens are counted once, however they are paid for. Only delivered jobs count.
 #[tokio::test(start_paused = true)]
 async fn quotas_say_what_was_used_of_each_meter() {
     for plan in ["payg", "hybrid", "credits", "basic"] {

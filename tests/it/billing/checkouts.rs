@@ -1,5 +1,5 @@
-//! Purchases: checkouts, the portal and payment methods. One request makes one session, whatever
-//! dies and however often it is repeated; only Stripe's events grant credits.
+//! Purchases: checkouts, the portal and payment methods. One request creates one session, wherever
+//! a process dies and however often it is repeated. Only Stripe's events grant credits.
 
 mod payment_methods;
 
@@ -18,7 +18,7 @@ const CHECKOUT: &str = "/api/v1/billing/checkout";
 const METHODS: &str = "/api/v1/billing/payment-methods";
 
 impl World {
-    /// An operator has pushed the catalogue; Stripe sells what it says.
+    /// An operator pushes the catalogue, so Stripe sells its products.
     pub async fn pushes_the_catalogue(&self) {
         let url = format!("https://{STRIPE_HOST}");
         let config = StripeConfig {
@@ -36,14 +36,14 @@ impl World {
         push.apply(&mut |_| {}).await.expect("a push");
     }
 
-    /// How many sessions there are at Stripe.
+    /// The number of checkout sessions at Stripe.
     fn sessions(&self) -> usize {
         self.vendors.stripe.sessions().len()
     }
 }
 
 impl Program {
-    /// Asks under this key.
+    /// Sends a request under this idempotency key.
     async fn asks_as(
         &self,
         once: &str,
@@ -56,7 +56,7 @@ impl Program {
             .await
     }
 
-    /// A checkout under this key that succeeds.
+    /// Creates a checkout under this idempotency key and expects success.
     async fn checks_out(&self, once: &str, body: &Value) -> Value {
         let (status, session) = self.asks_as(once, "POST", CHECKOUT, Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{session}");
@@ -64,7 +64,7 @@ impl Program {
     }
 }
 
-/// A program of an account that can buy.
+/// A program whose account can buy.
 pub async fn shop(plan: &str) -> Program {
     let program = program(plan, &[]).await;
     program.world.pushes_the_catalogue().await;
@@ -187,7 +187,8 @@ async fn clicks_at_once_come_to_one_session() {
     program.world.done().await;
 }
 
-/// One checkout that may die at this call, and its next try; how many calls the first took.
+/// One checkout that may die at this call, and its retry. Returns the number of calls of the first
+/// attempt.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
@@ -243,7 +244,7 @@ async fn a_process_may_die_at_any_call_of_a_checkout() {
     }
 }
 
-/// Stripe keeps a failure with the idempotency key; the request is repeated under another key,
+/// Stripe stores a failure under the idempotency key. The request is repeated under another key,
 /// never twice under one.
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_stripe_keeps_ends_nothing() {
@@ -257,7 +258,7 @@ async fn a_failure_that_stripe_keeps_ends_nothing() {
         program
             .checks_out("before", &json!({ "pack": "10k" }))
             .await;
-        // The prices are known, so the next call makes the session.
+        // The prices are cached, so the next call creates the session.
         program.world.vendors.stripe.fail_next(fault);
         let session = program.checks_out("a", &json!({ "pack": "1k" })).await;
         assert_eq!(
@@ -306,7 +307,7 @@ async fn what_cannot_be_bought_says_why() {
         );
     }
     assert_eq!(program.world.sessions(), 0);
-    // What was missing is looked for again at once.
+    // Missing prices are not cached, so they are looked up again at once.
     program.world.pushes_the_catalogue().await;
     program.checks_out("later", &json!({ "pack": "10k" })).await;
     program.world.done().await;
@@ -413,7 +414,7 @@ async fn plans_say_what_a_fix_costs() {
     program.world.done().await;
 }
 
-/// The paths by which others' programs know these routes answer alike, and ask for a key as they do.
+/// The alias paths answer like these routes and also require a key.
 #[tokio::test(start_paused = true)]
 async fn other_paths_lead_to_the_same() {
     let program = shop("credits").await;

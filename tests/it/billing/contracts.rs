@@ -1,4 +1,4 @@
-//! What billing reports of an account: to provisioning by one route, to a dashboard by all of them.
+//! An account's billing, as provisioning reads it from one route and a dashboard from all of them.
 
 use crate::billing::checkouts::shop;
 use crate::world::program::Program;
@@ -12,8 +12,8 @@ use std::time::Duration;
 const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 const DAY: u64 = 86_400;
 
-/// What provisioning sees: the plan, Stripe's status, whether the service may be used, what is
-/// used, and whether it ends soon unless it is paid.
+/// The fields that provisioning reads: the plan, Stripe's status, whether the service may be used,
+/// the usage, and whether access ends soon unless it is paid.
 fn status_of(account: &Value) -> (&str, &str, bool, u64, bool) {
     assert_eq!(account["stripe_customer_id"], CUSTOMER);
     let word = |name: &str| account[name].as_str().expect("a word");
@@ -28,7 +28,7 @@ fn status_of(account: &Value) -> (&str, &str, bool, u64, bool) {
 }
 
 impl Program {
-    /// An issue is opened and fixed.
+    /// Opens an issue and gets it fixed.
     async fn gets_a_fix(&self, issue: u64) {
         let before = self.world.vendors.github.pulls("acme", "greeter").len();
         self.world.issue_opens(issue).await;
@@ -135,7 +135,7 @@ async fn billing_returns_correct_status() {
     program.world.done().await;
 }
 
-/// Everything that a dashboard asks for, but who is signed in.
+/// Every route that a dashboard reads, except the session.
 const ASKED: [&str; 12] = [
     "/api/v1/account",
     "/api/v1/billing/balance",
@@ -151,7 +151,7 @@ const ASKED: [&str; 12] = [
     "/api/v1/billing/credit-packs",
 ];
 
-/// Every movement, read by pages of two.
+/// Every credit movement, read in pages of two.
 async fn paged(program: &Program) -> Vec<Value> {
     let (mut lines, mut next) = (Vec::new(), Value::Null);
     loop {
@@ -176,7 +176,7 @@ async fn paged(program: &Program) -> Vec<Value> {
     }
 }
 
-/// The movements, the balance, the usage and the job say the same as the ledger.
+/// Asserts that the movements, the balance, the usage and the job agree with the ledger.
 async fn assert_money_agrees(program: &Program) {
     let balance = program.get("/api/v1/billing/balance").await;
     let ledger = program.world.balance(&program.account).await;
@@ -256,7 +256,7 @@ async fn assert_money_agrees(program: &Program) {
     assert_eq!(usage["waiting_for_stripe"], 0);
 }
 
-/// Every route reports the same plan, and its invoice is Stripe's.
+/// Asserts that every route reports the same plan, and that its invoice is Stripe's.
 async fn assert_plan_agrees(program: &Program) {
     let account = program.get("/api/v1/account").await;
     let (quota, usage) = (

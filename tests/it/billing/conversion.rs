@@ -13,7 +13,7 @@ use stand_in_stripe::Fault;
 
 const ATTACHED: &str = "payment_method.attached";
 
-/// What `GET /api/v1/account` says of the plan.
+/// The plan's fields in `GET /api/v1/account`.
 fn said(account: &Value) -> (&str, &str, bool) {
     let word = |name: &str| account[name].as_str().expect("a word");
     (
@@ -53,7 +53,7 @@ async fn payment_method_addition() {
         said(&program.get("/api/v1/account").await),
         ("payg", "active", true)
     );
-    // One more card changes nothing.
+    // Adding another card changes nothing.
     leaves_a_card(&program.world);
     program.world.settle().await;
     assert_eq!(subscribed(&program.world), ["active"]);
@@ -94,8 +94,8 @@ async fn trial_to_paid_conversion() {
     }
 }
 
-/// An idempotency key that Stripe has used for another request, or keeps a failure for, does not
-/// block the conversion for a day.
+/// An idempotency key that Stripe has used for another request, or under which it stores a failure,
+/// does not block the conversion for a day.
 #[tokio::test(start_paused = true)]
 async fn a_conversion_with_a_used_key_takes_another() {
     for fault in [None, Some(Fault::StoredFailure)] {
@@ -115,7 +115,7 @@ async fn a_conversion_with_a_used_key_takes_another() {
     }
 }
 
-/// A customer who subscribes to another plan with the new card has chosen.
+/// A customer who subscribes to another plan with the new card is not converted.
 #[tokio::test(start_paused = true)]
 async fn who_has_chosen_a_plan_keeps_it() {
     let (world, account) = World::on_plan(FaultPlan::Seeded(411), "trial", &[]).await;
@@ -139,8 +139,7 @@ async fn who_has_chosen_a_plan_keeps_it() {
     world.done().await;
 }
 
-/// A customer who ended the plan does not get it again, and a card that was removed converts no
-/// trial.
+/// A customer who cancelled the plan does not get it again, and a removed card converts no trial.
 #[tokio::test(start_paused = true)]
 async fn no_trial_converts_against_the_customer_s_choice() {
     let (world, _) = World::on_plan(FaultPlan::Seeded(412), "trial", &[]).await;
@@ -173,7 +172,7 @@ async fn no_trial_converts_against_the_customer_s_choice() {
     world.done().await;
 }
 
-/// Without a key, or before the catalogue is pushed, the card is not forgotten.
+/// Without a Stripe key, or before the catalogue is pushed, the card is not forgotten.
 #[tokio::test(start_paused = true)]
 async fn a_conversion_waits_for_what_it_needs() {
     for settings in [&[("STRIPE_SECRET_KEY", "")][..], &[]] {

@@ -1,11 +1,13 @@
-//! A purchase and what may become of it, with a death at every call: granted once, taken back once, given back once.
+//! A purchase and its reversals, with a death at every call: credits are granted once, taken back
+//! once and returned once.
 
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use stand_in_shared::faults::{Moment, scramble};
 use stand_in_stripe::DisputeStatus;
 
-/// What happens at Stripe, what is left of ten thousand credits then, and the kinds of entries it takes.
+/// A story: what happens at Stripe, how many of ten thousand credits remain, and the kinds of
+/// ledger entries it creates.
 struct Story {
     name: &'static str,
     happens: fn(&World, &str),
@@ -49,7 +51,8 @@ const STORIES: [Story; 3] = [
     },
 ];
 
-/// Plays a story with deaths at these calls, counted from its beginning; how many calls it made.
+/// Plays a story with deaths at these calls, counted from its beginning. Returns the number of
+/// calls.
 async fn play(fault_plan: FaultPlan, story: &Story, deaths: &[(u64, Moment)]) -> u64 {
     let (world, account) = World::on_plan(fault_plan, "credits", &[]).await;
     let payment = world.buys_a_pack().await;
@@ -69,7 +72,8 @@ async fn ended(world: &World, account: &AccountId, story: &Story, deaths: &[(u64
     let what = format!("{} after {deaths:?}", story.name);
     assert_eq!(world.purse(account).await, (story.left, 0), "{what}");
     let mut kinds = world.kinds(account).await;
-    // What was taken back for a refund that failed may have come and gone, or never have been noticed.
+    // The credits for a failed refund may have been taken and returned, or the refund may have gone
+    // unnoticed.
     kinds.retain(|kind| story.kinds.contains(kind));
     kinds.sort_unstable();
     kinds.dedup();

@@ -1,4 +1,4 @@
-//! What Stripe says of subscriptions, in whatever order it says it.
+//! Stripe's subscription events, in any order.
 
 use crate::world::shop::{behind_prefix, subscribes};
 use crate::world::verbs::permutations;
@@ -10,7 +10,7 @@ use domain::inbox::EventState;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
 
-/// An event of Stripe: its sample, the second of its creation, and the status it reports.
+/// A Stripe event: its sample, its creation time in seconds, and the status that it reports.
 type Said = (&'static str, i64, &'static str);
 
 const CREATED: &str = "customer.subscription.created";
@@ -18,7 +18,7 @@ const UPDATED: &str = "customer.subscription.updated";
 const PAUSED: &str = "customer.subscription.paused";
 const DELETED: &str = "customer.subscription.deleted";
 
-/// The event about a subscription of this name.
+/// An event about the subscription with this name.
 fn event(name: &str, nth: usize, (sample, created, status): Said) -> Value {
     let mut event = fixture("stripe", sample);
     event["id"] = format!("evt_{name}n{nth}").into();
@@ -28,7 +28,7 @@ fn event(name: &str, nth: usize, (sample, created, status): Said) -> Value {
     event
 }
 
-/// What is kept of a subscription.
+/// The stored subscription.
 async fn kept(world: &World, account: &AccountId, name: &str) -> Subscription {
     let whole = world
         .stack
@@ -44,7 +44,7 @@ async fn kept(world: &World, account: &AccountId, name: &str) -> Subscription {
         .expect("the subscription is kept")
 }
 
-/// Says everything in every order, each about a subscription of its own; all must end the same.
+/// Sends the events in every order, each order for a separate subscription; all must end the same.
 async fn ends_as(world: &World, life: &[Said], expected: &str) {
     let account = world.account().await;
     for order in permutations(life.len()) {
@@ -123,7 +123,7 @@ async fn what_fell_into_one_second_ends_the_same_in_every_order() {
     }
 }
 
-/// Where Stripe can be asked, what it says is what counts, under the second that was in question.
+/// If Stripe can be asked, its answer counts, with the timestamp of the events in question.
 #[tokio::test(start_paused = true)]
 async fn of_two_events_in_one_second_stripe_decides() {
     let world = World::with(FaultPlan::None, &WIRED).await;
@@ -150,7 +150,7 @@ async fn of_two_events_in_one_second_stripe_decides() {
             world.wire.heard(&format!("subscriptions/sub_{name}")).len(),
             1
         );
-        // What is newer still wins.
+        // A newer event still wins.
         world
             .acts_on(&event(name, 2, (UPDATED, 1_001, "active")))
             .await;
@@ -160,7 +160,7 @@ async fn of_two_events_in_one_second_stripe_decides() {
     world.done().await;
 }
 
-/// A subscription that is over stays over, also when something newer about it comes in.
+/// A subscription that has ended stays ended, even if a newer event about it arrives.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_subscription_does_not_come_back() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -176,8 +176,7 @@ async fn a_cancelled_subscription_does_not_come_back() {
         (EventState::Ignored, "a newer state is recorded")
     );
     assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
-    // A subscription that its newest event shows as active is over if an older event says that it
-    // ended.
+    // A subscription whose newest event reports it as active has ended if an older event says so.
     world
         .acts_on(&event("2", 0, (UPDATED, 2_000, "active")))
         .await;
@@ -228,7 +227,7 @@ async fn the_same_event_again_changes_nothing() {
     world.done().await;
 }
 
-/// A subscription that really lives at Stripe, from its beginning to its end.
+/// A subscription at Stripe, from its beginning to its end.
 #[tokio::test(start_paused = true)]
 async fn a_real_subscription_is_kept_as_stripe_has_it() {
     let world = World::with(FaultPlan::Seeded(105), &[]).await;
@@ -271,7 +270,7 @@ async fn a_real_subscription_is_kept_as_stripe_has_it() {
     world.done().await;
 }
 
-/// A trial that is about to end is announced, once, and not if it is over by then.
+/// The end of a trial is announced once, and not if the trial is already over.
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_ends_is_announced_once() {
     let world = World::with(FaultPlan::Seeded(106), &[]).await;

@@ -6,7 +6,7 @@ use domain::ids::AccountId;
 use domain::inbox::EventState;
 use serde_json::{Value, json};
 
-/// An event of Stripe: its sample, the second of its creation, and the status it reports.
+/// A Stripe event: its sample, its creation time in seconds, and the status that it reports.
 type Said = (&'static str, i64, &'static str);
 
 const FAILED: &str = "invoice.payment_failed";
@@ -48,7 +48,7 @@ async fn notices(world: &World, account: &AccountId) -> Vec<(String, String)> {
         .collect()
 }
 
-/// An invoice goes its way in every order, also when all of it fell into one second.
+/// An invoice's events in every order, even if all have the same timestamp.
 #[tokio::test(start_paused = true)]
 async fn an_invoices_events_end_the_same_in_every_order() {
     let lives: [(&[&str], &str, &str); 4] = [
@@ -106,7 +106,7 @@ async fn an_invoices_events_end_the_same_in_every_order() {
     world.done().await;
 }
 
-/// And nothing newer makes it unpaid.
+/// No newer event makes a paid invoice unpaid.
 #[tokio::test(start_paused = true)]
 async fn a_paid_invoice_stays_paid() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -129,7 +129,7 @@ async fn a_paid_invoice_stays_paid() {
 async fn a_payer_gets_one_mail_about_a_failed_payment_and_its_consequences() {
     let world = World::with(FaultPlan::Seeded(112), &[]).await;
     let account = world.account().await;
-    // Subscribed to a plan with a grace period of one week.
+    // Subscribes the customer to a plan with a grace period of one week.
     let mut subscribed = fixture("stripe", "customer.subscription.created");
     let item = &mut subscribed["data"]["object"]["items"]["data"][0];
     item["price"]["product"] = "tallyhook_plan_starter".into();

@@ -1,5 +1,5 @@
-//! Usage reported after its billing period has closed: carried into the current period, once, and
-//! billed there.
+//! Usage that is reported after its billing period has closed is moved into the current period and
+//! billed there, once.
 
 use crate::billing::metering::{METER_EVENTS, hours_pass, pending};
 use crate::world::wire::{ALWAYS, WIRED};
@@ -21,7 +21,7 @@ impl World {
         self.stack.outside.now()
     }
 
-    /// Stripe says that the account's subscription is in a period that began some time ago.
+    /// Stripe reports that the account's current period began this long ago.
     pub async fn period_began(&self, ago: Duration) {
         let now = self.now().seconds();
         let start = now - i64::try_from(ago.as_secs()).expect("not that long");
@@ -67,7 +67,7 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn usage_of_a_closed_period_is_reported_within_the_current_one() {
-    // The second is older than Stripe takes by its own moment.
+    // After the second delay, the usage is older than Stripe accepts.
     for late in [2 * DAY, 40 * DAY] {
         for fault_plan in [FaultPlan::None, FaultPlan::Seeded(81)] {
             let world = pending(fault_plan, &WIRED).await;
@@ -89,7 +89,8 @@ async fn usage_of_a_closed_period_is_reported_within_the_current_one() {
 
 #[tokio::test(start_paused = true)]
 async fn what_its_own_period_still_bills_keeps_its_moment() {
-    // Stripe keeps the invoice open for an hour; and a period that had begun before is the usage's own.
+    // Stripe keeps the invoice open for an hour. If the current period had already begun, the usage
+    // belongs to it.
     for (late, began) in [(DAY, 30 * MINUTE), (DAY, 2 * DAY)] {
         let world = pending(FaultPlan::None, &WIRED).await;
         let used = world.now().seconds();
@@ -133,7 +134,7 @@ async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
     world.done().await;
 }
 
-/// The same where Stripe never got it: it is sent, with the moment that was frozen.
+/// The same if Stripe never received the report: it is sent with the frozen timestamp.
 #[tokio::test(start_paused = true)]
 async fn a_later_attempt_sends_what_the_first_one_sent() {
     let world = pending(FaultPlan::None, &WIRED).await;

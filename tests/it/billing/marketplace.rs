@@ -1,4 +1,5 @@
-//! What owners buy on GitHub's Marketplace, where GitHub bills it: from the purchase to the pull request, in any order.
+//! Purchases on GitHub's Marketplace, which GitHub bills: from the purchase to the pull request, in
+//! any order.
 
 use crate::world::money::Sold;
 use crate::world::verbs::permutations;
@@ -11,7 +12,8 @@ use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, OWNER_ID, REPOSITORY}
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The built-in catalogue with two plans of the listing: one is free and means the trial, the other one costs.
+/// The built-in catalogue with two plans of the listing: a free one that means the trial, and a
+/// paid one.
 fn listed(name: &str) -> Sold {
     let trial = "limit = 10, renews = \"never\" }\nconverts_to = \"payg\"\n";
     let both = format!(
@@ -22,7 +24,7 @@ fn listed(name: &str) -> Sold {
     Sold::with(name, &[(trial, &both)])
 }
 
-/// One thing that GitHub says of an owner's purchase.
+/// One event that GitHub sends about an owner's purchase.
 #[derive(Clone, Copy)]
 struct Said {
     action: &'static str,
@@ -39,7 +41,7 @@ const fn said(action: &'static str, plan: (u64, &'static str, u64), from: &'stat
 }
 
 impl World {
-    /// GitHub delivers an event about an owner's purchase twice; returns its id.
+    /// Delivers an event about an owner's purchase twice, as GitHub may. Returns its id.
     async fn marketplace_says(&self, owner: u64, said: Said) -> String {
         let mut event = fixture("github", &format!("marketplace_purchase.{}", said.action));
         let (id, name, cents) = said.plan;
@@ -65,7 +67,7 @@ impl World {
         delivery
     }
 
-    /// An account for this owner, made by an operator.
+    /// Creates an account for this owner as an operator.
     async fn account_of(&self, owner: u64, customer: &str, plan: &str) -> AccountId {
         let installation = if owner == OWNER_ID {
             INSTALLATION_ID
@@ -100,7 +102,7 @@ impl World {
             .to_owned()
     }
 
-    /// Another issue becomes a pull request.
+    /// Turns another issue into a pull request.
     async fn one_more(&self, number: u64) {
         let before = self.vendors.github.pulls(OWNER, REPOSITORY).len();
         self.vendors
@@ -242,9 +244,9 @@ async fn no_job_is_billed_by_both() {
     world.done().await;
 }
 
-/// Bought, changed, cancelled and bought again: every order of every part of the story ends as its latest says, each event
-/// delivered twice. Some accounts are there before, others in the
-/// middle, others by signing up.
+/// A purchase is made, changed, cancelled and made again. Every order of every part of the story
+/// ends with the state of its latest event, and each event is delivered twice. Some accounts exist
+/// before the story, some are created in the middle, and some sign up.
 #[tokio::test(start_paused = true)]
 async fn a_purchase_ends_the_same_in_every_order() {
     let story = [
@@ -296,7 +298,8 @@ async fn a_purchase_ends_the_same_in_every_order() {
     world.done().await;
 }
 
-/// GitHub's dates are days. Of two words from one day the later to arrive counts, and the same word again changes nothing.
+/// GitHub's dates are whole days. Of two events from one day, the later to arrive counts, and
+/// repeating the same event changes nothing.
 #[tokio::test(start_paused = true)]
 async fn of_one_day_the_last_to_arrive_counts() {
     let sold = listed("market-day");
@@ -317,7 +320,7 @@ async fn of_one_day_the_last_to_arrive_counts() {
         world.settle().await;
         assert_eq!(world.effective_plan(&account).await, expected, "{action}");
     }
-    // An operator acts on the cancellation once more; it is as old as it was.
+    // An operator replays the cancellation, which keeps its original date.
     let path = format!("/api/v1/admin/events/github/{}/replay", deliveries[1]);
     assert!(world.operator("POST", &path, None).await.0.is_success());
     world.settle().await;
@@ -325,8 +328,8 @@ async fn of_one_day_the_last_to_arrive_counts() {
     world.done().await;
 }
 
-/// A plan that the catalogue does not know changes nothing for the account; it raises an alarm, and
-/// the event says so.
+/// A plan that is missing in the catalogue does not change the account. It raises an alarm, and the
+/// event's outcome says so.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     let world = World::bare(FaultPlan::Seeded(615), &[]).await;
@@ -353,7 +356,7 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     world.done().await;
 }
 
-/// Events about an installation besides its life cycle, and about unknown installations.
+/// Installation events outside the life cycle, and events of unknown installations.
 #[tokio::test(start_paused = true)]
 async fn irrelevant_events_are_listed_as_ignored() {
     let world = World::with(FaultPlan::Seeded(616), &[("AUTO_PROVISION", "false")]).await;

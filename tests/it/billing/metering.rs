@@ -1,4 +1,4 @@
-//! Usage reports to Stripe, whatever Stripe and the network do: a delivered pull request counts one
+//! Usage reports to Stripe: whatever Stripe and the network do, a delivered pull request counts one
 //! and is reported once.
 
 use crate::world::verbs::together;
@@ -46,7 +46,7 @@ pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World 
     world
 }
 
-/// Hours in which the functions and the sweeper run as usual.
+/// Lets hours pass in which the functions and the sweeper run as usual.
 pub async fn hours_pass(world: &World, hours: u32) {
     for _ in 0..hours {
         world.skip(HOUR * 9 / 10);
@@ -56,7 +56,8 @@ pub async fn hours_pass(world: &World, hours: u32) {
     }
 }
 
-/// Reported once, with the values fixed when the pull request was opened.
+/// Asserts that usage was reported once, with the values that were fixed when the pull request was
+/// opened.
 async fn assert_reported_once(world: &World) {
     let events = world.vendors.stripe.meter_events();
     assert_eq!(events.len(), 1, "{events:?}");
@@ -81,7 +82,7 @@ async fn assert_reported_once(world: &World) {
     assert_ne!(reported_at(world, &job).await, serde_json::Value::Null);
 }
 
-/// What operators see.
+/// The usage record as operators see it.
 async fn reported_at(world: &World, job: &JobRow) -> serde_json::Value {
     let shown = world.shown_job(&job.facts.id).await;
     let usage = &shown["payment"]["usage"][0];
@@ -129,7 +130,7 @@ async fn recovers_from_stripe_api_failures() {
     }
 }
 
-/// F-F1: the call is made and its answer lost, any number of times.
+/// F-F1: the call succeeds and its answer is lost, any number of times.
 #[tokio::test(start_paused = true)]
 async fn a_report_whose_answer_is_lost_is_not_made_twice() {
     for times in [1, 2, 5] {
@@ -161,7 +162,7 @@ async fn what_was_never_tried_is_simply_sent_however_late() {
     world.done().await;
 }
 
-/// Stripe takes the report and does not answer for two days; by then it has forgotten the
+/// Stripe accepts the report and does not answer for two days; by then it has forgotten the
 /// identifier. A look-up of its totals shows that the report arrived.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
@@ -191,8 +192,8 @@ async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
     world.done().await;
 }
 
-/// The report never reached Stripe, which is unknown after two days; a look-up shows that it is not
-/// counted, so it is sent.
+/// The report never reached Stripe, which Tallyhook cannot know after two days. A look-up shows
+/// that the usage is not counted, so it is sent.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -206,7 +207,7 @@ async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
     world.done().await;
 }
 
-/// A first send past the window that is itself lost: the next look must not take it for missing.
+/// The first report after the window is itself lost. The next look-up must not take it for missing.
 #[tokio::test(start_paused = true)]
 async fn a_late_send_whose_answer_is_lost_is_looked_up_again() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -258,7 +259,7 @@ async fn usage_for_a_meter_that_stripe_does_not_know_is_stuck() {
     world.done().await;
 }
 
-/// Stripe has counted usage that Tallyhook does not know: an operator has to look, and nothing is
+/// Stripe has counted usage that Tallyhook does not know. An operator has to decide, and nothing is
 /// sent meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_count_that_does_not_add_up_is_left_to_a_person() {
@@ -353,7 +354,7 @@ async fn with_billing_off_usage_is_kept_and_reported_when_it_is_on() {
     world.done().await;
 }
 
-// --- many at once ---
+// --- concurrency ---
 
 #[tokio::test(start_paused = true)]
 async fn of_two_workers_one_reports_and_the_other_waits() {
@@ -381,7 +382,7 @@ async fn of_two_workers_one_reports_and_the_other_waits() {
     world.done().await;
 }
 
-/// A worker that dies with the place taken: another takes it when the lease has run out.
+/// A worker dies while it holds the lease. Another worker takes over once the lease expires.
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_dies_while_reporting_is_replaced() {
     for moment in [Moment::Before, Moment::After] {
@@ -397,7 +398,7 @@ async fn a_worker_that_dies_while_reporting_is_replaced() {
     }
 }
 
-/// Stripe takes one call at a time for a customer and a meter.
+/// Stripe accepts one call at a time for a customer and a meter.
 #[tokio::test(start_paused = true)]
 async fn twenty_jobs_of_one_account_are_reported_one_after_another() {
     const JOBS: u64 = 20;

@@ -1,4 +1,4 @@
-//! Credits that are bought: granted once, for what was sold, when it is paid.
+//! Purchased credits: granted once, for what was sold, when it is paid.
 
 use crate::world::shop::{PACK, PRICE, whole};
 use crate::world::{FaultPlan, World};
@@ -42,7 +42,7 @@ async fn a_purchase_is_granted_once() {
     }
 }
 
-/// Either event alone will do, and both in either order do no more.
+/// Either event alone is enough, and both in either order grant nothing more.
 #[tokio::test(start_paused = true)]
 async fn either_of_its_events_grants_it() {
     let world = World::with(FaultPlan::Seeded(124), &[]).await;
@@ -80,7 +80,7 @@ async fn either_of_its_events_grants_it() {
     world.done().await;
 }
 
-/// The catalogue decides how many credits are granted, neither the amount paid nor the metadata.
+/// The catalogue decides how many credits are granted, not the amount paid or the metadata.
 #[tokio::test(start_paused = true)]
 async fn credits_come_from_the_catalogue_alone() {
     let world = World::with(FaultPlan::Seeded(125), &[]).await;
@@ -166,7 +166,7 @@ async fn what_is_never_paid_is_never_granted() {
     );
     world.settle().await;
     assert_eq!(world.entries(&account).await, Vec::<&str>::new());
-    // The next try goes through.
+    // The next attempt succeeds.
     world.pays(&declined);
     world.settle().await;
     assert_eq!(world.purse(&account).await, (10_000, 0));
@@ -191,7 +191,8 @@ async fn what_is_not_in_the_catalogue_grants_nothing() {
     world.done().await;
 }
 
-/// Without a key nothing is granted and nothing lost: the event waits and says what is missing.
+/// Without a Stripe key, nothing is granted and nothing is lost: the event waits and its outcome
+/// names what is missing.
 #[tokio::test(start_paused = true)]
 async fn without_a_key_a_purchase_waits() {
     let world = World::with(FaultPlan::None, &[("STRIPE_SECRET_KEY", "")]).await;
@@ -210,7 +211,7 @@ async fn without_a_key_a_purchase_waits() {
     world.abandoned();
 }
 
-/// Play money buys nothing where the key is for real money, and the other way round.
+/// Test-mode payments grant nothing if the key is a live key, and vice versa.
 #[tokio::test(start_paused = true)]
 async fn an_event_of_stripes_other_mode_moves_nothing() {
     for (key, live) in [("sk_test_local", true), ("rk_live_local", false)] {

@@ -1,5 +1,5 @@
-//! Credits that go back with the money: refunds and disputes, reported in any order, also before
-//! their purchase.
+//! Credits that are taken back with the money: refunds and disputes, reported in any order, even
+//! before their purchase.
 
 use crate::world::shop::whole;
 use crate::world::verbs::permutations;
@@ -13,7 +13,7 @@ use stand_in_stripe::DisputeStatus::{
 };
 use store::Post;
 
-/// What happens to a payment after it was made.
+/// The events of a payment after it was made.
 type Story = fn(&World, &str);
 
 const BOUGHT: &str = "checkout.session.completed";
@@ -48,9 +48,9 @@ fn disputed(world: &World, payment: &str, minor: i64, way: &[DisputeStatus]) {
     }
 }
 
-/// Sends every `stride`-th order of the events of a purchase, each for a payment of its own. Of ten
-/// thousand credits `left` must remain each time, and the balance never leaves the range from zero
-/// to the credits bought.
+/// Sends every `stride`-th order of the events of a purchase, each for a separate payment. Of ten
+/// thousand credits, `left` must remain each time, and the balance never leaves the range from zero
+/// to the purchased credits.
 async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
     let world = World::with(FaultPlan::Seeded(seed), &[]).await;
     let account = world.account().await;
@@ -63,7 +63,7 @@ async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
         story(&world, &payment);
         let sent = world.stripe_sent(&types);
         if sent.len() != length {
-            // Only now is the number of events known; this payment's events were sent in their
+            // The number of events is known only now; this payment's events were sent in their
             // original order.
             (length, nth) = (sent.len(), 0);
             for event in &sent {
@@ -181,7 +181,7 @@ async fn an_inquiry_takes_nothing_unless_it_becomes_a_dispute() {
     leaves(140, escalates, 7, 0).await;
 }
 
-/// Refund and dispute together take back their sum, and never more than was bought.
+/// A refund and a dispute together take back their sum, and never more than was purchased.
 #[tokio::test(start_paused = true)]
 async fn a_dispute_of_what_was_refunded_takes_no_more_than_was_bought() {
     let rest: Story = |world, payment| {
@@ -234,7 +234,7 @@ async fn spends(world: &World, account: &AccountId, n: u8, amount: Credits) {
     );
 }
 
-/// Spent credits that are taken back are a debt: nothing can be spent while it exists, and the next
+/// Taking back spent credits creates a debt: nothing can be spent while it exists, and the next
 /// purchase pays it first.
 #[tokio::test(start_paused = true)]
 async fn a_refund_of_what_was_spent_is_owed() {
@@ -259,7 +259,7 @@ async fn a_refund_of_what_was_spent_is_owed() {
     world.done().await;
 }
 
-/// Also where a refund is known before its purchase.
+/// The same if a refund is known before its purchase.
 #[tokio::test(start_paused = true)]
 async fn a_move_is_logged() {
     let world = World::with(FaultPlan::None, &[]).await;

@@ -1,4 +1,4 @@
-//! The samples, as they are, in the order of their story.
+//! The unchanged sample events, in the order of their story.
 
 use crate::world::shop::{PACK, PRICE};
 use crate::world::wire::{ALWAYS, Reply, WIRED};

@@ -1,4 +1,4 @@
-//! A customer limits their spending in a billing period, and the limit holds for every way to
+//! A customer limits their spending in a billing period, and the limit applies to every way to
 //! spend.
 
 mod crash;
@@ -29,7 +29,8 @@ impl Program {
         shown
     }
 
-    /// An issue of this number is opened, and what follows from it is done; whether it has got a pull request.
+    /// Opens an issue with this number and completes all work that follows. Returns whether it got
+    /// a pull request.
     async fn works(&self, number: u64) -> bool {
         let before = self.pulls();
         self.world.issue_opens(number).await;
@@ -53,14 +54,14 @@ impl Program {
             .unwrap_or_default()
     }
 
-    /// What was spent and is reserved of money, in minor units.
+    /// The money spent and the money reserved, in minor units.
     async fn money(&self) -> (i64, i64) {
         let shown = self.get(LIMIT).await;
         let minor = |name: &str| shown["money"][name].as_i64().expect("a number");
         (minor("spent_minor"), minor("reserved_minor"))
     }
 
-    /// What was spent and is reserved of credits.
+    /// The credits spent and the credits reserved.
     async fn credits(&self) -> (String, String) {
         let shown = self.get(LIMIT).await;
         let text = |name: &str| shown["credits"][name].as_str().expect("a text").to_owned();
@@ -85,7 +86,8 @@ impl Program {
     }
 }
 
-/// Two pull requests fit, a third does not; 80 percent and 100 percent are notified once each.
+/// Two pull requests fit and a third does not. The customer is notified once at 80 percent and once
+/// at 100 percent.
 #[tokio::test(start_paused = true)]
 async fn pull_requests_by_meter_stop_at_the_limit() {
     let program = program("payg", &[DASHBOARD]).await;
@@ -152,8 +154,8 @@ async fn pull_requests_by_meter_stop_at_the_limit() {
     program.world.done().await;
 }
 
-/// Work under way counts in full; what is not delivered comes back; what is under way when the limit sinks is delivered and
-/// billed; a new period begins with nothing.
+/// Work in progress counts in full, and undelivered work releases its reservation. Work in progress
+/// when the limit is lowered is still delivered and billed. A new period starts at zero.
 #[tokio::test(start_paused = true)]
 async fn what_is_under_way_is_reserved_and_what_fails_comes_back() {
     let program = program("payg", &[]).await;
@@ -212,8 +214,8 @@ async fn what_is_under_way_is_reserved_and_what_fails_comes_back() {
     program.world.done().await;
 }
 
-/// Two are in the plan's price and every further one costs $8: a limit of nothing stops exactly there, also when one of the
-/// first fails while a later one is under way.
+/// The plan's price includes two jobs and each further one costs $8. A limit of zero stops exactly
+/// there, even if one of the first jobs fails while a later one is in progress.
 #[tokio::test(start_paused = true)]
 async fn what_the_plan_includes_costs_nothing_of_the_limit() {
     let sold = Sold::with(
@@ -242,7 +244,7 @@ async fn what_the_plan_includes_costs_nothing_of_the_limit() {
         (0, 800),
         "the third is beyond what is included"
     );
-    // The first one is cancelled: now the third is the second, and costs nothing.
+    // The first job is cancelled, so the third becomes the second and costs nothing.
     let first = world
         .stack
         .store
@@ -259,7 +261,8 @@ async fn what_the_plan_includes_costs_nothing_of_the_limit() {
     program.world.done().await;
 }
 
-/// A job of a plan that charges tokens reserves as many as it may take, takes no more, and gives back what it did not.
+/// A job on a plan that charges tokens reserves its maximum, never uses more, and releases what it
+/// did not use.
 #[tokio::test(start_paused = true)]
 async fn tokens_by_meter_are_reserved_and_settled() {
     let rate = "counts = \"tokens\", each_1k = \"0.018\" }]";
@@ -306,7 +309,8 @@ async fn tokens_by_meter_are_reserved_and_settled() {
     program.world.done().await;
 }
 
-/// A fix that an agent outside has made cannot be refused any more: it counts, and what begins afterwards is measured by it.
+/// A fix that an external agent has made can no longer be refused: it counts, and work that begins
+/// afterwards is checked against it.
 #[tokio::test(start_paused = true)]
 async fn what_is_reported_is_counted_and_never_refused() {
     let program = program("payg", &[]).await;

@@ -1,4 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/usage`: usage that Stripe would not have, and what people decide about it.
+//! `/api/v1/admin/accounts/{id}/usage`: usage that Stripe refused, and the operators' decisions
+//! about it.
 
 use crate::billing::metering::pending;
 use crate::world::operator::assert_problem;
@@ -42,7 +43,7 @@ impl World {
     }
 }
 
-/// A world with one record that is older than Stripe takes, and so was stuck.
+/// A world with one stuck record, which is older than Stripe accepts.
 async fn stuck(fault_plan: FaultPlan) -> (World, AccountId, Value) {
     let world = pending(fault_plan, &WIRED).await;
     let account = world.account().await;
@@ -68,7 +69,7 @@ async fn stuck_usage_is_reported_again_under_a_new_identifier_once() {
         assert_eq!(record["identifier"], format!("{id}-pull_requests"));
         let resend = format!("{}/pull_requests/{id}/resend", path(&account));
 
-        // Its account has subscribed meanwhile, so there is a period to bill it in.
+        // The account has subscribed in the meantime, so there is a period in which to bill it.
         world.period_began(2 * HOUR).await;
         let (status, owed) = world.decides(&resend, None).await;
         assert_eq!(
@@ -113,7 +114,8 @@ async fn stuck_usage_is_reported_again_under_a_new_identifier_once() {
     }
 }
 
-/// What Stripe would not have again is stuck again, and its third telling has a third identifier.
+/// If Stripe refuses a record again, it is stuck again, and its third report has a third
+/// identifier.
 #[tokio::test(start_paused = true)]
 async fn every_report_has_its_own_identifier() {
     let (world, account, record) = stuck(FaultPlan::None).await;

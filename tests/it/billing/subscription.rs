@@ -1,5 +1,5 @@
-//! The life of a subscription through the customers' API: begun, changed, cancelled, resumed, lost,
-//! and never doubled.
+//! The life of a subscription through the customers' API: it begins, changes, is cancelled, resumed
+//! and lost, and is never doubled.
 
 use crate::billing::checkouts::shop;
 use crate::world::{FaultPlan, World};
@@ -121,7 +121,8 @@ async fn two_requests_at_once_are_one_subscription() {
     program.world.done().await;
 }
 
-/// Subscribing may die at this call; its next try ends in one subscription. How many calls it took.
+/// Subscribes with a death at this call; the retry ends in one subscription. Returns the number of
+/// calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
@@ -186,7 +187,7 @@ async fn subscribed() -> (World, String) {
     (world, key)
 }
 
-/// One request that may die at a call. How many calls it took.
+/// One request that may die at a call. Returns the number of calls.
 async fn asked_once(
     world: &World,
     key: &str,
@@ -201,7 +202,7 @@ async fn asked_once(
     world.stack.faults.calls() - before
 }
 
-/// A subscription change may die at any call; its next attempt ends as intended, and the store
+/// A subscription change may die at any call. Its next attempt ends as intended, and the store
 /// shows it at once.
 async fn dies_anywhere(act: (&str, &str, Option<&Value>), shows: (&str, &str)) {
     let mut calls = u64::MAX;
@@ -346,7 +347,7 @@ async fn a_change_costs_what_its_preview_showed() {
     );
     let invoices = paid.len();
     world.settle().await;
-    // A repeated event changes nothing later, whatever has happened since.
+    // A repeated event has no effect later, whatever has happened since.
     let down = program
         .ask("PATCH", SUBSCRIPTION, plan("starter").as_ref())
         .await;
@@ -409,7 +410,7 @@ async fn a_plan_is_cancelled_kept_and_ended() {
         (status, &kept["cancelled"], &kept["ends_at"]),
         (StatusCode::OK, &json!(false), &Value::Null)
     );
-    // The cancellation that was taken back does not come again with its key.
+    // Repeating the key of the withdrawn cancellation does not cancel again.
     let again = world
         .customer(&program.key, "DELETE", SUBSCRIPTION, "end", None)
         .await;

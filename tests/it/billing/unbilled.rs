@@ -14,14 +14,14 @@ use std::time::Duration;
 
 const METERS: &str = "pays = \"meters\"\ncharges = [{ meter = \"pull_requests\", counts = \"pulls\", each = \"15.00\" }]";
 
-/// Pay as you go, where two delivered jobs may wait for Stripe.
+/// A pay-as-you-go plan on which two delivered jobs may wait for Stripe.
 fn two_may_wait(name: &str) -> Sold {
     Sold::with(name, &[(METERS, &format!("{METERS}\nunbilled_max = 2"))])
 }
 
 impl World {
-    /// Another issue is opened or commented on, and every function but the reporting one does its
-    /// work.
+    /// Opens or comments on another issue and runs every function except the one that reports
+    /// usage.
     async fn asked_for(&self, sample: &str, number: u64) {
         if sample == "issues.opened" {
             self.vendors
@@ -135,7 +135,7 @@ async fn while_stripe_is_out_of_reach_jobs_go_on_to_a_limit_and_nothing_is_lost(
     }
 }
 
-/// Billing that is switched off is treated the same; and an issue that has a job keeps it.
+/// Billing that is switched off is treated the same, and an issue that has a job keeps it.
 #[tokio::test(start_paused = true)]
 async fn with_billing_off_the_limit_holds_and_an_open_job_is_joined() {
     let sold = two_may_wait("off");

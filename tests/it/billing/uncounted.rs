@@ -1,4 +1,4 @@
-//! Usage that Stripe had taken and then could not count.
+//! Usage that Stripe accepted and then could not count.
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World, fixture};

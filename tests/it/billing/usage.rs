@@ -1,4 +1,4 @@
-//! Usage: recorded once, checked against the quota before the work, counted by the period.
+//! Usage: recorded once, checked against the quota before the work, counted per period.
 
 use crate::world::program::program;
 use crate::world::verbs::together;

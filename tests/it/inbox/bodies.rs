@@ -1,4 +1,4 @@
-//! Bodies of every size come back byte for byte, or are refused whole.
+//! Bodies of every size are returned byte for byte, or refused as a whole.
 
 use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::{BODY_BYTES_MAX, EventSource, EventState};
@@ -63,7 +63,7 @@ async fn bodies_of_every_size_come_back_byte_for_byte() {
                 .await
                 .expect("it is recorded");
             assert_eq!(row.body_bytes, u64::try_from(bytes).expect("small"));
-            // Sent again, it is the same event.
+            // The same body sent again is the same event.
             assert_eq!(
                 world.github_delivers("star", &id, &body).await.status(),
                 StatusCode::ACCEPTED,
@@ -165,8 +165,7 @@ async fn a_large_body_is_recorded_whole_or_not_at_all() {
     }
 }
 
-/// A world whose receiver has cached the switch, so that the next webhook costs what it usually
-/// costs.
+/// A world whose receiver has cached the switch, so that the next webhook has its usual cost.
 async fn awake() -> World {
     let world = World::bare(FaultPlan::None, &[]).await;
     world.github_delivers("ping", "first", b"{}").await;

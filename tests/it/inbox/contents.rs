@@ -1,5 +1,5 @@
 //! Unusual content around and inside a signed body: ids, methods, paths and malformed JSON. It
-//! never causes a 5xx or a panic; an event that cannot be acted on is refused by the receiver or
+//! never causes a 5xx or a panic. An event that cannot be processed is refused by the receiver or
 //! fails with its reason.
 
 use crate::world::{FaultPlan, World, fixture};
@@ -255,13 +255,15 @@ async fn a_signed_body_that_is_no_json_object_is_refused() {
     world.done().await;
 }
 
-/// The sample `issues.opened` with a field replaced or added, as text, since it need not be JSON that serde would write.
+/// The sample `issues.opened` with a field replaced or added. It is text, because it need not be
+/// JSON that serde would write.
 fn opened_with(field: &str) -> Vec<u8> {
     let text = fixture("github", "issues.opened").to_string();
     format!("{{{field},{}", &text[1..]).into_bytes()
 }
 
-/// Bodies that the receiver accepts, since it reads only the action, and that cannot be acted on.
+/// Bodies that the receiver accepts, because it reads only the action, but that cannot be
+/// processed.
 #[tokio::test(start_paused = true)]
 async fn an_accepted_event_that_makes_no_sense_fails_with_its_reason() {
     let world = World::start().await;
@@ -329,7 +331,7 @@ async fn an_accepted_event_that_makes_no_sense_fails_with_its_reason() {
     world.abandoned();
 }
 
-/// Odd, and none of our business: it works.
+/// Odd values in fields that Tallyhook does not use cause no failure.
 #[tokio::test(start_paused = true)]
 async fn odd_json_beside_what_we_read_does_no_harm() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/events`: listing and looking.
+//! `/api/v1/admin/events`: listing events and reading one.
 
 use crate::world::operator::assert_problem;
 use crate::world::{FaultPlan, World, fixture};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const PATH: &str = "/api/v1/admin/events";
 
-/// All pages of a listing: sizes, and the rows.
+/// All pages of a listing: their sizes, and the rows.
 async fn pages(world: &World, query: &str) -> (Vec<usize>, Vec<Value>) {
     let (mut sizes, mut rows, mut cursor) = (Vec::new(), Vec::new(), String::new());
     loop {
@@ -35,7 +35,7 @@ fn ids<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
         .collect()
 }
 
-/// Events of GitHub that are ignored, some at the same millisecond and some not.
+/// GitHub events that are ignored, some of them in the same millisecond.
 async fn stars(world: &World, count: usize) {
     for n in 0..count {
         let body = serde_json::to_vec(&json!({ "action": "created", "n": n })).expect("JSON");
@@ -89,7 +89,7 @@ async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
     world.done().await;
 }
 
-/// While one pages, more comes in: what was there at the beginning is still seen once.
+/// New events arrive during paging: every event from the beginning is still listed once.
 #[tokio::test(start_paused = true)]
 async fn new_events_do_not_disturb_who_is_paging() {
     let world = World::bare(FaultPlan::None, &[]).await;
@@ -162,7 +162,7 @@ async fn every_status_can_be_asked_for() {
     world.abandoned();
 }
 
-/// As cursors are written: base 64 without padding, with `-` and `_`.
+/// Encodes as cursors are encoded: base64 without padding, with `-` and `_`.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let letters = bytes.chunks(3).flat_map(|chunk| {
@@ -201,7 +201,7 @@ async fn bad_queries_say_what_is_wrong() {
             .await;
         assert_problem(&query, &response, 400, code);
     }
-    // A well-formed cursor that was never given out lists what is older, and breaks nothing.
+    // A well-formed cursor that was never issued lists older rows and causes no failure.
     for text in [
         "0.x",
         "-1.x",

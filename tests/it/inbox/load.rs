@@ -1,5 +1,5 @@
-//! A thousand deliveries of both senders within a minute. The test counts what becomes of them on the world's clock; the
-//! benches measure real time.
+//! A thousand deliveries of both senders within a minute. The test counts their outcomes on the
+//! world's clock; the benches measure real time.
 
 use crate::world::verbs::together;
 use crate::world::{World, fixture};
@@ -8,8 +8,8 @@ use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
-/// Twenty bursts of fifty deliveries, three seconds apart; every fourth delivery is a repeat. Each is accepted, and each event
-/// is recorded once and processed.
+/// Twenty bursts of fifty deliveries, three seconds apart; every fourth delivery is a repeat. Each
+/// delivery is accepted, and each event is recorded once and processed.
 #[tokio::test(start_paused = true)]
 async fn thousand_webhooks_a_minute() {
     let world = World::start().await;
@@ -26,7 +26,7 @@ async fn thousand_webhooks_a_minute() {
                     .github_delivers("ping", &of(n), body)
                     .await
                     .status(),
-                // GitHub's delivery before the last one, again.
+                // Repeats GitHub's delivery before the last one.
                 2 => world_ref
                     .github_delivers("ping", &of(n - 2), body)
                     .await

@@ -1,4 +1,4 @@
-//! What the log makes of repeats, forgeries, failures on the way, and events it does not know.
+//! How the event log handles repeats, forgeries, failures on the way, and unknown events.
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};
@@ -14,7 +14,7 @@ fn body(sample: &str) -> Vec<u8> {
     serde_json::to_vec(&fixture("github", sample)).expect("JSON")
 }
 
-/// The next calls of a name fail; the SDK tries each of them twice.
+/// Makes the next calls with a name fail; the SDK attempts each of them twice.
 fn inject(world: &World, on: &str, times: u32, effect: Effect) {
     world.stack.faults.inject(Fault {
         on: on.to_owned(),
@@ -72,7 +72,7 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
     world.done().await;
 }
 
-/// A hundred at once: one row, one job, and every sender is content.
+/// A hundred concurrent deliveries: one row, one job, and a success for every sender.
 #[tokio::test(start_paused = true)]
 async fn handles_duplicate_webhooks() {
     for fault_plan in [FaultPlan::None, FaultPlan::Seeded(3)] {
@@ -99,7 +99,7 @@ async fn handles_duplicate_webhooks() {
     }
 }
 
-/// An event names the job that it made, even if the answer to the creation was lost.
+/// An event names the job that it created, even if the answer to the creation was lost.
 #[tokio::test(start_paused = true)]
 async fn the_log_names_the_job_that_an_event_made() {
     for lost in [0, 1, 2] {
@@ -241,7 +241,7 @@ async fn what_is_stored_and_not_queued_is_swept_up() {
     world.done().await;
 }
 
-/// F-B4: the put is applied, and its answer never comes.
+/// F-B4: the put succeeds, and its answer never arrives.
 #[tokio::test(start_paused = true)]
 async fn a_put_whose_answer_is_lost_is_recognized() {
     for lost in [1, 2] {
@@ -377,7 +377,7 @@ async fn events_we_do_not_act_on_are_kept_and_ignored() {
     world.done().await;
 }
 
-/// Every event GitHub knows, and some it does not.
+/// Every event name that GitHub knows, and some that it does not.
 const NAMES: [&str; 60] = [
     "branch_protection_configuration",
     "branch_protection_rule",
@@ -484,7 +484,7 @@ async fn a_body_under_another_events_name_has_no_effect() {
         (None, 0, 0)
     );
 
-    // Under its own name one of them has its effect, and under any number of ids it has that one.
+    // Under its own event name the body has its effect, but only once under any number of ids.
     let body = body("issues.opened");
     for _ in 0..5 {
         world

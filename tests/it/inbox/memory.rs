@@ -1,5 +1,5 @@
-//! The memory of a process: after a busy day no more than after the day before, whatever the number
-//! of unknown keys.
+//! The memory of a process: after a busy day it is no larger than the day before, whatever the
+//! number of unknown keys.
 //!
 //! Live bytes are counted for the test's thread, which runs its whole world, so other tests do not
 //! disturb it. SQLite's memory, which the embedded store uses, is not counted.
@@ -11,11 +11,11 @@ use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
-/// Unknown keys by day: on the first day more than the cache holds, then enough to see whether it
-/// is bounded, then none, so that nothing else hides behind evicted entries.
+/// Unknown keys per day: on the first day more than the cache holds, then enough to see whether the
+/// cache is bounded, then none, so that evicted entries hide nothing else.
 const UNKNOWN_KEYS: [u64; 3] = [10_200, 4_500, 0];
 const WEBHOOKS: u64 = 40;
-/// The stand-ins' records of a day, and the spare capacity of maps, are below this.
+/// An upper bound for the stand-ins' records of a day and the spare capacity of maps.
 const GROWTH_BYTES_MAX: i64 = 128 * 1024;
 
 /// A key that does not exist.
@@ -26,8 +26,8 @@ fn unknown_key(day: usize, nth: u64) -> KeyText {
     KeyText::mint(TEST, random)
 }
 
-/// A day: webhooks arrive, a job is delivered, a person signs in and looks around, and many unknown
-/// keys are tried.
+/// One day: webhooks arrive, a job is delivered, a person signs in and browses, and many unknown
+/// keys are sent.
 async fn day(world: &World, key: &str, day: usize) {
     for nth in 0..WEBHOOKS {
         let body = br#"{"zen":"Keep it logically awesome."}"#;
@@ -72,7 +72,7 @@ async fn day(world: &World, key: &str, day: usize) {
             StatusCode::UNAUTHORIZED
         );
     }
-    // What was found today is not believed tomorrow.
+    // Entries cached today have expired tomorrow.
     world.elapse(Duration::from_secs(61)).await;
     world.stack.faults.clear_log();
 }

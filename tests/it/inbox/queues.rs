@@ -1,4 +1,5 @@
-//! What becomes of messages: each of a batch on its own, the poison set aside, and what was set aside taken up again.
+//! Message handling: each message of a batch is handled separately, poisoned messages become dead
+//! letters, and dead letters can be moved back.
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How often each message was handled, by its key.
+/// The number of times that each message was handled, by key.
 type Handled = Arc<Mutex<BTreeMap<String, u32>>>;
 
 #[derive(Debug)]
@@ -38,7 +39,7 @@ fn event(id: &str) -> Message {
     Message::Event(EventKey::parse(EventSource::Github, id).expect("an id"))
 }
 
-/// A world whose function for GitHub's events does what the ids of its messages say.
+/// A world whose function for GitHub's events does what the messages' ids say.
 async fn world_of_words() -> (World, Handled) {
     let mut world = World::bare(FaultPlan::None, &[]).await;
     let handled = Handled::default();
@@ -185,7 +186,7 @@ async fn what_is_early_comes_back_and_what_is_lost_does_not() {
 
 // --- through the real functions ---
 
-/// Foreign messages, beside real work in the same batch.
+/// Foreign messages next to real work in the same batch.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_done() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -309,7 +310,7 @@ async fn dead_letters_are_moved_back_and_done() {
     );
 
     world.stack.mappings[place].1.function = whole;
-    // An operator looks days later.
+    // An operator checks days later.
     world.skip(Duration::from_secs(13 * 86_400));
     let (status, answer) = world
         .operator("POST", "/api/v1/admin/queues/github-events/redrive", None)
@@ -323,7 +324,7 @@ async fn dead_letters_are_moved_back_and_done() {
     );
     world.settle().await;
     world.assert_delivered_once();
-    // Nothing is left to move, and moving nothing is no error.
+    // Nothing is left to move, and moving nothing is not an error.
     for queue in Queue::ALL {
         let (status, answer) = world
             .operator(
@@ -339,7 +340,8 @@ async fn dead_letters_are_moved_back_and_done() {
     world.done().await;
 }
 
-/// An outage of GitHub while an event waits for its policy: tried, given up, failed with the reason, and replayed.
+/// An outage of GitHub while an event waits for its policy: it is attempted, given up, failed with
+/// the reason, and replayed.
 #[tokio::test(start_paused = true)]
 async fn an_event_without_attempts_left_fails_and_is_no_dead_letter() {
     let world = World::with(FaultPlan::None, &WIRED).await;

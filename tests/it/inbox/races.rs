@@ -1,4 +1,4 @@
-//! What comes at once: webhooks race each other and the API, and each fact still counts once.
+//! Races between webhooks and the API, in which each fact still counts once.
 
 use crate::world::program::program;
 use crate::world::shop::whole;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 
-/// How many are under way, and how many were at most.
+/// The number of operations in progress, and its maximum.
 #[derive(Default)]
 struct UnderWay(Cell<(u32, u32)>);
 
@@ -27,7 +27,7 @@ impl UnderWay {
         outcome
     }
 
-    /// Who runs one after the other proves nothing here.
+    /// Operations that run one after the other prove nothing.
     fn assert_raced(&self, racers: u32) {
         assert!(
             self.0.get().1 >= racers,
@@ -43,7 +43,8 @@ async fn comes_in(world: &World, event: &Value) {
     world.turn(Queue::StripeEvents).await;
 }
 
-/// A payment and its partial refund come in, both twice and at once, while holds are taken from what the account has.
+/// A payment and its partial refund arrive, both twice and at once, while holds reserve the
+/// account's credits.
 async fn a_payment_and_holds() {
     let program = program("credits", &[]).await;
     let (world, account) = (&program.world, &program.account);
@@ -175,7 +176,7 @@ async fn a_change_and_an_invoice() {
     program.world.done().await;
 }
 
-/// Several deliveries about one issue at the same time, each twice, while the queue is polled.
+/// Several concurrent deliveries about one issue, each twice, while the queue is polled.
 async fn deliveries_about_one_issue() {
     let world = World::start().await;
     let of = |n: u32| format!("72d3162e-cc78-11e3-81ab-{n:012}");
@@ -183,7 +184,7 @@ async fn deliveries_about_one_issue() {
     let under_way = UnderWay::default();
     let (world_ref, body) = (&world, &body);
     let comes = |n: u32| async move {
-        // Each id twice.
+        // Each id is delivered twice.
         let taken = world_ref
             .github_delivers("issues", &of(900 + n / 2), body)
             .await

@@ -1,4 +1,5 @@
-//! `POST /api/v1/admin/events/{source}/{id}/replay`: what has been done is not done again, and what could not be done is.
+//! `POST /api/v1/admin/events/{source}/{id}/replay`: completed work is not repeated, and work that
+//! could not be done is done.
 
 use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::{EventSource, EventState};
@@ -36,7 +37,7 @@ async fn replaying_a_finished_event_has_no_second_effect() {
             );
             world.assert_delivered_once();
         }
-        // And not when its job is over and the issue is free.
+        // Nor when its job is over and the issue is free.
         let job = world.commented_job().await;
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
@@ -70,7 +71,7 @@ async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
     world.done().await;
 }
 
-/// A quarantined event is acted on when an operator replays it, and only then.
+/// A quarantined event is processed only when an operator replays it.
 #[tokio::test(start_paused = true)]
 async fn replaying_a_quarantined_event_acts_on_it() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -92,7 +93,7 @@ async fn replaying_a_quarantined_event_acts_on_it() {
     world.done().await;
 }
 
-/// Replayed while it is pending, or many times at once, an event is still one event.
+/// An event that is replayed while it is pending, or many times at once, is still one event.
 #[tokio::test(start_paused = true)]
 async fn replaying_a_pending_event_only_sends_it_sooner() {
     let world = World::with(FaultPlan::Seeded(93), &[]).await;
@@ -103,7 +104,7 @@ async fn replaying_a_pending_event_only_sends_it_sooner() {
     world.done().await;
 }
 
-/// Its age was judged once, when it was received.
+/// The event's age was checked once, when it was received.
 #[tokio::test(start_paused = true)]
 async fn replaying_an_event_of_stripes_ignores_its_age() {
     let world = World::bare(FaultPlan::None, &[]).await;

@@ -1,4 +1,4 @@
-//! The secrets behind the signatures: several during a rotation, never a blank one, and refreshed
+//! The secrets behind the signatures: several during a rotation, never an empty one, and refreshed
 //! within a minute.
 
 use crate::world::{FaultPlan, World};
@@ -10,7 +10,7 @@ const BASE: &str = "http://tallyhook.test";
 const STAR: &[u8] = br#"{"action":"created"}"#;
 const CHARGE: &[u8] = br#"{"id":"evt_1","type":"charge.updated"}"#;
 
-/// The answers of both receivers to a secret.
+/// The answers of both receivers to a request signed with a secret.
 async fn answers(world: &World, secret: &str) -> [u16; 2] {
     let now = world.stack.outside.now().seconds();
     let github = world
@@ -112,7 +112,7 @@ async fn secrets_that_cannot_be_fetched_serve_ten_minutes_more() {
     world.done().await;
 }
 
-/// With a blank key anybody can sign.
+/// With an empty key anybody can sign.
 #[tokio::test(start_paused = true)]
 async fn a_blank_secret_opens_nothing() {
     let world = World::bare(FaultPlan::None, &REFERENCES).await;

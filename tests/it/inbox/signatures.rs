@@ -1,4 +1,4 @@
-//! Every corner case of both vendors' signatures. A refused request touches nothing, and all causes
+//! Every corner case of both vendors' signatures. A refused request changes nothing, and all causes
 //! get the same answer.
 
 use crate::world::{FaultPlan, World};
@@ -12,10 +12,11 @@ use local_stack::stack::LOCAL_SECRET;
 type Sent<'a> = Vec<(&'a str, &'a [u8])>;
 
 const BODY: &[u8] = "{\"action\":\"created\",\"zen\":\"olé\"}".as_bytes();
-/// SHA-1, as GitHub still sends it beside the other, over `BODY` with the right secret.
+/// The SHA-1 signature over `BODY` with the right secret, which GitHub still sends next to the
+/// SHA-256 one.
 const SHA1: &str = "sha1=690bef2fbd12616df287acfb7a15af07fddc62cb";
 
-/// Headers of a request, several of one name where they are repeated.
+/// The headers of a request; a repeated name occurs several times.
 type Headers<'a> = &'a [(&'a str, &'a [u8])];
 
 fn post(path: &str, headers: Headers<'_>, body: &[u8]) -> Request<Bytes> {
@@ -39,7 +40,7 @@ fn star(delivery: &str, signatures: Headers<'_>, body: &[u8]) -> Request<Bytes> 
     post("/github/webhook", &[&fixed, signatures].concat(), body)
 }
 
-/// One refusal: 401, one text, and not a single call to store or queue.
+/// Asserts a refusal: 401, always the same text, and no call to the store or a queue.
 async fn assert_refused(world: &World, what: &str, receiver: EventSource, request: Request<Bytes>) {
     let before = world.effects().len();
     let response = match receiver {

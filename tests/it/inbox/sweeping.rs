@@ -1,4 +1,4 @@
-//! Work without a message: the row is in the index of due work, and the sweeper finds it.
+//! Work without a message: its row is in the index of due work, and the sweeper finds it.
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
@@ -17,7 +17,7 @@ const WAY: [Queue; 5] = [
     Queue::Pulls,
 ];
 
-/// Every message of every queue gets lost, also those that are hidden or delayed.
+/// Deletes every message of every queue, even hidden or delayed ones.
 async fn lose_all_messages(world: &World) {
     for queue in Queue::ALL {
         let url = &world.mapping(queue).queue_url;
@@ -51,7 +51,7 @@ async fn lose_all_messages(world: &World) {
     }
 }
 
-/// F-D4: in every state of a job all messages get lost.
+/// F-D4: all messages are lost in every state of a job.
 #[tokio::test(start_paused = true)]
 async fn a_job_without_a_message_continues() {
     for passed in 0..=5 {
@@ -77,7 +77,7 @@ async fn a_job_without_a_message_continues() {
     }
 }
 
-/// Lost again and again, after every single step.
+/// All messages are lost again and again, after every single step.
 #[tokio::test(start_paused = true)]
 async fn a_job_that_loses_every_message_once_continues() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -97,7 +97,7 @@ async fn a_job_that_loses_every_message_once_continues() {
     world.done().await;
 }
 
-/// The last word of a job is owed too.
+/// The last comment of a job is due work, too.
 #[tokio::test(start_paused = true)]
 async fn a_comment_without_a_message_is_written() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -118,7 +118,7 @@ async fn a_comment_without_a_message_is_written() {
     world.done().await;
 }
 
-/// F-B13: more than one run of the sweeper can take, and two of them at once.
+/// F-B13: there is more due work than one run of the sweeper can take, and two runs are concurrent.
 #[tokio::test(start_paused = true)]
 async fn many_lost_events_are_swept_up_in_bounded_runs() {
     const EVENTS: usize = 700;
@@ -175,14 +175,14 @@ async fn a_sweeper_with_nothing_to_do_writes_nothing() {
     world.done().await;
 }
 
-/// F-C9: when a function has answered, none of its work still runs.
+/// F-C9: once a function has answered, none of its work is still running.
 #[tokio::test(start_paused = true)]
 async fn no_work_is_left_behind_an_answer() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     world.stripe_sends_changed("invoice.paid", |_| {}).await;
     world.settle().await;
-    // By now every client has been used once, and what it keeps for good is there.
+    // Every client has been used once, so everything that they keep permanently exists.
     let alive = || {
         tokio::runtime::Handle::current()
             .metrics()

@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
 
 impl World {
-    /// An operator switches, and every function has a minute to see it.
+    /// Sets a switch as an operator, and gives every function a minute to see it.
     pub async fn switch(&self, name: &str, on: bool) {
         self.put(
             &format!("switches/{name}"),
@@ -29,7 +29,7 @@ impl World {
         self.elapse(MINUTE).await;
     }
 
-    /// The same with the work of an account.
+    /// Pauses or resumes the work of an account in the same way.
     pub async fn pause(&self, account: &domain::ids::AccountId, paused: bool) {
         let body = json!({ "paused": paused, "reason": "a drill" });
         self.put(&format!("accounts/{account}/paused"), &body).await;
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    /// Time passes minute by minute while queues, sweeper and functions run.
+    /// Lets time pass minute by minute while queues, sweeper and functions run.
     pub async fn minutes(&self, count: u32) {
         for _ in 0..count {
             while self.turn_all().await > 0 {}
@@ -62,7 +62,7 @@ impl World {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_stopped_is_recorded_and_waits() {
     let world = World::start().await;
-    // Every function has seen that everything is on.
+    // Every function has seen that all switches are on.
     let first = world.github_sends("issues.closed").await;
     world.settle().await;
     for source in ["github", "stripe"] {
@@ -139,7 +139,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
 async fn a_paused_accounts_work_waits_and_continues() {
     let program = program("payg", &WIRED).await;
     let (world, account) = (&program.world, &program.account);
-    // A job that is under way, and one that is asked for while the account is paused.
+    // One job is in progress, and another is requested while the account is paused.
     let begun = world.github_sends("issues.opened").await;
     world.drain(Queue::GithubEvents).await;
     world.pause(account, true).await;
@@ -235,7 +235,8 @@ async fn billing_is_switched_off_and_on_while_it_runs() {
     }
 }
 
-/// A function that cannot read the switches keeps its last state; one that never could works.
+/// A function that cannot read the switches keeps its last state. A function that never could read
+/// them works as if all were on.
 #[tokio::test(start_paused = true)]
 async fn switches_that_cannot_be_read_keep_their_last_state() {
     let world = World::with(FaultPlan::None, &WIRED).await;

@@ -1,4 +1,4 @@
-//! Jobs as their account sees them.
+//! `/api/v1/jobs`: an account's view of its jobs.
 
 use crate::world::program::program;
 use http::StatusCode;

@@ -1,5 +1,5 @@
-//! Calling a job off, in every state and in the middle of every step (F-D3): no pull request and no charge, or a pull
-//! request that is recorded and charged, never anything in between.
+//! Cancels a job in every state and in the middle of every step (F-D3). The result is either no
+//! pull request and no charge, or a pull request that is recorded and charged.
 
 use crate::world::wire::WIRED;
 use crate::world::{FaultPlan, World};
@@ -21,7 +21,7 @@ const WAY: [Queue; 5] = [
 ];
 const PULLS: &str = "POST github.wire/repos/acme/greeter/pulls";
 
-/// Brings a new job as far as the work of these queues.
+/// Processes these queues for a new job.
 async fn job_after(world: &World, queues: &[Queue]) {
     world.github_sends("issues.opened").await;
     for queue in queues {
@@ -29,7 +29,7 @@ async fn job_after(world: &World, queues: &[Queue]) {
     }
 }
 
-/// The issue is closed, and its event is acted on at once.
+/// Closes the issue and processes its event at once.
 async fn close(world: &World) -> String {
     world.vendors.github.close_issue(OWNER, REPOSITORY, 7);
     let delivery = world.github_sends("issues.closed").await;
@@ -89,7 +89,7 @@ async fn a_job_is_cancelled_between_two_attempts_of_a_step() {
     }
 }
 
-/// With faults, at any moment: the job ends cancelled or delivered, and its charge agrees.
+/// Cancels at any moment, with faults: the job ends cancelled or delivered, and its charge agrees.
 #[tokio::test(start_paused = true)]
 async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
     let (mut delivered, mut cancelled) = (0, 0);
@@ -123,7 +123,7 @@ async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
     );
 }
 
-/// The worker is in the middle of its model call; what it writes afterwards comes too late.
+/// The worker is in the middle of its model call, and its later write has no effect.
 #[tokio::test(start_paused = true)]
 async fn a_step_under_way_finds_its_job_cancelled() {
     for passed in 1..=3 {
@@ -157,8 +157,8 @@ async fn a_step_under_way_finds_its_job_cancelled() {
     }
 }
 
-/// Past the point of no return, the request is recorded, and the function that opens the pull
-/// request decides by what exists.
+/// Past the point of no return, the cancellation is recorded, and the function that opens the pull
+/// request decides by what exists on GitHub.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_is_there_is_delivered_although_it_was_cancelled() {
     for (what, on, moment) in [
@@ -226,8 +226,8 @@ async fn without_a_pull_request_it_is_cancelled_even_so_late() {
     }
 }
 
-/// The pull request was made, its answer was lost, and GitHub's list does not show it yet (F-E3) when the job is cancelled.
-/// A single look that shows nothing proves nothing.
+/// The pull request was created, its answer was lost, and GitHub's list does not show it yet (F-E3)
+/// when the job is cancelled. A single look-up without a result proves nothing.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_is_not_listed_yet_is_not_taken_for_missing() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -275,7 +275,8 @@ async fn closing_the_issue_of_a_delivered_job_changes_nothing() {
     world.done().await;
 }
 
-/// Events come out of order: the closing may be here before the opening, so the issue itself is asked before work begins.
+/// Events arrive out of order: the issue may be closed before its opening is processed, so the
+/// issue itself is read before work begins.
 #[tokio::test(start_paused = true)]
 async fn an_issue_that_is_closed_by_now_is_not_worked_on() {
     let world = World::start().await;
@@ -315,7 +316,8 @@ async fn after_a_cancel_the_issue_may_ask_again() {
     world.done().await;
 }
 
-/// F-D1 at the store: of two moves decided on the same version one is written, and the other has no effect.
+/// F-D1 at the store: of two transitions from the same version one is written, and the other has no
+/// effect.
 #[tokio::test(start_paused = true)]
 async fn of_two_moves_from_one_version_one_is_written() {
     use domain::jobs::Staged;

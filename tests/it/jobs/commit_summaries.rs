@@ -1,4 +1,5 @@
-//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: one summary of the real diff, paid for once.
+//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: one summary of the real diff, charged
+//! once.
 
 use crate::world::program::{Program, program};
 use crate::world::verbs::together;
@@ -41,7 +42,8 @@ async fn with_credits() -> Program {
     program
 }
 
-/// The summary is of the diff that GitHub shows, the captured price is the shown one, and the rest came back.
+/// The summary describes the diff that GitHub shows, the captured price is the shown one, and the
+/// rest of the hold is released.
 #[tokio::test(start_paused = true)]
 async fn a_summary_is_of_the_real_diff_and_paid_for_exactly() {
     let program = with_credits().await;
@@ -86,7 +88,7 @@ async fn a_summary_is_of_the_real_diff_and_paid_for_exactly() {
     program.world.done().await;
 }
 
-/// Two at once are one assist and one charge.
+/// Two concurrent requests create one assist and one charge.
 #[tokio::test(start_paused = true)]
 async fn two_requests_at_once_are_one_assist() {
     let program = with_credits().await;
@@ -105,7 +107,8 @@ async fn two_requests_at_once_are_one_assist() {
     program.world.done().await;
 }
 
-/// What cannot be answered fails with its reason, and gives back what was held; a foreign repository looks absent.
+/// A request that cannot be answered fails with its reason and releases its hold. A foreign
+/// repository looks missing.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_there_fails_and_costs_nothing() {
     let program = with_credits().await;
@@ -191,7 +194,7 @@ async fn without_credits_nothing_is_queued_and_an_unknown_model_fails_closed() {
     strange.world.done().await;
 }
 
-/// What was reported to Stripe.
+/// The usage reported to Stripe.
 fn reported(world: &World) -> Vec<(String, i64)> {
     world
         .vendors
@@ -269,11 +272,12 @@ async fn unpaid_summaries_are_limited_by_the_day() {
     program.world.done().await;
 }
 
-/// A model without a useful answer is asked twice; then the hold is released and the reader sees
-/// why. A new request starts over. One repair is paid for like one answer.
+/// A model without a usable answer is asked twice; then the hold is released and the reader sees
+/// why. A new request starts over. A repaired answer costs the same as a first one.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_fails_for_good_costs_nothing() {
-    // With faults, the model is asked once more if the end could not be written.
+    // Without faults, because with them the model is asked once more if the end could not be
+    // written.
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let program = Program {
         key: world.key_of(&account, "the first").await,
@@ -332,7 +336,7 @@ async fn a_model_that_fails_for_good_costs_nothing() {
     program.world.done().await;
 }
 
-/// While its account is paused an assist waits without a try; a new one is refused.
+/// While its account is paused, an assist waits without using an attempt, and a new one is refused.
 #[tokio::test(start_paused = true)]
 async fn a_paused_account_s_assists_wait() {
     let program = with_credits().await;
@@ -353,7 +357,8 @@ async fn a_paused_account_s_assists_wait() {
     program.world.done().await;
 }
 
-/// A death at one call of a prepaid summary: one capture, one answer. How many calls it makes.
+/// A prepaid summary with a death at one call: one capture, one answer. Returns the number of
+/// calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
@@ -386,7 +391,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
 async fn a_process_may_die_at_any_call_of_a_summary() {
     let calls = dies_at(None).await;
     assert!(calls >= 10, "{calls} calls");
-    // Who dies before a call has died after the one before it.
+    // A death before a call equals a death after the previous call.
     for call in 1..=calls {
         dies_at(Some((call, Moment::After))).await;
     }

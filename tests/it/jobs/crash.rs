@@ -13,7 +13,7 @@ use domain::units::Credits;
 use http::StatusCode;
 use stand_in_shared::faults::{Moment, scramble};
 
-/// Sends the event as GitHub would, and once more by hand when the receiver died over it.
+/// Sends the event as GitHub would, and redelivers it by hand if the receiver died.
 async fn deliver(world: &World) -> String {
     let body =
         serde_json::to_vec(&crate::world::fixture("github", "issues.labeled")).expect("JSON");
@@ -51,7 +51,8 @@ async fn world(fault_plan: FaultPlan, pays: Pays) -> (World, AccountId) {
     }
 }
 
-/// The outside calls of the journey without deaths: the number before the first, and their names.
+/// The outside calls of the journey without deaths: the number before the first one, and their
+/// names.
 async fn calls(pays: Pays) -> (u64, Vec<String>) {
     let (world, _) = world(FaultPlan::None, pays).await;
     let before = world.stack.faults.calls();
@@ -107,7 +108,7 @@ async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) {
     world.done().await;
 }
 
-/// The battery must not shrink unnoticed: a journey with fewer calls would stop at fewer places.
+/// Guards the coverage: a journey with fewer calls would stop at fewer places.
 const STOP_POINTS_MIN: usize = 62;
 
 async fn die_everywhere(pays: Pays, moment: Moment) {

@@ -1,4 +1,5 @@
-//! Jobs that an agent outside works on: they wait for its report, which delivers or ends them, and are paid for once.
+//! Jobs that an external agent works on: they wait for its report, which delivers or ends them, and
+//! they are charged once.
 
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 const JOBS: &str = "/api/v1/jobs";
 const PHASES: &str = "/api/v1/phase-data";
-/// How long an agent is waited for.
+/// How long a job waits for an agent.
 const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
 fn wanted(issue: u64) -> Value {
@@ -25,14 +26,14 @@ fn report(job: &str, phase: &str, status: &str) -> Value {
     json!({ "phase": phase, "status": status, "repository": "acme/greeter", "issue": 7, "job_id": job })
 }
 
-/// The report that delivers.
+/// The report that delivers the job.
 fn fixed(job: &str) -> Value {
     let mut body = report(job, "mitigate", "success");
     body["pull_request"] = 31.into();
     body
 }
 
-/// A catalogue in which a fix from credits has a fee.
+/// A catalogue in which a fix that is paid with credits has a fee.
 fn with_fee(name: &str) -> Sold {
     Sold::with(
         name,
@@ -44,7 +45,8 @@ fn with_fee(name: &str) -> Sold {
 }
 
 impl Program {
-    /// Gives an issue to an agent outside; the job's id, once that waits for its report.
+    /// Delegates an issue to an external agent. Returns the job's id once the job waits for the
+    /// report.
     async fn delegates(&self) -> String {
         let (status, asked) = self.ask("POST", JOBS, Some(&wanted(7))).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{asked}");
@@ -159,7 +161,7 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
         "{comments:?}"
     );
 
-    // The issue is free, and a push to the known branch attaches its pull request to the job.
+    // The issue is free again, and a push to the known branch attaches its pull request to the job.
     let later = world
         .customer(&program.key, "POST", JOBS, "later", Some(&wanted(7)))
         .await
@@ -227,7 +229,7 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
                 "not_billable"
             );
         }
-        // All due work ends, the agent's seven days included.
+        // All due work ends, including the agent's seven days.
         world.skip(SILENCE);
         world.settle().await;
         let shown = program.get(&format!("{JOBS}/{id}")).await;
@@ -257,7 +259,7 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
         world.skip(SILENCE);
         world.settle().await;
         assert_eq!(program.balance().await, (json!("20"), json!("0")));
-        // What is delivered all the same has happened, and is charged as without a job, once.
+        // A fix that is reported anyway has happened. It is charged once, as without a job.
         assert_eq!(
             program.send_report(&fixed(&id)).await.1["billing"],
             "billed"
@@ -354,7 +356,7 @@ async fn a_report_moves_its_own_job_and_no_other() {
     program.world.abandoned();
 }
 
-/// The report may die at this call; its next try delivers the job once. How many calls it took.
+/// The report may die at this call; its retry delivers the job once. Returns the number of calls.
 async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
     let (world, account) =
         World::on_plan(FaultPlan::None, plan, &[("CATALOGUE", sold.path())]).await;

@@ -14,8 +14,8 @@ const JOURNEY: [JobState; 7] = [
     JobState::PrOpened,
 ];
 
-/// The gate of the first source document: a simulated `issues.opened` goes through the whole pipeline, and job, pull
-/// request and usage are what they should be.
+/// The acceptance criterion of the first source document: a simulated `issues.opened` passes
+/// through the whole pipeline, and the job, pull request and usage are as expected.
 #[tokio::test(start_paused = true)]
 async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
     let world = World::start().await;
@@ -53,7 +53,7 @@ async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
     assert!(job.tokens.input > 0 && job.tokens.output > 0);
     world.assert_delivered_once();
 
-    // The same delivery again, and the same fact under another delivery, add nothing.
+    // Repeating the delivery, or sending the same fact under another delivery, adds nothing.
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_delivered_once();

@@ -1,4 +1,4 @@
-//! The model may be anybody's who speaks one of the wires we know.
+//! The model may come from any provider whose API format we support.
 
 use crate::world::{FaultPlan, World};
 use domain::jobs::JobState;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 #[tokio::test(start_paused = true)]
 async fn a_job_runs_over_openai_s_wire() {
     let world = World::with(FaultPlan::Seeded(7), &[("MODEL_WIRE", "openai")]).await;
-    // One call is turned away for a while and one has no answer to give; the job takes both in its stride.
+    // One call is refused for a while and one has no usable answer; the job tolerates both.
     world.vendors.model.fail_next(429);
     world.vendors.model.fail_next(503);
     world.github_sends("issues.opened").await;

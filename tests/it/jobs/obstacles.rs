@@ -1,5 +1,6 @@
-//! What prevents a pull request: people, other branches, a missing base. A job that cannot be
-//! delivered ends with the reason and without a charge; what people have touched is left unchanged.
+//! Obstacles to a pull request: people, other branches, a missing base. A job that cannot be
+//! delivered ends with the reason and without a charge. Anything that people have changed stays
+//! unchanged.
 
 use crate::jobs::pulls::{REPO, approved, wired};
 use crate::world::wire::Reply;
@@ -118,7 +119,8 @@ async fn a_base_that_moves_on_is_no_obstacle() {
     world.done().await;
 }
 
-/// F-E4: a person closes or merges what we have opened and do not know of yet. It existed, so it is recorded and charged,
+/// F-E4: a person closes or merges a pull request that we opened and have not recorded yet. It
+/// existed, so it is recorded and charged, and it is not opened again.
 /// and it is not opened again.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_people_end_between_two_tries_is_recorded_once() {
@@ -204,8 +206,8 @@ async fn a_permission_that_was_taken_away_ends_the_job() {
     world.done().await;
 }
 
-/// The pull request was made and the answer was lost; then GitHub is down for longer than a job has
-/// attempts. Only a look-up may decide that there is none.
+/// The pull request was created and the answer was lost; then GitHub is down for longer than a job
+/// has attempts. Only a look-up may decide that there is no pull request.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_away() {
     let world = wired().await;

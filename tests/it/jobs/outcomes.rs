@@ -1,4 +1,4 @@
-//! What becomes of a pull request, and of the App where it was installed.
+//! Outcomes of a pull request, and changes to the App's installation.
 
 use crate::world::verbs::permutations;
 use crate::world::wire::{Reply, WIRED};
@@ -54,7 +54,7 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
             "charged once, whatever became of it"
         );
         assert_eq!(world.open_job().await, None, "the issue is free");
-        // A repeated event, also with the other outcome, changes nothing: the end is final.
+        // A repeated event, even with the other outcome, changes nothing: the outcome is final.
         world.pull_closed(&job, merged).await;
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
@@ -108,7 +108,7 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
     world.done().await;
 }
 
-/// GitHub is quick: a person merges, and its event is here before we have written down what we made.
+/// A person merges so quickly that GitHub's event arrives before the pull request is recorded.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
     let world = World::with(FaultPlan::None, &WIRED).await;
@@ -186,9 +186,9 @@ async fn a_closed_pull_request_frees_the_issue_for_another_job() {
     world.done().await;
 }
 
-// --- where the App is installed ---
+// --- installations ---
 
-/// The App's entitlements changes at a moment.
+/// Sends an installation event with a timestamp.
 async fn installation(world: &World, change: &str, at: &str) -> String {
     world
         .github_sends_changed(&format!("installation.{change}"), |event| {
@@ -197,7 +197,7 @@ async fn installation(world: &World, change: &str, at: &str) -> String {
         .await
 }
 
-/// Whether an issue becomes a job now.
+/// Whether a new issue becomes a job.
 async fn is_active(world: &World) -> bool {
     let id =
         900_000 + (world.stack.now)() + i64::try_from(world.stack.faults.calls()).expect("few");
@@ -215,7 +215,7 @@ async fn is_active(world: &World) -> bool {
     state == EventState::Processed
 }
 
-/// The samples, as GitHub writes them.
+/// The sample events as GitHub sends them.
 #[tokio::test(start_paused = true)]
 async fn the_samples_of_an_installations_life_are_understood() {
     let world = World::start().await;
@@ -402,7 +402,7 @@ async fn an_archived_repository_gets_no_pull_request() {
     let shape = json!({ "id": REPOSITORY_ID, "name": REPOSITORY, "full_name": "acme/greeter", "owner": { "login": OWNER, "id": 9001 },
         "default_branch": "main", "archived": true });
     let details = "GET github.wire/repos/acme/greeter";
-    // Details are at the repository's own address, the prefix of all its other addresses.
+    // The repository's details are at its own URL, which is the prefix of all its other URLs.
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     world.wire.answer_exactly(details, Reply::json(200, shape));
@@ -423,7 +423,7 @@ async fn an_archived_repository_gets_no_pull_request() {
     world.done().await;
 }
 
-/// F-A10: a token lives an hour; a job that is longer under way gets another one.
+/// F-A10: a token is valid for an hour; a job that takes longer gets another one.
 #[tokio::test(start_paused = true)]
 async fn a_job_may_take_longer_than_a_token_lives() {
     let world = World::with(FaultPlan::None, &[]).await;

@@ -23,7 +23,7 @@ fn phase(phase: &str, status: &str, issue: u64) -> Value {
 }
 
 impl Program {
-    /// Reports a phase by a key of its own; what it means for the bill.
+    /// Reports a phase under a new idempotency key. Returns how it is billed.
     async fn reports(&self, body: &Value) -> String {
         let (status, answer) = self.ask("POST", PHASES, Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{answer}");
@@ -38,7 +38,7 @@ impl Program {
         self.get("/api/v1/account").await["current_usage"].clone()
     }
 
-    /// Asks for a job of the issue and lets it end; the job.
+    /// Requests a job for the issue and runs it to its end. Returns the job.
     async fn orders(&self, issue: u64) -> Value {
         let wanted = json!({ "repository": "acme/greeter", "issue": issue });
         let (_, asked) = self.ask("POST", JOBS, Some(&wanted)).await;
@@ -74,7 +74,7 @@ async fn phase_completion_bills_a_fix_once() {
         "{}",
         first.1
     );
-    // The same act, in the same words and in others.
+    // The same report, in the same words and in others.
     let again = world
         .customer(&program.key, "POST", PHASES, "a run", Some(&fixed))
         .await;
@@ -92,7 +92,8 @@ async fn phase_completion_bills_a_fix_once() {
         (other.0, &other.1["code"]),
         (StatusCode::CONFLICT, &json!("idempotency_key_reused"))
     );
-    // Other acts on the same fix: another key, other capitals, with more to say, and what belongs before it.
+    // Other reports of the same fix: another key, other capitalization, more fields, and an earlier
+    // phase.
     let loud = json!({ "phase": "mitigate", "status": "success", "repository": "ACME/Greeter", "issue": 12, "pull_request": 5 });
     assert_eq!(program.reports(&loud).await, "already_billed");
     assert_eq!(
@@ -161,7 +162,8 @@ async fn a_fix_that_a_job_delivered_is_not_billed_again() {
     program.world.done().await;
 }
 
-/// A report takes the place of one job's delivery and of no second one: a report is no ticket for free jobs.
+/// A report replaces the delivery of one job and not of a second one, so a report does not pay for
+/// further jobs.
 #[tokio::test(start_paused = true)]
 async fn a_fix_that_was_reported_first_is_not_billed_with_its_job() {
     let program = program("payg", &[]).await;
@@ -264,7 +266,7 @@ async fn credits_pay_a_fix_and_the_rest_is_a_debt() {
         job["state"] == "FAILED" && job["reason"].to_string().contains("are owed"),
         "nothing new begins: {job}"
     );
-    // With credits again, a job on a reported fix pays its tokens and no fee.
+    // With sufficient credits again, a job on a reported fix costs its tokens and no fee.
     world.adjusts(&program.account, "2000", "a purchase").await;
     assert_eq!(
         program.reports(&phase("mitigate", "success", 7)).await,
@@ -393,7 +395,7 @@ async fn a_report_is_its_own_account_s_and_says_what_it_must() {
             .await,
         "already_billed"
     );
-    // The same name under another account is another fix, and shows nothing of this one.
+    // The same name in another account is another fix, and reveals nothing about this one.
     let outsider = world.key_of(&other, "theirs").await;
     let theirs = world
         .customer(
@@ -470,7 +472,7 @@ async fn reports_are_listed_by_pages_as_they_were_sent() {
         .ask("GET", &format!("{PHASES}?cursor=x"), None)
         .await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    // Jobs are listed apart.
+    // Jobs are listed separately.
     assert_eq!(program.get(JOBS).await["jobs"], json!([]));
     program.world.done().await;
 }

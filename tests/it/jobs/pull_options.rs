@@ -1,4 +1,4 @@
-//! What a repository's policy requests for its pull requests: a draft, labels, reviewers.
+//! The options that a repository's policy sets for its pull requests: draft, labels, reviewers.
 
 use crate::world::{FaultPlan, World};
 use domain::jobs::JobState;
@@ -26,7 +26,8 @@ async fn with_policy(fault_plan: FaultPlan, policy: &str) -> World {
     world
 }
 
-/// Lets one issue become what it may: one delivered job with one pull request, billed once, which is returned.
+/// Turns one issue into one delivered job with one pull request, billed once. Returns the pull
+/// request.
 async fn delivered(world: &World) -> PullView {
     world.github_sends("issues.opened").await;
     world.settle().await;
@@ -44,7 +45,7 @@ async fn delivered(world: &World) -> PullView {
     pulls[0].clone()
 }
 
-/// The outside calls that request something.
+/// The outside calls that apply options.
 fn option_calls(world: &World) -> Vec<(u64, String)> {
     let calls = (1..).zip(world.stack.faults.log());
     calls
@@ -126,7 +127,8 @@ async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
     }
 }
 
-/// A label is not worth a job: after some tries without an answer, the pull request counts without it.
+/// A label is not worth failing a job: after several attempts without an answer, the pull request
+/// counts without the label.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_never_succeeds_is_dropped() {
     let world = with_policy(FaultPlan::None, WISHES).await;

@@ -1,5 +1,5 @@
-//! Writing to GitHub: whatever happens on the way, one branch, one commit, one pull request and one comment, or none and
-//! the reason why.
+//! Writes to GitHub: whatever fails on the way, the result is one branch, one commit, one pull
+//! request and one comment, or none of them and the reason.
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub const REPO: &str = "github.wire/repos/acme/greeter";
 
-/// Every kind of call of the main journey: reading, the token, and each write.
+/// Every kind of call in the main journey: reads, the token, and each write.
 const CALLS: [&str; 12] = [
     "POST github.wire/app/installations/7001/access_tokens",
     "GET github.wire/repos/acme/greeter/contents/.tallyhook.toml",
@@ -33,7 +33,7 @@ pub async fn wired() -> World {
     World::with(FaultPlan::None, &WIRED).await
 }
 
-/// A job whose change is approved; GitHub is next.
+/// A job whose change is approved; writing to GitHub is next.
 pub async fn approved(world: &World) {
     world.github_sends("issues.opened").await;
     for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review] {
@@ -42,13 +42,14 @@ pub async fn approved(world: &World) {
     assert_eq!(world.present_job().await.state, JobState::ReviewApproved);
 }
 
-/// F-E5: a function that GitHub tells to back off waits exactly as long, and then continues.
+/// F-E5: a function that GitHub asks to back off waits exactly that long, and then continues.
 #[tokio::test(start_paused = true)]
 async fn a_limit_on_any_call_is_waited_out() {
     let now_and_a_while = |world: &World| world.stack.outside.now().seconds() + 400;
     const LIMITS: [(&str, i64); 3] = [("secondary", 200), ("too many", 60), ("primary", 400)];
     for (place, on) in CALLS.into_iter().enumerate() {
-        // Two of the three kinds on each call, so that each meets reads, writes and the token.
+        // Two of the three kinds on each call, so that each kind affects reads, writes and the
+        // token.
         for (what, wait) in [LIMITS[place % 3], LIMITS[(place + 1) % 3]] {
             let world = wired().await;
             let reply = match what {
@@ -75,7 +76,8 @@ async fn a_limit_on_any_call_is_waited_out() {
                 .collect();
             let until = heard[0].at + wait * 1_000;
             let early = heard[1..].iter().filter(|heard| heard.at < until).count();
-            // The comment has two occasions, when work begins and when it ends, and the second does not know of the first.
+            // The comment is written twice, when work begins and when it ends, and the second write
+            // does not know of the first.
             let occasions = usize::from(on.contains("comments"));
             assert!(
                 early <= occasions,
@@ -86,7 +88,7 @@ async fn a_limit_on_any_call_is_waited_out() {
     }
 }
 
-/// A wait longer than a queue can delay a message.
+/// The wait is longer than a queue can delay a message.
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_an_hour_is_waited_out() {
     let world = wired().await;
@@ -135,7 +137,7 @@ async fn a_failure_of_githubs_on_any_call_is_tried_again() {
     }
 }
 
-/// F-E1, F-E3: the write is done and its answer never comes; the next try finds what is there.
+/// F-E1, F-E3: the write succeeds and its answer never arrives; the next attempt finds the result.
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
     for (on, lag) in [
@@ -168,7 +170,7 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
                 effect: Effect::AnswerLost,
             };
             world.stack.faults.inject(lost);
-            // GitHub's lists lag from the moment of the write on, not before.
+            // GitHub's lists lag only after a write.
             while lag > 0 && world.vendors.github.pulls(OWNER, REPOSITORY).is_empty() {
                 world.turn_all().await;
             }
@@ -185,7 +187,7 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
     }
 }
 
-/// A comment that was written and does not show yet must not be written a second time.
+/// A comment that was written but is not listed yet must not be written a second time.
 #[tokio::test(start_paused = true)]
 async fn a_comment_that_does_not_show_yet_is_not_written_twice() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -220,7 +222,7 @@ async fn a_deleted_comment_is_written_again() {
     world.done().await;
 }
 
-/// Anybody can copy the marker; only the App can be the App.
+/// Anybody can copy the marker, but only the App can write as the App.
 #[tokio::test(start_paused = true)]
 async fn a_persons_comment_with_our_marker_is_left_alone() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -239,7 +241,7 @@ async fn a_persons_comment_with_our_marker_is_left_alone() {
     world.done().await;
 }
 
-// --- what is written ---
+// --- contents ---
 
 /// F-E9: text from an issue or a model mentions no person, in any place where GitHub would notify
 /// people.
@@ -331,7 +333,8 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
     world.done().await;
 }
 
-/// Readers get a token that only reads, the writer one that writes, each for one repository.
+/// Readers get a read-only token, the writer gets one that can write, and each token is for one
+/// repository.
 #[tokio::test(start_paused = true)]
 async fn tokens_are_as_narrow_as_the_function_that_asks() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -386,7 +389,7 @@ async fn tokens_are_as_narrow_as_the_function_that_asks() {
     world.done().await;
 }
 
-/// A GitHub that stays away for good.
+/// GitHub stays unavailable.
 #[tokio::test(start_paused = true)]
 async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
     let world = wired().await;
@@ -425,7 +428,7 @@ async fn a_comment_that_github_refuses_does_not_delay_the_job() {
 }
 
 impl World {
-    /// Changes GitHub's state of the repository, which its API does not allow.
+    /// Changes GitHub's state of the repository in ways that its API does not allow.
     pub fn change_github(&self, change: impl FnOnce(&mut Value)) {
         let mut all = self.vendors.github.export();
         change(&mut all["repositories"][REPOSITORY_ID.to_string()]);

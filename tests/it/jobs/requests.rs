@@ -1,4 +1,5 @@
-//! Jobs that programs ask for: one job for one act, whatever happens on the way, and none where there may be none.
+//! Jobs that programs request: one job per request, whatever fails on the way, and none where none
+//! is allowed.
 
 use crate::world::program::{Program, program};
 use crate::world::{FaultPlan, World};
@@ -24,7 +25,7 @@ fn id_of(answer: &Value) -> String {
 }
 
 impl Program {
-    /// Asks for a job; its id.
+    /// Requests a job. Returns its id.
     async fn asks_for(&self, repository: &str, issue: u64) -> String {
         let (status, answer) = self
             .ask("POST", JOBS, Some(&wanted(repository, issue)))
@@ -41,7 +42,8 @@ impl Program {
         self.get(&format!("{JOBS}/{id}")).await
     }
 
-    /// What was asked for was refused, for this reason, and nothing was made or charged.
+    /// Asserts that the request was refused for this reason, and that nothing was created or
+    /// charged.
     async fn assert_refused(&self, id: &str, words: &str) {
         let shown = self.shown(id).await;
         assert_eq!(shown["state"], "REFUSED", "{shown}");
@@ -129,7 +131,7 @@ async fn a_job_is_asked_for_shown_on_its_way_and_delivered() {
         "{shown}"
     );
     world.assert_delivered_once();
-    // The same act once more, after all that, is still the same job.
+    // Repeating the same request after all that still returns the same job.
     assert_eq!(
         world
             .customer(
@@ -201,8 +203,7 @@ async fn no_job_is_made_where_none_is_allowed() {
             "{body}"
         );
     }
-    // Another owner's repository, in which the App is installed too and for which another account
-    // pays.
+    // Another owner's repository. The App is installed there too, and another account pays for it.
     github.add_repository(
         8_001,
         9_002,
@@ -273,7 +274,7 @@ async fn no_job_is_made_where_none_is_allowed() {
     let gone = program.asks_for("acme/greeter", 7).await;
     world.settle().await;
     program.assert_refused(&gone, "Install the App there").await;
-    // What one account has asked for does not exist for another.
+    // One account's request does not exist for another account.
     let outsider = world.key_of(&other, "theirs").await;
     for id in [&theirs, &closed, "job_00000000000000000000000000"] {
         for (method, path) in [("GET", ""), ("POST", "/retry"), ("POST", "/cancel")] {
@@ -294,7 +295,8 @@ async fn no_job_is_made_where_none_is_allowed() {
     program.world.done().await;
 }
 
-/// A key of the account was given the right to ask; labels, commands and people are for those who have none.
+/// A key of the account has the scope to request jobs. The policy's labels, commands and people
+/// restrict only requests without a key.
 #[tokio::test(start_paused = true)]
 async fn a_policy_says_how_and_not_whether() {
     let program = program("payg", &[]).await;
@@ -330,7 +332,7 @@ async fn a_job_that_cannot_be_paid_for_says_so() {
             .is_some_and(|reason| reason.contains("Top up at")),
         "{shown}"
     );
-    // With credits, the same issue is tried once more.
+    // With credits, the same issue is attempted again.
     program
         .world
         .adjusts(&program.account, "1000", "a gift")
@@ -404,7 +406,7 @@ async fn only_what_ended_without_a_pull_request_is_tried_again_and_charged_if_de
     program.world.done().await;
 }
 
-/// GitHub fails for a while: the request waits on its row and comes through.
+/// GitHub fails for a while: the request stays due in its row and succeeds later.
 #[tokio::test(start_paused = true)]
 async fn a_request_outlives_github_s_bad_hours() {
     let program = program("payg", &[]).await;
@@ -421,7 +423,7 @@ async fn a_request_outlives_github_s_bad_hours() {
     program.world.done().await;
 }
 
-/// The request or the function that acts on it may die at this call; there is still one job.
+/// The request, or the function that processes it, may die at this call; there is still one job.
 /// Returns the number of calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "payg", &[]).await;

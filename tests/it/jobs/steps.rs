@@ -1,4 +1,5 @@
-//! The steps of a job: what the model may answer, how it may fail, and what becomes of a worker that dies or comes late.
+//! The steps of a job: the model's valid and invalid answers, its failures, and workers that die or
+//! are late.
 
 mod workers;
 
@@ -171,7 +172,7 @@ async fn an_answer_that_is_cut_off_ends_the_job() {
     world.done().await;
 }
 
-/// F-E8, F-D7: whatever the issue talked the model into.
+/// F-E8, F-D7: the issue's text manipulates the model.
 #[tokio::test(start_paused = true)]
 async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
     let write = |path: &str| json!([{ "path": path, "content": "x" }]);
@@ -357,10 +358,10 @@ async fn a_model_that_stays_down_ends_the_job_with_one_comment() {
     world.done().await;
 }
 
-/// What is not the work's fault is not counted against it.
+/// A failure that the work did not cause does not count as an attempt.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
-    // One more than a job has tries, and a few of the other kinds.
+    // One more than a job has attempts, and a few of the other kinds.
     let many = usize::try_from(ATTEMPTS_MAX).expect("few") + 1;
     for (reply, wait, times) in [
         (
@@ -397,7 +398,8 @@ async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
     }
 }
 
-/// One job, one limit of a minute, an hour: as many calls as minutes, and not one message more each minute.
+/// One job meets a one-minute limit for an hour: one call per minute, and the number of messages
+/// does not grow.
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
     let world = World::with(FaultPlan::None, &WIRED).await;
@@ -443,4 +445,4 @@ async fn a_prompt_the_provider_refuses_ends_the_job() {
     world.done().await;
 }
 
-// --- workers that die or come late ---
+// --- workers that die or are late ---

@@ -1,4 +1,5 @@
-//! `/api/v1/test-integration`: test files scored and tests put into a file, by the files themselves, for nothing.
+//! `/api/v1/test-integration`: scores test files and merges tests into a file. It uses only the
+//! request's files and is free.
 
 use crate::world::program::{Program, program, request, respond};
 use crate::world::verbs::together;
@@ -35,7 +36,7 @@ fn to_integrate() -> Value {
     })
 }
 
-/// Asks, lets it be done, and reads what came of it.
+/// Requests an assist, completes it, and reads the result.
 async fn made(program: &Program, path: &str, body: &Value) -> Value {
     let (status, queued) = program.ask("POST", path, Some(body)).await;
     assert_eq!(
@@ -54,7 +55,7 @@ fn at(made: &Value) -> String {
     )
 }
 
-/// Files with more assertions score higher; no plan pays, no quota counts, and nothing is reported.
+/// Files with more assertions score higher. No plan pays, no quota counts, and nothing is reported.
 #[tokio::test(start_paused = true)]
 async fn test_files_are_scored_by_what_they_say_and_for_nothing() {
     for plan in ["credits", "hybrid", "payg"] {
@@ -93,7 +94,7 @@ async fn test_files_are_scored_by_what_they_say_and_for_nothing() {
     }
 }
 
-/// The target keeps what it has, and what is sent is forgotten with what came of it.
+/// The target keeps its contents. The sent files and the result are deleted later.
 #[tokio::test(start_paused = true)]
 async fn tests_are_put_into_the_target_and_forgotten_in_time() {
     let program = program("credits", &[]).await;
@@ -126,7 +127,8 @@ async fn tests_are_put_into_the_target_and_forgotten_in_time() {
     program.world.done().await;
 }
 
-/// The same key is one assist, however often and at once; with other files it is refused; another key is another one.
+/// The same key is one assist, however often and even concurrently. With other files the key is
+/// refused, and another key is another assist.
 #[tokio::test(start_paused = true)]
 async fn the_same_request_is_one_assist() {
     let program = program("credits", &[]).await;
@@ -167,7 +169,8 @@ async fn the_same_request_is_one_assist() {
     program.world.done().await;
 }
 
-/// What is beyond bounds or leads out of a repository is refused with its name before anything is queued.
+/// A request that is out of bounds or has a path outside the repository is refused with the field's
+/// name before anything is queued.
 #[tokio::test(start_paused = true)]
 async fn files_out_of_bounds_are_refused() {
     let program = program("credits", &[]).await;
@@ -303,7 +306,7 @@ async fn an_answer_that_strays_is_repaired_once_or_fails() {
     program.world.done().await;
 }
 
-/// The day's free ones are one count for all kinds, and the refusal says when there are new ones.
+/// The daily free allowance is shared by all kinds, and the refusal says when it is renewed.
 #[tokio::test(start_paused = true)]
 async fn a_day_has_a_free_allowance() {
     let program = program("credits", &[]).await;
@@ -409,7 +412,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
 async fn a_process_may_die_at_any_call_of_an_analysis() {
     let calls = dies_at(None).await;
     assert!(calls >= 6, "{calls} calls");
-    // Who dies before a call has died after the one before it.
+    // A death before a call equals a death after the previous call.
     for call in 1..=calls {
         dies_at(Some((call, Moment::After))).await;
     }

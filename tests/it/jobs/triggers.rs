@@ -1,4 +1,4 @@
-//! What makes an issue a job, and what does not.
+//! The events that make an issue a job, and those that do not.
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};
@@ -8,7 +8,7 @@ use http::StatusCode;
 use local_stack::world::{APP_ID, OWNER, REPOSITORY};
 use serde_json::{Value, json};
 
-/// Sends a changed sample into a fair world, lets all happen, and says how it ended.
+/// Sends a changed sample, completes all work, and returns the event's outcome.
 async fn sent(
     world: &World,
     sample: &str,
@@ -19,7 +19,7 @@ async fn sent(
     world.outcome(EventSource::Github, &delivery).await
 }
 
-/// Asserts that a changed sample makes no job, for a reason that contains these words.
+/// Asserts that a changed sample creates no job, for a reason that contains these words.
 async fn assert_ignored(world: &World, sample: &str, words: &str, change: impl FnOnce(&mut Value)) {
     let (state, says) = sent(world, sample, change).await;
     assert!(
@@ -46,8 +46,8 @@ async fn an_issue_a_label_and_a_command_each_make_a_job() {
     }
 }
 
-/// F-D6: three requests for one issue are one job, whichever comes first, and they belong to that
-/// job for ever.
+/// F-D6: three requests for one issue create one job, whichever comes first, and they belong to
+/// that job permanently.
 #[tokio::test(start_paused = true)]
 async fn all_requests_for_an_issue_are_one_job() {
     const WISHES: [&str; 3] = ["issues.opened", "issues.labeled", "issue_comment.created"];
@@ -62,7 +62,8 @@ async fn all_requests_for_an_issue_are_one_job() {
         world.assert_delivered_once();
         assert_eq!(world.commented_job().await.state, JobState::PrOpened);
 
-        // The issue becomes free, and still none of the three starts another job when it is delivered again.
+        // The issue becomes free, and none of the three starts another job when it is delivered
+        // again.
         let job = world.commented_job().await;
         world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
         world.pull_closed(&job, |_| {}).await;
@@ -144,7 +145,7 @@ async fn other_events_make_no_job() {
     world.done().await;
 }
 
-/// F-E6: what we did ourselves comes back to us as an event.
+/// F-E6: our own actions come back as events.
 #[tokio::test(start_paused = true)]
 async fn our_own_actions_request_nothing() {
     let ours = json!({ "id": APP_ID, "slug": "tallyhook" });
@@ -169,7 +170,7 @@ async fn our_own_actions_request_nothing() {
         );
         world.done().await;
     }
-    // Tallyhook's pull request, seen from the other side, and another person's.
+    // Tallyhook's pull request as GitHub reports it, and another person's.
     let world = World::with(FaultPlan::None, &[]).await;
     assert_ignored(
         &world,
@@ -296,12 +297,12 @@ async fn without_a_payer_there_is_no_job() {
         "GitHub need not be asked about it"
     );
     world.provision().await;
-    // The same request, delivered again, counts again: it never became a job.
+    // The same request, delivered again, counts again, because it never became a job.
     assert_eq!(
         sent(&world, "issues.opened", |_| {}).await.0,
         EventState::Processed
     );
-    // Another owner's events are not paid for by this account.
+    // This account does not pay for another owner's events.
     let outsider = |event: &mut Value| {
         event["installation"]["id"] = 7002.into();
         event["repository"]["owner"]["id"] = 9002.into();
@@ -315,7 +316,8 @@ async fn without_a_payer_there_is_no_job() {
     world.done().await;
 }
 
-/// One repository may not wear another's number or name: GitHub's token decides which repository it is.
+/// A repository cannot claim another one's number or name: GitHub's token decides which repository
+/// it is.
 #[tokio::test(start_paused = true)]
 async fn a_repository_the_app_may_not_read_gets_no_job() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -338,7 +340,7 @@ async fn a_repository_the_app_may_not_read_gets_no_job() {
     world.done().await;
 }
 
-/// The sample of `pull_request.closed`, for a job's pull request.
+/// The sample of `pull_request.closed` for a job's pull request.
 pub fn pull_closed(job: &domain::jobs::JobRow) -> Value {
     let mut event = fixture("github", "pull_request.closed");
     event["pull_request"]["head"]["ref"] = format!("tallyhook/{}", job.facts.id).into();
@@ -347,7 +349,7 @@ pub fn pull_closed(job: &domain::jobs::JobRow) -> Value {
 }
 
 impl World {
-    /// GitHub says that a job's pull request was closed, unmerged unless that is changed.
+    /// GitHub reports that a job's pull request was closed; unmerged, unless the test changes that.
     pub async fn pull_closed(
         &self,
         job: &domain::jobs::JobRow,

@@ -1,4 +1,4 @@
-//! The ledger on the command line, on the tables of a stack that does not run.
+//! The ledger's commands on the tables of a stack that is not running.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use boot::{Aws, AwsSettings, Outside, Trust};
@@ -17,7 +17,7 @@ use store::schema;
 
 const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
 
-/// A folder that a stack has left, gone at the end.
+/// A data folder of a stopped stack, deleted on drop.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -27,7 +27,7 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// With this number of entries for each of these accounts, the day before sealed.
+    /// A folder with this number of entries for each account, with the previous day sealed.
     async fn with(name: &str, accounts: &[u8], entries: u64) -> Self {
         let folder =
             Self(std::env::temp_dir().join(format!("tallyhook-{}-{name}", std::process::id())));
@@ -82,7 +82,7 @@ impl Folder {
         EmbeddedAws::open(self.0.join(TABLES_FILE).to_str(), Faults::none()).expect("tables")
     }
 
-    /// One balance is wrong.
+    /// Falsifies one balance.
     fn falsify(&self, attribute: &str, value: &str) {
         let tables = self.tables();
         let mut rows = tables.rows(MAIN_TABLE);
@@ -93,7 +93,7 @@ impl Folder {
         tables.row_put(MAIN_TABLE, &row);
     }
 
-    /// What the program says, to whom, and how it ends.
+    /// Runs the program. Returns its exit code, standard output and standard error.
     fn says(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
         let done = program

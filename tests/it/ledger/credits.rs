@@ -1,4 +1,4 @@
-//! Credits: what an account has and why, and holds for work of its own.
+//! Credits: an account's balance and its reasons, and holds for a customer's own work.
 
 use crate::world::program::program;
 use crate::world::verbs::together;

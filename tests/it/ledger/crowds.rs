@@ -1,11 +1,11 @@
-//! Many at once, on real threads.
+//! Concurrent postings on real threads.
 
 use super::{account, books, gift, hold, micros};
 use domain::units::Credits;
 use store::{Post, Store};
 
-/// Runs each of these on the threads of the runtime; conflicts that outlast the store's patience come again, as a message
-/// would.
+/// Posts everything on the runtime's threads. A conflict that outlasts the store's retries is
+/// posted again, as a message would be.
 async fn crowd(store: &Store, postings: Vec<domain::ledger::Posting>) -> Vec<Post> {
     let tasks: Vec<_> = postings
         .into_iter()

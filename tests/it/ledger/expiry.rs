@@ -1,4 +1,4 @@
-//! Credits expire: the unspent rest of a pack goes once, the night after its last day.
+//! Credits expire: the unspent rest of a pack expires once, in the night after its last day.
 
 use super::{hold_id, micros};
 use crate::world::money::Sold;
@@ -29,7 +29,7 @@ async fn world(fault_plan: FaultPlan, sold: &Sold) -> (World, AccountId) {
     World::on_plan(fault_plan, "credits", &[("CATALOGUE", sold.path())]).await
 }
 
-/// A second later than whatever was before, so that entries have an order.
+/// Posts one second after everything before it, so that entries have an order.
 async fn posts(world: &World, posting: impl FnOnce(Timestamp) -> Posting) {
     world.skip(Duration::from_secs(1));
     let posting = posting(world.stack.outside.now());
@@ -67,7 +67,7 @@ async fn spends(world: &World, account: &AccountId, n: u64, credits: u64) {
     settles(world, account, n, credits, credits).await;
 }
 
-/// How many payments a night lets expire, and how many have to wait.
+/// The number of payments that expire in a night, and the number that must wait.
 async fn night(world: &World) -> (u64, u64) {
     let books = world.seal().await;
     assert_eq!(books.faults, 0);
@@ -112,7 +112,7 @@ async fn nights_at_once_let_it_go_once() {
         let fine = world.adjusts(&account, "-500", "a fine");
         let nights = together([night(&world), night(&world), night(&world)]);
         tokio::join!(nights, fine);
-        // What was left behind because others were in the way for too long, the next night takes.
+        // The next night expires what was skipped because of contention.
         night(&world).await;
         let expired = world
             .kinds(&account)
@@ -134,7 +134,7 @@ async fn nights_at_once_let_it_go_once() {
     }
 }
 
-/// What a hold will spend is unknown before it has ended.
+/// The amount that a hold will spend is unknown until it ends.
 #[tokio::test(start_paused = true)]
 async fn an_open_hold_is_waited_for() {
     let sold = sold("held");
@@ -161,7 +161,8 @@ async fn an_open_hold_is_waited_for() {
     world.done().await;
 }
 
-/// What ends is spent before what does not; what was spent to the last goes without an entry.
+/// Credits that expire are spent before credits that do not. A pack that is spent completely ends
+/// without an entry.
 #[tokio::test(start_paused = true)]
 async fn what_ends_is_spent_before_what_does_not() {
     let sold = sold("order");
@@ -180,7 +181,7 @@ async fn what_ends_is_spent_before_what_does_not() {
     }
 }
 
-/// Money that goes back after its time goes back for what has expired first, and is owed only for what was spent.
+/// A late refund first covers the expired credits, so the account owes only the spent ones.
 #[tokio::test(start_paused = true)]
 async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
     let sold = sold("refund");
@@ -218,7 +219,7 @@ async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
     }
 }
 
-/// What was refunded before is not there to expire.
+/// Refunded credits cannot expire.
 #[tokio::test(start_paused = true)]
 async fn a_refund_before_its_time_leaves_less_to_expire() {
     let sold = sold("refund-before");
@@ -254,7 +255,7 @@ async fn a_refund_before_its_time_leaves_less_to_expire() {
     world.done().await;
 }
 
-/// Packs without an end never expire.
+/// Packs without an expiry date never expire.
 #[tokio::test(start_paused = true)]
 async fn without_an_end_nothing_goes() {
     let (world, account) = World::on_plan(FaultPlan::Seeded(361), "credits", &[]).await;
@@ -269,8 +270,8 @@ async fn without_an_end_nothing_goes() {
     world.abandoned();
 }
 
-/// Calls at the end of a night that are about the pack, at least: the list of what ends, the payment, its balance and
-/// entries, what is written, and the list's end.
+/// The minimum number of calls at the end of a night that concern the pack: the list of expiring
+/// payments, the payment, its balance and entries, the writes, and the end of the list.
 const CALLS: u64 = 6;
 
 /// A night that expires a pack and dies this many calls before its end. Returns the number of calls
@@ -301,7 +302,8 @@ async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
     calls
 }
 
-/// Wherever a night dies over a pack, the next one takes the rest, and nothing twice.
+/// Wherever a night dies while it expires a pack, the next night expires the rest, and nothing
+/// twice.
 #[tokio::test(start_paused = true)]
 async fn a_night_may_die_anywhere() {
     let sold = sold_for("deaths", 1);

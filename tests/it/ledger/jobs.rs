@@ -1,4 +1,4 @@
-//! Jobs and money: what is reserved, what is spent, what comes back, by the plan.
+//! Jobs and their payment: what is reserved, spent and released on each plan.
 
 use crate::world::money::{Sold, built_in};
 use crate::world::{FaultPlan, World};
@@ -22,7 +22,7 @@ fn has(available: Credits, held: u64) -> Balance {
     }
 }
 
-/// A world on the plan `credits` with this many of them.
+/// A world whose account is on the plan `credits` with this balance.
 async fn prepaid(
     fault_plan: FaultPlan,
     credits: &str,
@@ -179,7 +179,7 @@ async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do()
     assert_eq!(world.notices(&account).await, ["top_up_needed#0"]);
     assert_eq!(world.open_job().await, None, "the issue is free");
 
-    // With enough, the same issue can be asked for again.
+    // With enough credits, the same issue can be requested again.
     world.adjusts(&account, "0.000001", "a little more").await;
     world.github_sends("issue_comment.created").await;
     world.settle().await;
@@ -298,7 +298,8 @@ async fn where_merging_bills_the_hold_waits_for_it() {
     }
 }
 
-/// The trial counts what is delivered, to its limit, and then asks to go on with another plan.
+/// The trial counts delivered jobs up to its limit, and then asks the customer to choose another
+/// plan.
 #[tokio::test(start_paused = true)]
 async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
     let limit = (
@@ -311,7 +312,7 @@ async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
     ];
     let (world, account) = World::on_plan(FaultPlan::Seeded(17), "trial", &settings).await;
-    // A job that is not delivered gives its place back.
+    // A job that is not delivered does not count.
     world.vendors.model.script(
         "review",
         vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()],
@@ -344,7 +345,8 @@ async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
     world.done().await;
 }
 
-/// Teams: 60 included and then more; the count warns once at four fifths and once at the end, and nothing stops.
+/// The Teams plan: 60 jobs are included and further ones cost extra. The customer is notified once
+/// at 80 percent and once at the end, and nothing stops.
 #[tokio::test(start_paused = true)]
 async fn work_beyond_the_included_quota_is_reported_to_stripe() {
     let included = (
@@ -404,7 +406,7 @@ async fn every_plan_on_sale_can_do_a_job() {
     assert!(PlanId::parse("No Such Plan").is_none());
 }
 
-/// The operators' correction: once for its key, with a reason, within bounds.
+/// The operators' correction: once per key, with a reason, within bounds.
 #[tokio::test(start_paused = true)]
 async fn an_adjustment_is_made_once_for_its_key() {
     let (world, account) = prepaid(FaultPlan::Seeded(23), "0", &[]).await;

@@ -1,4 +1,4 @@
-//! What an account may do through the life of its subscription: paid, not paid, made good, changed, ended.
+//! Entitlements through the life of a subscription: paid, unpaid, settled, changed, ended.
 
 use crate::world::World;
 use crate::world::program::program;
@@ -17,7 +17,7 @@ async fn shown(world: &World, account: &AccountId) -> Value {
         .1
 }
 
-/// The customer has subscribed to a plan at this price and paid for it; the subscription.
+/// The customer subscribes to a plan at this price and pays for it. Returns the subscription.
 async fn subscribes(world: &World, plan: &str, minor: i64) -> String {
     let price = world
         .priced(&format!("tallyhook_plan_{plan}"), minor, Some("month"))
@@ -33,7 +33,7 @@ async fn subscribes(world: &World, plan: &str, minor: i64) -> String {
     made["id"].as_str().expect("an id").to_owned()
 }
 
-/// The subscription is changed to another plan.
+/// Changes the subscription to another plan.
 async fn changes(world: &World, subscription: &str, plan: &str, minor: i64) {
     let price = world
         .priced(&format!("tallyhook_plan_{plan}"), minor, Some("month"))
@@ -57,7 +57,7 @@ async fn changes(world: &World, subscription: &str, plan: &str, minor: i64) {
     world.settle().await;
 }
 
-/// A job for an issue of this number; whether it has got its pull request.
+/// Requests a job for an issue with this number. Returns whether it got a pull request.
 async fn works(world: &World, number: u64) -> bool {
     let before = world.vendors.github.pulls(OWNER, REPOSITORY).len();
     world.issue_opens(number).await;
@@ -67,7 +67,8 @@ async fn works(world: &World, number: u64) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_payment_is_notified_tolerated_and_settled() {
-    // Its customers' jobs are paid by meter until the plan lapses; the plan that is left asks for credits.
+    // The subscribed plan bills its jobs by meter until it lapses; the remaining plan requires
+    // credits.
     let program = program("free", &[]).await;
     let (world, account) = (&program.world, &program.account);
     world
@@ -206,8 +207,8 @@ async fn a_change_in_the_middle_of_a_month_keeps_what_was_counted() {
     program.world.done().await;
 }
 
-/// Of two subscriptions one counts, so no account has two quotas; when it ends, the other one
-/// counts.
+/// If there are two subscriptions, one counts, so no account has two quotas. When it ends, the
+/// other one counts.
 #[tokio::test(start_paused = true)]
 async fn of_two_subscriptions_one_counts() {
     let program = program("free", &[]).await;

@@ -18,14 +18,15 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
-    /// The night's schedule, once.
+    /// Runs the nightly schedule once.
     pub async fn seal(&self) -> Reconciled {
         let run = self.stack.faults.run(self.stack.seal()).await;
         run.expect("no process dies")
             .expect("the function succeeds")
     }
 
-    /// The number of sealed days and of entries without a seal; the ledger agrees.
+    /// Asserts that the ledger agrees. Returns the number of sealed days and of entries without a
+    /// seal.
     async fn sealed(&self) -> (u64, u64) {
         let audit = self.stack.store.ledger_audit().await.expect("an audit");
         assert_eq!(audit.faults, Vec::<String>::new());
@@ -85,7 +86,7 @@ async fn every_day_that_is_over_is_sealed_once() {
     world.done().await;
 }
 
-/// What was begun before midnight may be written after it.
+/// A write that began before midnight may finish after it.
 #[tokio::test(start_paused = true)]
 async fn a_day_is_over_an_hour_after_its_end() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
@@ -112,7 +113,7 @@ async fn a_missed_week_is_caught_up() {
     world.done().await;
 }
 
-/// The first run may come late, too; then it begins with the first entry.
+/// The first run may also be late; it then begins with the first entry.
 #[tokio::test(start_paused = true)]
 async fn entries_from_before_the_first_seal_are_sealed() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
@@ -153,7 +154,7 @@ async fn a_run_may_die_anywhere() {
                 .faults
                 .crash_at(world.stack.faults.calls() + call, moment);
             let run = world.stack.faults.run(world.stack.seal()).await;
-            // Outside any process that could still die.
+            // Runs outside any process that could still die.
             world.stack.seal().await.expect("the function succeeds");
             assert_eq!(
                 world.sealed().await,
@@ -172,7 +173,7 @@ async fn a_run_may_die_anywhere() {
     }
 }
 
-/// A store that does not answer is waited out within the night; one that stays away leaves the rest to the next.
+/// A store outage is retried within the night; if it lasts, the next night seals the rest.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_for_a_while_costs_nothing() {
     for (times, effect, comes_through) in [
@@ -204,7 +205,7 @@ async fn a_store_that_is_away_for_a_while_costs_nothing() {
     }
 }
 
-/// Time is up long before a year is sealed; what is done is done.
+/// The run's time is up long before a year is sealed. The days that it sealed stay sealed.
 #[tokio::test(start_paused = true)]
 async fn a_run_ends_before_its_time_is_up() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;

@@ -1,4 +1,4 @@
-//! Random sequences of everything that can happen to a balance, beside a model that a child could check.
+//! Random sequences of all postings, compared with a trivially simple model.
 
 mod payments;
 
@@ -14,7 +14,7 @@ use stand_in_shared::faults::scramble;
 use std::collections::BTreeMap;
 use store::{PaymentLearnt, Post, Store};
 
-/// Numbers from a seed.
+/// A seeded random number generator.
 struct Dice(u64);
 
 impl Dice {
@@ -24,13 +24,13 @@ impl Dice {
     }
 }
 
-/// What should be true of one account.
+/// The expected state of one account.
 #[derive(Default)]
 struct Model {
     free: i64,
-    /// Open holds and what they hold.
+    /// Open holds with their amounts.
     open: BTreeMap<u64, u64>,
-    /// Every cause that was posted, with what it did.
+    /// Every posted cause with its effect.
     posted: BTreeMap<String, (i64, i64)>,
 }
 
@@ -39,7 +39,7 @@ impl Model {
         self.open.values().sum::<u64>().cast_signed()
     }
 
-    /// What posting must answer; if it writes, the model does too.
+    /// The expected answer to a posting. If it writes, the model is updated.
     fn post(&mut self, posting: &Posting, n: u64) -> Expected {
         let entry = posting.entry();
         let moved = (entry.free, entry.held);
@@ -97,7 +97,8 @@ fn seen(post: Post) -> Expected {
     }
 }
 
-/// A posting of few causes and small amounts, so that repeats, reuse and poverty are common.
+/// A posting from few causes and with small amounts, so that repeats, reuse and insufficient
+/// balances are common.
 fn drawn(dice: &mut Dice, model: &Model, account: &AccountId) -> (Posting, u64) {
     let n = dice.below(6);
     let amount = 1 + dice.below(50);
@@ -106,7 +107,7 @@ fn drawn(dice: &mut Dice, model: &Model, account: &AccountId) -> (Posting, u64) 
         1 => fine(account, dice.below(20), amount),
         2 | 3 => hold(account, n, amount),
         _ => {
-            // Mostly the amount that is held, sometimes another; used may be more than held.
+            // Usually the held amount, sometimes another one; the used amount may exceed it.
             let held = model
                 .open
                 .get(&n)
@@ -171,7 +172,8 @@ async fn any_sequence_leaves_what_the_model_says() {
     }
 }
 
-/// A listing by pages, whatever their size, is the whole listing; entries of one moment have an order too.
+/// The pages of a listing, whatever their size, add up to the whole listing. Entries of the same
+/// moment have an order, too.
 #[tokio::test(start_paused = true)]
 async fn pages_meet_without_a_gap() {
     let store = books(5).await;

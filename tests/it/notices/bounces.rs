@@ -23,7 +23,7 @@ async fn muted(world: &World) -> Muted {
         .expect("the store answers")
 }
 
-/// How the next mail to the account ends.
+/// The outcome of the next notice to the account.
 async fn next(world: &World, account: &AccountId, grants: u64) -> NoticeOutcome {
     let key = world.owes(account, Topic::TopUpNeeded(grants)).await;
     world.settle().await;
@@ -135,7 +135,7 @@ async fn an_unmuted_address_stays_unmuted_until_it_bounces_again() {
         Muted::No,
         "that is why it was muted before"
     );
-    // It does not arrive now, either.
+    // The next mail is not delivered either.
     world.skip(Duration::from_secs(60));
     assert_eq!(next(&world, &account, 2).await, NoticeOutcome::Sent);
     assert_eq!(muted(&world).await, Muted::Yes);

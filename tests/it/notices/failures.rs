@@ -1,4 +1,4 @@
-//! Who gets no notice and why, and what happens while mail is down.
+//! Accounts that get no notice and why, and what happens while mail is down.
 
 use super::{ADDRESS, world};
 use crate::world::{FaultPlan, World};
@@ -12,13 +12,13 @@ const MAIL: &str = "mail.stand-in";
 
 #[tokio::test(start_paused = true)]
 async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why() {
-    // No address.
+    // The account has no address.
     let world = World::start().await;
     let account = world.account().await;
     world.owes(&account, Topic::TopUpNeeded(0)).await;
     world.settle().await;
     assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::Nobody);
-    // From then on the address is known: what is over stays over, and what is new is sent.
+    // From now on the address is known: past notices stay unsent, and new ones are sent.
     world.reachable(&account).await;
     world.owes(&account, Topic::TopUpNeeded(0)).await;
     world.settle().await;
@@ -26,7 +26,7 @@ async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why
     world.owes(&account, Topic::TopUpNeeded(1)).await;
     world.settle().await;
     world.letter();
-    // Not this kind, and then again.
+    // The topic is turned off, and then on again.
     let store = &world.stack.store;
     store
         .account_notices_set(&account, NoticeKind::LowBalance, Switch::Off)
@@ -49,7 +49,7 @@ async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why
             "Your balance is low"
         ]
     );
-    // Mail came back, whatever the capitals.
+    // Mail to the address bounced, regardless of capitalization.
     let shouted = domain::accounts::addresses::MailAddress::parse(&ADDRESS.to_uppercase())
         .expect("an address");
     store
@@ -88,7 +88,7 @@ async fn an_installation_without_a_sender_sends_nothing() {
     world.done().await;
 }
 
-/// GitHub already reports on jobs.
+/// GitHub already notifies people about jobs.
 #[tokio::test(start_paused = true)]
 async fn job_mails_are_only_for_customers_who_want_them() {
     let (world, account) = world(FaultPlan::Seeded(212), &[]).await;
@@ -159,7 +159,7 @@ async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
     }
 }
 
-/// Our own sender is not verified: nothing is lost, and everything is sent once it is.
+/// The sender is not verified: nothing is lost, and everything is sent once it is verified.
 #[tokio::test(start_paused = true)]
 async fn an_unverified_sender_delays_mails_and_loses_none() {
     let (world, account) = world(FaultPlan::Seeded(224), &[]).await;
@@ -179,8 +179,8 @@ async fn an_unverified_sender_delays_mails_and_loses_none() {
     world.done().await;
 }
 
-/// A notice that requires action is sent twice rather than never, mere news never rather than
-/// twice.
+/// When in doubt, a notice that requires action is sent twice rather than never, and an
+/// informational one never rather than twice.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
     for (topic, effect, times, mails, outcome) in [

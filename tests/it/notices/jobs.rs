@@ -1,4 +1,4 @@
-//! A mail for each job, if the customer wants it: once, when it is delivered or has ended without a
+//! One mail per job, if the customer wants it: when the job is delivered or has ended without a
 //! pull request.
 
 use super::world;
@@ -52,7 +52,7 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
         ] {
             assert!(letter.text.contains(words), "{plan}: {}", letter.text);
         }
-        // What becomes of the pull request is no news by mail.
+        // The outcome of the pull request causes no mail.
         let job = world.commented_job().await;
         world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
         world.pull_closed(&job, |_| {}).await;
@@ -80,7 +80,7 @@ async fn a_job_that_ends_without_a_pull_request_is_one_mail_too() {
     world.done().await;
 }
 
-/// GitHub takes no comment since the App is uninstalled: the customer still gets the mail.
+/// GitHub accepts no comment because the App is uninstalled; the customer still gets the mail.
 #[tokio::test(start_paused = true)]
 async fn a_customer_gets_a_mail_even_if_the_issue_gets_no_comment() {
     let (world, account) = world(FaultPlan::Seeded(243), &[]).await;
@@ -128,7 +128,7 @@ async fn a_process_may_die_between_issue_and_customer() {
     world.settle().await;
     world.letter();
     world.done().await;
-    // What comes before the pull request is there, other tests look at.
+    // Other tests cover the calls before the pull request exists.
     let pulled = log
         .iter()
         .rposition(|call| call.ends_with("/pulls"))

@@ -1,5 +1,6 @@
-//! Wherever a process dies over a notice: one that requires action is sent at least once, mere news
-//! at most once, and neither twice nor never unless the process died while it was sending.
+//! A process may die at any call while it sends a notice. A notice that requires action is sent at
+//! least once and an informational one at most once. Each is sent exactly once unless the process
+//! died while it was sending.
 
 use super::world;
 use crate::world::FaultPlan;
@@ -7,10 +8,10 @@ use domain::notices::Topic;
 use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const MAIL: &str = "POST mail.stand-in/v2/email/outbound-emails";
-/// The names of the store's calls in the log of faults.
+/// The name of the store's writes in the log of faults.
 const WRITE: &str = "UpdateItem";
 
-/// The outside calls of telling one notice, and the number before their first.
+/// The outside calls that send one notice, and the number of calls before the first.
 async fn calls(topic: &Topic) -> (u64, Vec<String>) {
     let (world, account) = world(FaultPlan::None, &[]).await;
     let before = world.stack.faults.calls();
@@ -28,7 +29,7 @@ async fn calls(topic: &Topic) -> (u64, Vec<String>) {
     (before, log)
 }
 
-/// Mails sent by processes of which one died there.
+/// The number of mails sent when a process dies at this call.
 async fn mails(fault_plan: FaultPlan, topic: &Topic, call: u64, moment: Moment) -> usize {
     let (world, account) = world(fault_plan, &[]).await;
     world.stack.faults.crash_at(call, moment);
@@ -83,7 +84,8 @@ async fn a_process_may_die_at_any_call() {
     }
 }
 
-/// The writes around a mail may fail for a while; that alone sends nothing twice and keeps nothing back.
+/// The writes around a mail may fail for a while; that alone neither sends a notice twice nor drops
+/// one.
 #[tokio::test(start_paused = true)]
 async fn writes_around_a_mail_may_fail() {
     for topic in [Topic::TopUpNeeded(1), Topic::LowBalance(1)] {

@@ -1,4 +1,5 @@
-//! The document and its page: every route is described, and the page names every route and loads nothing from outside.
+//! The OpenAPI document and its page: every route is described, and the page names every route and
+//! loads nothing from other hosts.
 
 use crate::world::program::{program, request, respond};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Hostile requests are refused with a problem, in bounded time, and break nothing.
+//! Hostile requests are refused with a problem, in bounded time, and cause no failure.
 
 use crate::world::program::{Program, program, request, respond};
 use bytes::Bytes;
@@ -18,7 +18,8 @@ const WRITES: [&str; 6] = [
     "/api/v1/api-keys/key_00000000000000000000000000/rotate",
 ];
 
-/// Asserts an answer that refuses: a problem with nothing of our insides, and nothing that lets other sites in.
+/// Asserts a refusal: a problem that reveals nothing internal, and no headers that admit other
+/// sites.
 async fn refused(program: &Program, what: &str, request: Request<Bytes>) -> Response<Bytes> {
     let response = respond(&program.world, request).await;
     let status = response.status();
@@ -177,7 +178,7 @@ async fn unusual_headers_and_paths_are_harmless() {
         .await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     }
-    // The key alone says who the caller is.
+    // Only the key identifies the caller.
     let claims: [(&str, &[u8]); 4] = [
         ("x-user-id", b"acc_other"),
         ("x-account-id", b"acc_other"),
@@ -304,8 +305,8 @@ async fn other_methods_are_refused_and_nothing_is_shared_with_other_sites() {
     program.world.done().await;
 }
 
-/// A cursor holds a place, not an account: with another account's cursor, callers see their own
-/// rows only.
+/// A cursor contains a position, not an account: with another account's cursor, callers see only
+/// their own rows.
 #[tokio::test(start_paused = true)]
 async fn another_account_s_cursor_shows_nothing_of_it() {
     let program = program("credits", &[]).await;

@@ -17,7 +17,7 @@ struct Route {
     method: String,
     path: String,
     open: bool,
-    /// For people alone: a key has no session.
+    /// Only for signed-in people: a key has no session.
     people: bool,
 }
 
@@ -42,7 +42,7 @@ fn routes() -> Vec<Route> {
     routes
 }
 
-/// The scope a route needs.
+/// The scope that a route requires.
 fn needs(route: &Route) -> Scope {
     let path = route.path.trim_start_matches("/api/v1/");
     match (route.method.as_str(), path) {
@@ -124,7 +124,7 @@ async fn unknown_callers_are_refused() {
         ] {
             let (status, answer) = asked(&program.world, key, &route, &path).await;
             if route.open {
-                // Open to every caller, though not every request is valid.
+                // Open to every caller, although not every request is valid.
                 let asked = [
                     StatusCode::OK,
                     StatusCode::BAD_REQUEST,
@@ -198,7 +198,7 @@ const NOBODY_S: [&str; 5] = [
     "erd_00000000000000000000000001",
 ];
 
-/// Another account, and a key of it.
+/// Another account and its key.
 async fn other(world: &World) -> (AccountId, String) {
     let body =
         json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "credits" });
@@ -211,7 +211,7 @@ async fn other(world: &World) -> (AccountId, String) {
     (other, key)
 }
 
-/// What one account has made, another one cannot see, change or learn of.
+/// One account's objects cannot be seen, changed or detected by another account.
 #[tokio::test(start_paused = true)]
 async fn what_is_another_account_s_looks_absent() {
     let program = program("credits", &[]).await;
@@ -283,7 +283,7 @@ async fn what_is_another_account_s_looks_absent() {
     program.world.abandoned();
 }
 
-/// The same for people, whatever their role is.
+/// The same for signed-in people of any role.
 #[tokio::test(start_paused = true)]
 async fn what_is_another_account_s_looks_absent_to_people() {
     let program = program("credits", &[]).await;
@@ -348,8 +348,8 @@ async fn what_is_another_account_s_looks_absent_to_people() {
     program.world.abandoned();
 }
 
-/// A person may do what their role allows, from Tallyhook's own pages only, and nothing after
-/// signing out. No answer contains their cookie or a token.
+/// People may do what their role allows, only from Tallyhook's own pages, and nothing after they
+/// sign out. No answer contains their cookie or a token.
 #[tokio::test(start_paused = true)]
 async fn a_session_does_what_its_role_says() {
     let program = program("credits", &[]).await;

@@ -10,7 +10,7 @@ const ID: &str = "acc_01hf7yat00zzzzzzzzzzzzzzzz";
 const JOB: &str = "job_01hf7yat00zzzzzzzzzzzzzzzz";
 const USAGE: &str = "pull_requests/use_01hf7yat00zzzzzzzzzzzzzzzz";
 
-/// Every route of an operator, and what it answers to one when there is nothing yet.
+/// Every operator route, and its answer to an operator while there is no data.
 fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 13] {
     let account = json!({ "stripe_customer_id": "cus_1", "installation_id": 1 });
     let why = json!({ "reason": "a test" });
@@ -96,7 +96,7 @@ fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 13] {
     ]
 }
 
-/// A request with any Authorization header.
+/// Sends a request with any Authorization header.
 async fn asked(
     world: &World,
     method: &str,
@@ -171,7 +171,7 @@ async fn requests_without_an_operators_token_are_refused() {
     world.done().await;
 }
 
-/// Each of several operators, and a bare token too.
+/// Accepts the token of each of several operators, and a bare token.
 #[tokio::test(start_paused = true)]
 async fn every_operator_of_the_list_is_accepted() {
     for token in ["one-token", "two-token", "bare-token"] {

@@ -24,7 +24,7 @@ fn asks(key: &str) -> Request<Bytes> {
     request("GET", "/api/v1/account", key, &[], "")
 }
 
-/// Goes to the beginning of the next minute.
+/// Advances to the beginning of the next minute.
 async fn next_minute(program: &Program) {
     let millis = program
         .world
@@ -41,7 +41,8 @@ async fn next_minute(program: &Program) {
         .await;
 }
 
-/// Asked by many processes at once, exactly as many requests are answered as a key has, and as an account has.
+/// Under concurrent requests to many processes, exactly as many are answered as the key's and the
+/// account's limits allow.
 #[tokio::test(start_paused = true)]
 async fn api_rate_limits_hold() {
     let program = program("credits", LIMIT).await;
@@ -149,7 +150,7 @@ async fn answers_say_what_is_left_and_when_it_resets() {
     program.world.done().await;
 }
 
-/// Another account's requests are its own.
+/// Accounts have separate limits.
 #[tokio::test(start_paused = true)]
 async fn one_account_does_not_use_up_another_s_minute() {
     let program = program("credits", LIMIT).await;

@@ -1,5 +1,5 @@
-//! Request ids: every answer of both HTTP functions names its request, and adopts a plain id of the
-//! caller's.
+//! Request ids: every answer of both HTTP functions contains a request id, and a caller's
+//! well-formed id is adopted.
 
 use crate::world::operator::assert_problem;
 use crate::world::program::{program, request, respond};

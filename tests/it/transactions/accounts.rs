@@ -20,7 +20,7 @@ async fn an_account_is_made_once() {
     on_both(async |_, store, on| {
         let create = async |new| store.account_create(&new).await.expect("an answer");
         assert_eq!(create(new_account(1)).await, AccountCreated::New, "{on}");
-        // Its installation is linked by now, too: the customer decides.
+        // The installation is also linked by now, but the customer decides.
         let existing = AccountCreated::Existing(account(1));
         assert_eq!(create(new_account(1)).await, existing, "{on}");
         let mut second = new_account(2);
@@ -64,7 +64,7 @@ async fn a_sign_up_gets_one_account() {
             provisioned.await.expect("an answer")
         };
         assert_eq!(provision(1, 1).await, Provisioned::Now, "{on}");
-        // Its customer leads to an account by now, too: the sign-up decides.
+        // The customer also has an account by now, but the sign-up decides.
         assert_eq!(provision(1, 1).await, Provisioned::Already, "{on}");
         let taken = Provisioned::Taken(account(1));
         assert_eq!(provision(2, 1).await, taken, "{on}");
@@ -126,7 +126,7 @@ async fn an_account_keeps_an_admin_and_lets_in_by_a_good_key() {
         store.api_key_revoke("one", NOW).await.expect("an answer");
         assert_eq!(let_in(4, "one").await, LetIn::Ended, "{on}");
 
-        // Two admins demote each other at once: one stays.
+        // Two admins demote each other concurrently: one stays.
         let (one, other) = tokio::join!(
             store.member_role_set(&id, UserId::new(1), Role::Viewer),
             store.member_role_set(&id, UserId::new(2), Role::Viewer)
@@ -175,13 +175,13 @@ async fn a_session_is_replaced_once_and_its_proof_is_spent_once() {
             linked.expect("an answer")
         };
         let [of_first, free] = [&shown.shown[0], &shown.shown[1]];
-        // The proof is not spent by what is refused.
+        // A refused link does not spend the proof.
         assert_eq!(link("new", of_first, &third).await, Linked::Taken, "{on}");
         let nobody = account(9);
         assert_eq!(link("new", free, &nobody).await, Linked::Closed, "{on}");
         assert_eq!(link("old", free, &first).await, Linked::Spent, "{on}");
         assert_eq!(link("new", free, &first).await, Linked::Now, "{on}");
-        // It is spent by this very link, whose answer may have been lost.
+        // This same link spent it; its answer may have been lost.
         assert_eq!(link("new", free, &first).await, Linked::Now, "{on}");
         assert_eq!(link("new", free, &third).await, Linked::Taken, "{on}");
     })
@@ -215,7 +215,7 @@ async fn an_owner_moves_once_and_only_from_an_unused_account() {
         };
         assert_eq!(moved(&spent).await, OwnerMoved::Unproved, "{on}");
         assert_eq!(moved(&wish).await, OwnerMoved::Now, "{on}");
-        // The owner has moved by now, too: the account that was left decides.
+        // The owner has also moved by now, but the account that they left decides.
         assert_eq!(moved(&wish).await, OwnerMoved::Now, "{on}");
         let elsewhere = Move {
             to: account(9),
@@ -235,7 +235,7 @@ async fn an_owner_moves_once_and_only_from_an_unused_account() {
             .ledger_post(&[gift(&paid.from, 1, 1)])
             .await
             .expect("an answer");
-        // The person is no admin of the account to come to either: the balance decides.
+        // The person is not an admin of the target account either, but the balance decides.
         assert_eq!(moved(&paid).await, OwnerMoved::Stays, "{on}");
     })
     .await;

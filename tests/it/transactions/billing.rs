@@ -30,7 +30,7 @@ async fn a_posting_says_why_it_is_not_written() {
         assert_eq!(post(&[gift(&id, 1, 10)]).await, Post::Posted, "{on}");
         assert_eq!(post(&[gift(&id, 1, 10)]).await, Post::AlreadyPosted, "{on}");
         assert_eq!(post(&[gift(&id, 1, 11)]).await, Post::CauseReused, "{on}");
-        // Of several, one that is written stands against all.
+        // If one of several entries exists, none is written.
         let both = [gift(&id, 2, 10), gift(&id, 1, 10)];
         assert_eq!(post(&both).await, Post::AlreadyPosted, "{on}");
 
@@ -50,7 +50,7 @@ async fn a_posting_says_why_it_is_not_written() {
         limited(8).await;
         let first = (first, outlay);
         assert_eq!(make(&first).await, Post::Posted, "{on}");
-        // The limit is reached by now, too: the entry decides.
+        // The limit is also reached by now, but the entry decides.
         assert_eq!(make(&first).await, Post::AlreadyPosted, "{on}");
         let small = hold(&id, 2, micros(2));
         assert_eq!(make(&small).await, Post::SpendLimitReached, "{on}");
@@ -62,7 +62,7 @@ async fn a_posting_says_why_it_is_not_written() {
             debt: Credits::ZERO,
         };
         assert_eq!(make(&large).await, Post::Insufficient(has), "{on}");
-        // Neither is within the limit, but the balance decides before the limit does.
+        // Neither the balance nor the limit is sufficient, but the balance decides first.
         limited(8).await;
         assert_eq!(make(&large).await, Post::Insufficient(has), "{on}");
 
@@ -88,7 +88,7 @@ async fn a_payment_is_recorded_and_expires_once() {
             priced_by: "v".to_owned(),
             expires_at: Some(end),
         });
-        // Both read that nothing is known; the one that comes second reads again.
+        // Both read that nothing is known; the second writer reads again.
         let (one, other) = tokio::join!(
             store.payment_learn(&id, &bought, "evt_1", NOW),
             store.payment_learn(&id, &bought, "evt_1", NOW)
@@ -132,7 +132,7 @@ async fn a_customers_usage_is_counted_once_and_within_the_limit() {
                 .expect("an answer")
         };
         assert_eq!(recorded(1, 2).await, UsageRecorded::Now, "{on}");
-        // As much again would be too much: the act decides.
+        // The same amount again would exceed the limit, but the existing record decides.
         assert_eq!(recorded(1, 2).await, UsageRecorded::Already, "{on}");
         assert_eq!(recorded(1, 3).await, UsageRecorded::ActReused, "{on}");
         assert_eq!(recorded(2, 2).await, UsageRecorded::UsedUp, "{on}");
@@ -140,7 +140,7 @@ async fn a_customers_usage_is_counted_once_and_within_the_limit() {
     .await;
 }
 
-/// A job that is delivered and billed: its usage, which is owed by then.
+/// A delivered and billed job. Its usage is owed by then.
 async fn delivered(store: &Store, id: &AccountId) -> (AccountMeter, Owed) {
     let mut new = job(id, 1, "1.00");
     new.row = jobs::delegated(new.row.facts);
@@ -190,7 +190,7 @@ async fn a_usage_record_is_in_one_place() {
             let unbilled = store.usage_unbill(&debts, identifier, "why", NOW).await;
             unbilled.expect("an answer")
         };
-        // Two that come at once: one moves it.
+        // Of two concurrent calls, one moves it.
         let (one, other) = tokio::join!(unbill(identifier), unbill(identifier));
         assert_eq!((one, other), (Unbilled::Now, Unbilled::Already), "{on}");
 

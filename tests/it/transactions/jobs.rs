@@ -1,4 +1,4 @@
-//! Jobs, assists and reports of agents.
+//! Jobs, assists and agents' reports.
 
 use super::{act, on_both, opened};
 use crate::billing::spending::crowds::{PERIOD, job, money};
@@ -30,7 +30,7 @@ fn hold(new: &NewJob, amount: u64) -> Option<Posting> {
     ))
 }
 
-/// A job for this issue distinguished by `n`.
+/// A job for this issue, distinguished by `n`.
 fn job_of_issue(id: &AccountId, n: u64, issue: u64) -> NewJob {
     let mut new = job(id, n, "1.00");
     new.row.facts.issue_number = issue;
@@ -45,7 +45,7 @@ async fn a_new_job_says_why_it_is_none() {
         let first = job_of_issue(&id, 1, 1);
         let of_first = first.row.facts.id.clone();
         assert_eq!(made(&first).await, JobCreated::New, "{on}");
-        // The fact, its issue and its row are all there by now: the fact decides.
+        // The fact, its issue and its row all exist by now: the fact decides.
         assert_eq!(
             made(&first).await,
             JobCreated::Existing(of_first.clone()),
@@ -66,7 +66,7 @@ async fn a_new_job_says_why_it_is_none() {
         let nothing = Balance::default();
         assert_eq!(made(&poor).await, JobCreated::OutOfCredits(nothing), "{on}");
 
-        // Neither is there enough, but the limit decides before the credits do.
+        // Credits are also insufficient, but the limit decides first.
         store
             .spend_limit_set(&id, &money(1), NOW)
             .await
@@ -142,7 +142,7 @@ async fn a_fix_is_charged_once_by_any_reporter() {
             Reported::Now(ReportBilling::Billed),
             "{on}"
         );
-        // The fix is charged by now, too: the report decides.
+        // The fix is also charged by now, but the report decides.
         let Reported::Already(known) = record(&first).await else {
             panic!("{on}: it is known");
         };
@@ -156,7 +156,7 @@ async fn a_fix_is_charged_once_by_any_reporter() {
         let before = Reported::Now(ReportBilling::AlreadyBilled);
         assert_eq!(record(&second).await, before, "{on}");
 
-        // The job of that issue finds the fix paid, and is delivered without its price.
+        // The issue's job finds the fix already paid, and is delivered without its price.
         let mut new = job_of_issue(&id, 1, 1);
         new.row = jobs::delegated(new.row.facts);
         assert_eq!(
@@ -211,7 +211,7 @@ async fn a_new_assist_says_why_it_is_none() {
         let shas = ["a", "b", "c", "d"].map(|digit| digit.repeat(40));
         let first = assist(&id, 1, &shas[0]);
         assert_eq!(ask(&first).await, AssistCreated::New, "{on}");
-        // Its place is taken by now, too: the act decides.
+        // Its commit is also taken by now, but the request itself decides.
         assert_eq!(ask(&first).await, AssistCreated::Existing, "{on}");
         let second = assist(&id, 2, &shas[0]);
         assert_eq!(ask(&second).await, AssistCreated::Taken, "{on}");

@@ -15,7 +15,6 @@ use tower::ServiceExt;
 pub const SITE: &str = "http://tallyhook.test";
 const GITHUB: &str = "http://github.test";
 
-/// One browser.
 pub struct Browser<'a> {
     world: &'a World,
     cookies: Mutex<BTreeMap<String, String>>,
@@ -72,7 +71,7 @@ impl Browser<'_> {
         }
     }
 
-    /// Sends one of our pages' forms.
+    /// Submits a form of our pages.
     pub async fn sends(&self, path: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
         let pairs: Vec<_> = fields
             .iter()
@@ -87,7 +86,7 @@ impl Browser<'_> {
         .await
     }
 
-    /// One answer; the gateway's if the function dies.
+    /// One answer; the gateway's answer if the function dies.
     async fn ask_once(
         &self,
         method: &str,
@@ -203,21 +202,21 @@ impl Browser<'_> {
             let page = self.leaves(path).await;
             let back = self.consents(&page, login).await;
             let arrived = self.ask("GET", &back, &[], "").await;
-            // A store that is busy; people begin again.
+            // The store is busy, so the person starts again.
             if arrived.status() != StatusCode::SERVICE_UNAVAILABLE {
                 return arrived;
             }
         }
     }
 
-    /// Who is signed in.
+    /// The current session.
     pub async fn session(&self) -> Value {
         let (status, session) = self.api("GET", "/api/v1/session", "", None).await;
         assert_eq!(status, StatusCode::OK, "{session}");
         session
     }
 
-    /// The CSRF token of the session, as its page has it.
+    /// The session's CSRF token, as the page shows it.
     pub async fn csrf(&self) -> String {
         self.session().await["csrf_token"]
             .as_str()
@@ -225,7 +224,7 @@ impl Browser<'_> {
             .to_owned()
     }
 
-    /// What the page's program asks of the API with a CSRF token.
+    /// Calls the API with a CSRF token, as the page's script does.
     pub async fn api(
         &self,
         method: &str,
@@ -261,7 +260,7 @@ impl Browser<'_> {
     }
 }
 
-/// Where an answer leads.
+/// The redirect target of an answer.
 pub fn location(response: &Response<Bytes>) -> String {
     response.headers()[header::LOCATION]
         .to_str()

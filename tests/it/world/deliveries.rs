@@ -1,14 +1,14 @@
-//! What people and vendors send: deliveries of GitHub and Stripe, and requests of operators.
+//! Incoming requests: deliveries of GitHub and Stripe, and requests of operators.
 
 use super::*;
 
 impl World {
-    /// GitHub sends a sample event under a fresh delivery id, which is returned.
+    /// Sends a sample event as GitHub under a new delivery id. Returns the id.
     pub async fn github_sends(&self, sample: &str) -> String {
         self.github_sends_changed(sample, |_| {}).await
     }
 
-    /// GitHub sends a sample event with something changed.
+    /// Sends a changed sample event as GitHub.
     pub async fn github_sends_changed(
         &self,
         sample: &str,
@@ -32,7 +32,7 @@ impl World {
         format!("72d3162e-cc78-11e3-81ab-{n:012}")
     }
 
-    /// GitHub hands over one delivery.
+    /// Sends one delivery as GitHub.
     pub async fn github_delivers(
         &self,
         event: &str,
@@ -43,7 +43,7 @@ impl World {
             .await
     }
 
-    /// Any request to GitHub's receiver; a function that dies answers 502.
+    /// Sends any request to GitHub's receiver; a function that dies answers 502.
     pub async fn github_receives(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
         let receive = github_webhook::receive(&self.stack.github_webhook, request);
         let response = self.stack.faults.run(receive).await.unwrap_or_else(died);
@@ -51,7 +51,7 @@ impl World {
         response
     }
 
-    /// Stripe sends a sample event, signed now.
+    /// Sends a sample event as Stripe, signed now.
     pub async fn stripe_sends_changed(
         &self,
         sample: &str,
@@ -62,7 +62,7 @@ impl World {
         self.stripe_delivers(&body).await
     }
 
-    /// Stripe hands over one event, signed now.
+    /// Sends one event as Stripe, signed now.
     pub async fn stripe_delivers(&self, event: &Value) -> StatusCode {
         let now = self.stack.outside.now().seconds();
         let mut event = event.clone();
@@ -78,9 +78,8 @@ impl World {
             .status()
     }
 
-    /// Stripe delivers the events that have happened there since; with faults each event twice and
-    /// in any order. Events that are not accepted are delivered again, as Stripe does for days.
-    /// Returns the number of events.
+    /// Delivers Stripe's new events; with faults, each event twice and in any order. Like Stripe,
+    /// it repeats events that are not accepted. Returns the number of events.
     pub async fn stripe_hands_over(&self) -> usize {
         let mut events = self.vendors.stripe.outbox_take();
         let count = events.len();
@@ -110,7 +109,7 @@ impl World {
             .expect("always some")
     }
 
-    /// Any request to Stripe's receiver.
+    /// Sends any request to Stripe's receiver.
     pub async fn stripe_receives(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
         let receive = stripe_webhook::receive(&self.stack.stripe_webhook, request);
         let response = self.stack.faults.run(receive).await.unwrap_or_else(died);
@@ -118,7 +117,7 @@ impl World {
         response
     }
 
-    /// A request of an operator to the admin API.
+    /// Sends an operator's request to the admin API.
     pub async fn operator(
         &self,
         method: &str,
@@ -135,7 +134,7 @@ impl World {
         )
     }
 
-    /// Any request to the admin API.
+    /// Sends any request to the admin API.
     pub async fn admin_request(
         &self,
         method: &str,

@@ -1,11 +1,11 @@
-//! No secret and no personal text in a log line or an error's answer.
+//! Checks that no secret and no personal text appears in a log line or an error's answer.
 //!
-//! Every world takes part. Each line that our crates write at any level, and that others write at
-//! the levels that production shows, is formatted as in production and searched while it is
-//! written; so is each answer of a function. The search covers the secrets that worlds and local
-//! stacks have, anything that looks like a token, a key or a mail address, and the text of people
-//! and models in these worlds, also as base64, as hex and percent-encoded. A test with a finding
-//! fails at its end. `RUST_LOG` prints the lines, too.
+//! Every world takes part. Each line that our crates log at any level, and that others log at the
+//! levels that production shows, is formatted as in production and searched while it is written; so
+//! is each answer of a function. The search covers the secrets of worlds and local stacks, anything
+//! that looks like a token, a key or a mail address, and the text of people and models in these
+//! worlds, also as base64, as hex and percent-encoded. A test with a finding fails at its end.
+//! `RUST_LOG` also prints the lines.
 
 use bytes::Bytes;
 use http::Response;
@@ -24,14 +24,14 @@ struct Needle {
 thread_local! {
     /// Secrets that this test creates, such as the cookies of its sessions.
     static KNOWN: RefCell<Vec<Needle>> = const { RefCell::new(Vec::new()) };
-    /// The findings of this test: it runs on one thread, and so do all its functions.
+    /// The findings of this test, which runs on one thread with all its functions.
     static FOUND: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What was found on threads that belong to no test.
+/// Findings on threads that belong to no test.
 static STRAY: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Secrets: in no line and in no answer.
+/// Secrets, which may appear in no line and no answer.
 static SECRETS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
     let key = stand_in_github::app_key::app_key().private_pem;
     let key = key.lines().nth(5).expect("a key has many lines").to_owned();
@@ -48,7 +48,7 @@ static SECRETS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
     .into()
 });
 
-/// What people and models say: in no line and in no error.
+/// Texts of people and models, which may appear in no line and no error.
 static WORDS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
     let says = [
         ISSUE_BODY,
@@ -60,9 +60,9 @@ static WORDS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
     says.map(needle).into()
 });
 
-/// Something secret that only this file plants.
+/// A secret that only this file plants.
 const CANARY: &str = "canary-of-a-secret-that-nobody-has";
-/// A marker in every event that a world's vendors send, in an unknown field.
+/// A marker in an unknown field of every event that a world's vendors send.
 pub const MARKER: &str = "canary-in-a-payload, as people write";
 
 fn needle(text: &str) -> Needle {
@@ -88,17 +88,17 @@ fn needle(text: &str) -> Needle {
     }
 }
 
-/// From now on this test's worlds keep this secret.
+/// Registers a secret that this test's worlds must keep from now on.
 pub fn keep(secret: &str) {
     KNOWN.with_borrow_mut(|known| known.push(needle(secret)));
 }
 
-/// The known secrets that a text contains.
+/// The known secret that a text contains, if any.
 fn secret(text: &str) -> Option<String> {
     found(&SECRETS, text).or_else(|| KNOWN.with_borrow(|known| found(known, text)))
 }
 
-/// Which of these a text contains.
+/// The needle that a text contains, if any.
 fn found(needles: &[Needle], text: &str) -> Option<String> {
     needles
         .iter()
@@ -106,7 +106,7 @@ fn found(needles: &[Needle], text: &str) -> Option<String> {
         .map(|n| n.what.clone())
 }
 
-/// A text behind a prefix that is long enough to be a secret.
+/// A token in a text: a known prefix followed by enough characters to be a secret.
 fn token(text: &str) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     [
@@ -129,7 +129,7 @@ fn token(text: &str) -> Option<String> {
     })
 }
 
-/// A mail address; ours are no secret, nor is the one that an error gives as an example.
+/// A mail address in a text. Our own addresses and the example in an error are allowed.
 fn address(text: &str) -> Option<String> {
     let word = |c: &char| c.is_ascii_alphanumeric() || "._%+-".contains(*c);
     let mut rest = text;
@@ -162,7 +162,7 @@ fn note(what: String, line: &str) {
     }
 }
 
-/// Where every line goes.
+/// Receives every log line.
 struct Listener {
     prints: bool,
 }
@@ -187,7 +187,7 @@ impl Write for Listener {
     }
 }
 
-/// Listens from now on to what this process logs.
+/// Starts listening to this process's log.
 pub fn listen() {
     let env = boot::Env::of_process();
     let prints = env.find("RUST_LOG").is_some();
@@ -210,7 +210,7 @@ pub fn look(path: &str, response: &Response<Bytes>) {
     }
 }
 
-/// What has leaked in this test so far, and is known by that.
+/// Takes this test's findings so far, together with those of threads that belong to no test.
 pub fn take() -> Vec<String> {
     let stray = STRAY
         .lock()
@@ -225,7 +225,8 @@ pub fn take() -> Vec<String> {
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The form of these bytes inside any base64, at any offset: the letters that they alone decide.
+/// The base64 forms of these bytes at each offset, reduced to the characters that depend only on
+/// them.
 fn base64_forms(bytes: &[u8]) -> Vec<String> {
     let forms = (0..3).flat_map(|shift| {
         let bits: Vec<u8> = std::iter::repeat_n(0, shift)
@@ -250,7 +251,7 @@ mod tests {
     use domain::accounts::api_keys::{KeyText, LIVE};
     use http::StatusCode;
 
-    /// A guard that cannot fail guards nothing: each way out, planted and found.
+    /// Plants a leak in each place and asserts that the guard finds it.
     #[tokio::test(start_paused = true)]
     async fn a_leak_is_found_in_whatever_form_it_comes() {
         let world = World::start().await;

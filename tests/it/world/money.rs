@@ -1,4 +1,4 @@
-//! Verbs of the world about money.
+//! Methods of the world that concern money.
 
 use crate::world::{FaultPlan, World};
 use domain::billing::plans::Catalogue;
@@ -9,13 +9,13 @@ use local_stack::world::{CUSTOMER, INSTALLATION_ID};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// A catalogue of the test's own: the built-in one with lines changed.
+/// A test's own catalogue: the built-in one with changed lines.
 pub struct Sold {
     path: PathBuf,
 }
 
 impl Sold {
-    /// The built-in catalogue with each of these texts replaced by another.
+    /// The built-in catalogue with these texts replaced.
     pub fn with(name: &str, changes: &[(&str, &str)]) -> Self {
         let mut text = catalogue::BUILT_IN.to_owned();
         for (from, to) in changes {
@@ -28,7 +28,6 @@ impl Sold {
         Self { path }
     }
 
-    /// Its path.
     pub fn path(&self) -> &str {
         self.path.to_str().expect("text")
     }
@@ -56,7 +55,7 @@ impl World {
         )
     }
 
-    /// An operator's request, repeated while it conflicts with others.
+    /// Sends an operator's request and repeats it while it conflicts with others.
     async fn insist(&self, method: &str, path: &str, body: &Value) -> Value {
         loop {
             match self.operator(method, path, Some(body)).await {
@@ -69,8 +68,8 @@ impl World {
         }
     }
 
-    /// An operator grants an account credits, or takes them with a leading `-`; the key identifies
-    /// the act.
+    /// Grants an account credits as an operator, or takes them with a leading `-`. The key
+    /// identifies the adjustment.
     pub async fn adjusts(
         &self,
         account: &AccountId,
@@ -93,7 +92,7 @@ impl World {
         }
     }
 
-    /// An operator's request with an idempotency key.
+    /// Sends an operator's request with an idempotency key.
     pub async fn keyed(
         &self,
         method: &str,
@@ -121,7 +120,6 @@ impl World {
         )
     }
 
-    /// What an account has.
     pub async fn balance(&self, account: &AccountId) -> Balance {
         self.stack
             .store
@@ -141,7 +139,7 @@ impl World {
         entries.iter().map(|entry| entry.kind.as_str()).collect()
     }
 
-    /// Every entry, balance, hold and seal agrees.
+    /// Asserts that all entries, balances, holds and seals agree.
     pub async fn assert_ledger_agrees(&self) {
         let audit = self.stack.store.ledger_audit().await.expect("an audit");
         assert_eq!(audit.faults, Vec::<String>::new());

@@ -1,11 +1,12 @@
-//! Requests of operators, and the problems that they are answered with.
+//! Operators' requests, and assertions about problems.
 
 use super::World;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-/// Asserts an error as programs get it: a problem in JSON with a status, a code and a sentence, and nothing of our insides.
+/// Asserts an error as programs get it: a JSON problem with a status, a code and a sentence, and
+/// nothing internal.
 pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code: &str) {
     assert_eq!(
         response.status().as_u16(),
@@ -44,7 +45,7 @@ pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code:
     );
 }
 
-/// Any request to the admin API, with its outside calls counted.
+/// Sends any request to the admin API and counts its outside calls.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let respond = admin::respond(world.stack.admin.clone(), request);
     world

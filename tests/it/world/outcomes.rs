@@ -1,9 +1,9 @@
-//! What a test sees of events, jobs and deliveries.
+//! Reads and assertions of events, jobs and deliveries.
 
 use super::*;
 
 impl World {
-    /// What the log says of an event.
+    /// The event's row in the log.
     pub async fn event(&self, source: EventSource, id: &str) -> Option<EventRow> {
         self.stack
             .inbox
@@ -12,7 +12,7 @@ impl World {
             .expect("the store answers")
     }
 
-    /// The job that an event made, by the outcome on its row.
+    /// The job that an event created, from the outcome in the event's row.
     pub async fn job_of(&self, delivery: &str) -> JobRow {
         let row = self
             .event(EventSource::Github, delivery)
@@ -32,7 +32,6 @@ impl World {
         self.job(&JobId::parse(id).expect("a job's id")).await
     }
 
-    /// The current job.
     pub async fn job(&self, id: &JobId) -> JobRow {
         self.stack
             .store
@@ -42,7 +41,7 @@ impl World {
             .expect("the job is there")
     }
 
-    /// The states a job has been in.
+    /// The states that a job has been in.
     pub fn states(job: &JobRow) -> Vec<JobState> {
         job.timeline.iter().map(|moment| moment.state).collect()
     }
@@ -52,7 +51,7 @@ impl World {
         self.provision().await
     }
 
-    /// What is owed on the pull request meter.
+    /// The usage that is owed on the pull request meter.
     pub async fn owed(&self) -> usize {
         let debts = AccountMeter {
             account: self.account().await,
@@ -66,7 +65,7 @@ impl World {
             .len()
     }
 
-    /// Exactly one branch, one commit on it, one pull request and one comment of Tallyhook's.
+    /// Asserts exactly one branch, one commit on it, one pull request and one comment by Tallyhook.
     pub fn assert_pulled_once(&self) {
         let github = &self.vendors.github;
         let branches: Vec<_> = github
@@ -87,7 +86,8 @@ impl World {
         assert_eq!(comments.len(), 1, "comments: {comments:?}");
     }
 
-    /// The same, and one meter event: what one job is worth that Stripe bills, whatever happened on the way.
+    /// Asserts the same and one meter event: the result of one job that Stripe bills, whatever
+    /// happened on the way.
     pub fn assert_delivered_once(&self) {
         self.assert_pulled_once();
         let metered = self.vendors.stripe.meter_events();
@@ -95,7 +95,8 @@ impl World {
         assert_eq!(self.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
     }
 
-    /// No branch, no pull request and no meter event: what a job that was not delivered is worth.
+    /// Asserts no branch, no pull request and no meter event: the result of a job that was not
+    /// delivered.
     pub fn assert_nothing_delivered(&self) {
         assert_eq!(self.vendors.github.pulls(OWNER, REPOSITORY).len(), 0);
         assert_eq!(self.vendors.stripe.meter_events().len(), 0);

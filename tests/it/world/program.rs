@@ -9,14 +9,14 @@ use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A customer's program: a world, an account and a key that may do everything for it.
+/// A customer's program: a world, an account and a key with all scopes.
 pub struct Program {
     pub world: World,
     pub account: AccountId,
     pub key: String,
 }
 
-/// A program of an account on this plan.
+/// A program whose account is on this plan.
 pub async fn program(plan: &str, settings: &[(&str, &str)]) -> Program {
     let (world, account) = World::on_plan(FaultPlan::Seeded(7), plan, settings).await;
     let key = world.key_of(&account, "the first").await;
@@ -28,7 +28,7 @@ pub async fn program(plan: &str, settings: &[(&str, &str)]) -> Program {
 }
 
 impl Program {
-    /// Sends a request to the customers' API; a POST has an idempotency key of its own.
+    /// Sends a request to the customers' API. Each POST has a new idempotency key.
     pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let once = format!("once {}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -37,7 +37,7 @@ impl Program {
             .await
     }
 
-    /// Asks and insists on success.
+    /// Sends a GET and expects success.
     pub async fn get(&self, path: &str) -> Value {
         let (status, answer) = self.ask("GET", path, None).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
@@ -45,7 +45,7 @@ impl Program {
     }
 }
 
-/// Any request to the customers' API of a world, once.
+/// Sends any request to the customers' API of a world, once.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path().to_owned();
     let answered = world.stack.faults.run(world.stack.answer(request)).await;
@@ -100,7 +100,7 @@ pub fn request(
 }
 
 impl World {
-    /// A key of an account that may do everything for it, made by an operator.
+    /// Creates a key with all scopes for an account, as an operator.
     pub async fn key_of(&self, account: &AccountId, name: &str) -> String {
         let path = format!("/api/v1/admin/accounts/{account}/api-keys");
         loop {
@@ -119,7 +119,8 @@ impl World {
         }
     }
 
-    /// A request to the customers' API, repeated while the store is busy, as programs do.
+    /// Sends a request to the customers' API and repeats it while the store is busy, as programs
+    /// do.
     pub async fn customer(
         &self,
         key: &str,

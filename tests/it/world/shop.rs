@@ -1,4 +1,4 @@
-//! The catalogue at the stand-in Stripe, and what an account shows of purchases.
+//! The catalogue at the stand-in Stripe, and an account's purchases.
 
 use crate::world::World;
 use ::queues::Queue;
@@ -10,9 +10,9 @@ use local_stack::world::CUSTOMER;
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// The pack of 10,000 credits, by the product that a push of the catalogue makes.
+/// The product that a push of the catalogue creates for the pack of 10,000 credits.
 pub const PACK: &str = "tallyhook_pack_10k";
-/// What it costs, in minor units.
+/// The pack's price in minor units.
 pub const PRICE: i64 = 1_000;
 
 /// Whole credits.
@@ -25,14 +25,14 @@ fn encoded(text: &str) -> String {
 }
 
 impl World {
-    /// Asks the stand-in for something new, with our own key.
+    /// Creates an object at the stand-in with our own key.
     pub async fn stripe_makes(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let (status, answer) = self.stripe_asked(path, form).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer
     }
 
-    /// The same under an idempotency key that was used before.
+    /// The same under a given idempotency key, which may have been used before.
     pub async fn stripe_asked_under(
         &self,
         key: &str,
@@ -79,9 +79,9 @@ impl World {
         (status, serde_json::from_slice(&bytes).expect("JSON"))
     }
 
-    /// A new price of a product, which is made if it is not there; paid each month or once.
+    /// Creates a price, paid each month or once, and its product if it is missing.
     pub async fn priced(&self, product: &str, minor: i64, every: Option<&str>) -> Value {
-        // Refused where it is there already.
+        // Refused if the product already exists.
         self.stripe_asked("products", &[("id", product), ("name", product)])
             .await;
         let minor = minor.to_string();
@@ -94,7 +94,7 @@ impl World {
         self.stripe_makes("prices", &form).await
     }
 
-    /// The id of a new price, paid once.
+    /// Creates a one-time price. Returns its id.
     pub async fn price(&self, product: &str, minor: i64) -> String {
         self.priced(product, minor, None).await["id"]
             .as_str()
@@ -102,7 +102,7 @@ impl World {
             .to_owned()
     }
 
-    /// A checkout of something, not paid yet.
+    /// Creates an unpaid checkout.
     pub async fn cart(
         &self,
         customer: &str,
@@ -125,13 +125,14 @@ impl World {
             .to_owned()
     }
 
-    /// The demo's customer has bought a pack; the payment. What Stripe says of it waits in the outbox.
+    /// Buys a pack for the demo's customer. Returns the payment. Stripe's events about it wait in
+    /// the outbox.
     pub async fn buys_a_pack(&self) -> String {
         let price = self.price(PACK, PRICE).await;
         self.pays(&self.cart(CUSTOMER, &price, 1, &[]).await)
     }
 
-    /// A customer pays a session. Returns the payment.
+    /// Pays a session as a customer. Returns the payment.
     pub fn pays(&self, session: &str) -> String {
         let paid = self
             .vendors
@@ -144,7 +145,7 @@ impl World {
             .to_owned()
     }
 
-    /// The events that wait in the outbox, of these types only, in the order in which they happened.
+    /// The events of these types in the outbox, in order.
     pub fn stripe_sent(&self, types: &[&str]) -> Vec<Value> {
         let mut events = self.vendors.stripe.outbox_take();
         events.retain(|event| {
@@ -155,7 +156,7 @@ impl World {
         events
     }
 
-    /// Stripe delivers this event, and it is acted on.
+    /// Delivers this event as Stripe and processes it.
     pub async fn acts_on(&self, event: &Value) -> (EventState, String) {
         assert_eq!(self.stripe_delivers(event).await, StatusCode::ACCEPTED);
         self.drain(Queue::StripeEvents).await;
@@ -163,7 +164,7 @@ impl World {
             .await
     }
 
-    /// What an account has, in whole credits: to spend, and owed.
+    /// An account's balance in whole credits: available, and owed.
     pub async fn purse(&self, account: &AccountId) -> (u64, u64) {
         let balance = self
             .stack
@@ -194,7 +195,7 @@ impl World {
     }
 }
 
-/// A customer has subscribed to a plan and paid for it; the subscription.
+/// Subscribes a customer to a plan and pays for it. Returns the subscription.
 pub async fn subscribes(world: &World, customer: &str) -> String {
     let stripe = &world.vendors.stripe;
     stripe.add_card(customer, "pm_card_visa").expect("a card");
@@ -211,7 +212,7 @@ pub async fn subscribes(world: &World, customer: &str) -> String {
     made["id"].as_str().expect("an id").to_owned()
 }
 
-/// The part of a subscription's id behind its prefix.
+/// The part of a subscription's id after its prefix.
 pub fn behind_prefix(id: &str) -> &str {
     id.strip_prefix("sub_").expect("a subscription")
 }

@@ -1,4 +1,4 @@
-//! More verbs of the world: what a test does to queues and time, and what it looks at.
+//! More methods of the world: queues, time and assertions.
 
 use crate::world::World;
 use ::queues::{Message, Queue};
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub const ISSUE: u64 = 7;
 
 impl World {
-    /// Another issue is opened, of this number.
+    /// Opens another issue with this number.
     pub async fn issue_opens(&self, number: u64) {
         self.vendors
             .github
@@ -30,7 +30,7 @@ impl World {
 
     // --- queues and time ---
 
-    /// Looks at one queue until it hands over nothing more.
+    /// Polls one queue until it delivers nothing more.
     pub async fn drain(&self, queue: Queue) {
         while self.turn(queue).await > 0 {}
     }
@@ -57,7 +57,7 @@ impl World {
         self.messages(&self.mapping(queue).queue_url).await
     }
 
-    /// How often a queue hands over a message before it becomes a dead letter.
+    /// How often a queue delivers a message before it becomes a dead letter.
     pub async fn receives_max(&self, queue: Queue) -> u32 {
         let ask = self
             .stack
@@ -83,20 +83,20 @@ impl World {
         u32::try_from(count.expect("a count")).expect("a small count")
     }
 
-    /// Time passes without any activity.
+    /// Lets time pass without any activity.
     pub async fn elapse(&self, wait: Duration) {
         tokio::time::sleep(wait).await;
     }
 
-    /// A long time passes at once for stores, vendors and functions, while the queues stop.
-    /// (Running their clock for weeks would take minutes.)
+    /// Advances the clock of stores, vendors and functions at once, while the queues stop. (Running
+    /// the queues' clock for weeks would take minutes.)
     pub fn skip(&self, wait: Duration) {
         let millis = i64::try_from(wait.as_millis()).expect("not that long");
         self.skipped
             .fetch_add(millis, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// The sweeper runs once.
+    /// Runs the sweeper once.
     pub async fn sweep(&self) {
         let swept = self.stack.faults.run(self.stack.sweep()).await;
         swept
@@ -104,7 +104,7 @@ impl World {
             .expect("the sweeper comes through");
     }
 
-    // --- what is to be seen ---
+    // --- reads and assertions ---
 
     /// The outside calls of functions except reads of a row: writes, listings, messages.
     pub fn effects(&self) -> Vec<String> {
@@ -116,7 +116,7 @@ impl World {
             .collect()
     }
 
-    /// How an event ended, or that it has not.
+    /// The state and outcome of an event.
     pub async fn outcome(&self, source: EventSource, id: &str) -> (EventState, String) {
         let row = self.event(source, id).await.expect("the event is there");
         (row.state, row.outcome.unwrap_or_default())
@@ -131,7 +131,7 @@ impl World {
         );
     }
 
-    /// The log's rows of a source in some states, at most a hundred.
+    /// The log's rows of a source in these states, at most a hundred.
     pub async fn logged(
         &self,
         source: EventSource,
@@ -172,7 +172,7 @@ impl World {
         self.job(&JobId::parse(id).expect("a job's id")).await
     }
 
-    /// The job that the issue has now.
+    /// The issue's current job.
     pub async fn open_job(&self) -> Option<JobId> {
         let found = self
             .stack
@@ -182,7 +182,7 @@ impl World {
         found.expect("the store answers")
     }
 
-    /// The job that the issue has now, in full.
+    /// The row of the issue's current job.
     pub async fn present_job(&self) -> JobRow {
         self.job(&self.open_job().await.expect("the issue has a job"))
             .await
@@ -198,7 +198,8 @@ impl World {
             .count()
     }
 
-    /// The job ended without a pull request: nothing is billed, the one comment says why, and the issue is free.
+    /// Asserts that the job ended without a pull request: nothing is billed, the one comment says
+    /// why, and the issue is free.
     pub async fn assert_not_delivered(&self, state: JobState, words: &str) {
         self.assert_nothing_delivered();
         let comment = self.comment();
@@ -222,7 +223,7 @@ impl World {
     }
 }
 
-/// Everything at once, on one thread; the results in the order of the futures.
+/// Runs all futures concurrently on one thread. Returns the results in the order of the futures.
 pub async fn together<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut running: Vec<Pin<Box<_>>> = futures.into_iter().map(Box::pin).collect();
     let mut results: Vec<Option<T>> = running.iter().map(|_| None).collect();
@@ -244,7 +245,7 @@ pub async fn together<T>(futures: impl IntoIterator<Item = impl Future<Output = 
     results.into_iter().flatten().collect()
 }
 
-/// Every order of the numbers below this one.
+/// Every permutation of the numbers below `length`.
 pub fn permutations(length: usize) -> Vec<Vec<usize>> {
     if length == 0 {
         return vec![vec![]];

@@ -1,8 +1,8 @@
 //! The connection between the functions and the vendors, controlled by the test.
 //!
-//! A world with the settings [`WIRED`] reaches its vendors over it. The test can answer in a
-//! vendor's place, hold a call until it releases it, and see which calls were made. The wire also
-//! hands out the secrets that settings name by `ssm:`.
+//! In a world with the settings [`WIRED`], the functions reach the vendors over the wire. The test
+//! can answer in a vendor's place, hold a call until it releases it, and see which calls were made.
+//! The wire also returns the secrets that settings name by `ssm:`.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -26,7 +26,7 @@ pub const WIRED: [(&str, &str); 3] = [
     ("MODEL_URL", "https://model.wire"),
 ];
 
-/// Calls that something has been ordered for end so.
+/// As a number of times: all calls.
 pub const ALWAYS: u32 = u32::MAX;
 
 const SECRETS_HOST: &str = "ssm.us-east-1.amazonaws.com";
@@ -60,7 +60,7 @@ enum Act {
     Hold(Moment, Held),
 }
 
-/// What is answered in a vendor's place.
+/// An answer in a vendor's place.
 #[derive(Clone)]
 pub struct Reply {
     status: u16,
@@ -86,7 +86,7 @@ impl Reply {
         )
     }
 
-    /// The same with a header.
+    /// Adds a header.
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
@@ -105,7 +105,7 @@ impl Reply {
     }
 }
 
-/// A call that was made, and when.
+/// A call that was made, and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     pub at: i64,
@@ -120,12 +120,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// Comes back when the call has been made.
+    /// Waits until the call has been made.
     pub async fn reached(&self) {
         self.reached.notified().await;
     }
 
-    /// Lets it go on.
+    /// Lets the call continue.
     pub fn release(&self) {
         self.go.notify_one();
     }
@@ -137,7 +137,7 @@ impl Held {
 }
 
 impl Wire {
-    /// A wire to these vendors, with these faults.
+    /// Creates a wire to these vendors with these faults.
     pub fn new(vendors: &Vendors, faults: Faults, now: Now) -> Self {
         let vendors = StandInWeb::new(faults)
             .host("github.wire", vendors.github.router())
@@ -156,24 +156,24 @@ impl Wire {
         self.order(on, times, Act::Answer(reply));
     }
 
-    /// The next call of exactly this line is answered so.
+    /// Answers the next call with exactly this line.
     pub fn answer_exactly(&self, line: &str, reply: Reply) {
         self.order(&format!("{line}$"), 1, Act::Answer(reply));
     }
 
-    /// The next calls whose line contains a text never arrive.
+    /// Cuts off the next calls whose line contains a text, before they arrive.
     pub fn cut(&self, on: &str, times: u32) {
         self.order(on, times, Act::Break);
     }
 
-    /// The next call whose line contains a text stops before or after the vendor has done it.
+    /// Holds the next call whose line contains a text, before or after the vendor executes it.
     pub fn hold(&self, on: &str, moment: Moment) -> Held {
         let held = Held::default();
         self.order(on, 1, Act::Hold(moment, held.clone()));
         held
     }
 
-    /// Everything that was ordered is cancelled.
+    /// Cancels everything that was ordered.
     pub fn clear(&self) {
         self.desk().orders.clear();
     }
@@ -188,12 +188,12 @@ impl Wire {
             .collect()
     }
 
-    /// How many calls of one line were under way at the same time, at most.
+    /// The maximum number of concurrent calls with this line.
     pub fn busiest(&self, line: &str) -> u32 {
         self.desk().flying.get(line).map_or(0, |(_, most)| *most)
     }
 
-    /// A parameter gets this value.
+    /// Sets the value of a parameter.
     pub fn set_secret(&self, name: &str, value: &str) {
         self.desk()
             .secrets
@@ -212,7 +212,7 @@ impl Wire {
         self.desk.lock().expect("no thread panics")
     }
 
-    /// Notes a call and says what was ordered for it.
+    /// Records a call and returns what was ordered for it.
     fn take(&self, line: &str) -> Option<Act> {
         let at = (self.now)();
         let mut desk = self.desk();
@@ -267,7 +267,7 @@ impl Wire {
     }
 }
 
-/// A call under way; it ends when it is dropped, too.
+/// A call in progress, which also ends when it is dropped.
 struct Flight {
     desk: Arc<Mutex<Desk>>,
     line: String,

@@ -1,4 +1,4 @@
-//! Asking the stand-in Stripe as somebody else would, past the wall.
+//! Calls the stand-in Stripe directly, past the product's client.
 
 use axum::Router;
 use axum::body::Body;
@@ -23,19 +23,19 @@ async fn ask(router: &Router, request: http::request::Builder, body: String) -> 
     serde_json::from_slice(&body).expect("JSON")
 }
 
-/// Reads something.
+/// Sends a GET.
 pub async fn get(router: &Router, path: &str) -> Value {
     ask(router, http::Request::get(path), String::new()).await
 }
 
-/// Changes something, as somebody else would.
+/// Sends a POST, as another client of the Stripe account would.
 pub async fn post(router: &Router, path: &str, form: &str) -> Value {
     let request =
         http::Request::post(path).header("content-type", "application/x-www-form-urlencoded");
     ask(router, request, form.to_owned()).await
 }
 
-/// How many configurations of the portal and endpoints there are.
+/// The number of portal configurations and of webhook endpoints.
 pub async fn counts(router: &Router) -> (usize, usize) {
     let count = async |path| {
         get(router, path).await["data"]

@@ -1,5 +1,5 @@
-//! The baseline of the ledger's bench: a bare transaction of a conditional put and a conditional update with the same
-//! attributes as a posting, written directly through the SDK.
+//! The baseline of the ledger's bench: a bare transaction of a conditional put and a conditional
+//! update with the same attributes as a posting, written directly through the SDK.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;

@@ -1,8 +1,10 @@
-//! Lambda's event source mapping: takes messages off a queue and hands them to a function in batches.
+//! Lambda's event source mapping: receives messages from a queue and passes them to a function in
+//! batches.
 //!
-//! Delivery is at least once: messages that the function does not report as failed are deleted; the others become visible again
-//! by the rules of the queue, which also count receives and move dead letters. A function that times out, crashes or names a
-//! message outside the batch fails the whole batch.
+//! Delivery is at least once. Messages that the function does not report as failed are deleted. The
+//! others become visible again by the rules of the queue, which also counts receives and moves dead
+//! letters. A function that times out, crashes or names a message outside the batch fails the whole
+//! batch.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use aws_sdk_sqs::Client as SqsClient;
@@ -19,14 +21,14 @@ use std::time::Duration;
 
 type Answer = Pin<Box<dyn Future<Output = SqsBatchResponse> + Send>>;
 
-/// A function: takes a batch and its deadline in milliseconds.
+/// A function that takes a batch and its deadline in milliseconds.
 pub type Function = Arc<dyn Fn(SqsEvent, i64) -> Answer + Send + Sync>;
 
-/// One queue and the function it wakes.
+/// One queue and the function that it invokes.
 #[derive(Clone)]
 pub struct Mapping {
     pub queue_url: String,
-    /// The most messages of a batch.
+    /// The maximum number of messages in a batch.
     pub batch: i32,
     pub timeout: Duration,
     pub function: Function,
@@ -164,7 +166,8 @@ impl Mapping {
         self.queue_url.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Runs the function on a batch. Returns the messages that failed, or `None` if the whole batch failed.
+    /// Runs the function on a batch. Returns the messages that failed, or `None` if the whole batch
+    /// failed.
     async fn invoke(
         &self,
         messages: &[Message],
@@ -220,7 +223,7 @@ impl Mapping {
     }
 }
 
-/// A message is done only if both runs say so.
+/// A message is processed only if both runs report success.
 fn both(
     first: Option<BTreeSet<String>>,
     second: Option<BTreeSet<String>>,

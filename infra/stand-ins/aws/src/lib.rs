@@ -1,7 +1,8 @@
 //! DynamoDB and SQS in this process, plugged in as the HTTP client of the real SDKs.
 //!
-//! dynoxide stores the tables and rustack the queues. The product reaches them through the AWS SDK, as on AWS. dynoxide never
-//! refuses a transaction because another one touched the same item, so [`Faults`] injects these conflicts from its seed.
+//! dynoxide stores the tables and rustack the queues. The product reaches them through the AWS SDK,
+//! as on AWS. dynoxide never refuses a transaction because another one touched the same item, so
+//! [`Faults`] injects these conflicts from its seed.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -72,7 +73,8 @@ impl EmbeddedAws {
 
     /// Every row of a table, in DynamoDB's JSON.
     ///
-    /// This method and the next two bypass the SDK, the faults and all conditions, so that tests can do what no function may.
+    /// This method and the next two bypass the SDK, the faults and all conditions, so that tests
+    /// can do what no function may.
     pub fn rows(&self, table: &str) -> Vec<Value> {
         self.bypass("Scan", &json!({ "TableName": table }))["Items"]
             .as_array()
@@ -151,7 +153,8 @@ impl EmbeddedAws {
         Ok((status, body.to_bytes()))
     }
 
-    /// Moves dead letters back to their queue, which rustack cannot. A dead-letter queue is named `<queue>-dlq`.
+    /// Moves dead letters back to their queue, which rustack cannot. A dead-letter queue is named
+    /// `<queue>-dlq`.
     async fn redrive(&self, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let dead = request["SourceArn"]
@@ -198,7 +201,8 @@ impl EmbeddedAws {
     }
 }
 
-/// On AWS a message group on a standard queue means fair queuing. rustack accepts groups on FIFO queues only.
+/// On AWS a message group on a standard queue means fair queuing. rustack accepts groups on FIFO
+/// queues only.
 fn without_groups(body: Bytes) -> Bytes {
     let Ok(mut request) = serde_json::from_slice::<Value>(&body) else {
         return body;

@@ -1,6 +1,6 @@
-//! Who may do what: JWTs for the app itself, installation tokens for everything in a repository.
-//! A request is let in in two steps, like on GitHub: a repository outside the token does not exist (404), a right the
-//! token lacks is refused (403).
+//! Access control: JWTs for the App itself, installation tokens for everything in a repository.
+//! Like GitHub, it checks a request in two steps: a repository that the token does not cover does
+//! not exist (404), and a permission that the token lacks is refused (403).
 
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
@@ -22,7 +22,7 @@ pub(super) const PULLS: &[&str] = &["pull_requests"];
 pub(super) const ISSUES: &[&str] = &["issues"];
 pub(super) const ISSUES_OR_PULLS: &[&str] = &["issues", "pull_requests"];
 
-/// A request to one repository, not let in yet.
+/// A request to one repository whose permissions are not checked yet.
 pub(super) struct Access {
     github: GitHub,
     token: Option<String>,
@@ -34,7 +34,8 @@ enum Target {
     Name(String, String),
 }
 
-/// A request that is in: holds the state until it is answered, so every request is one atomic step.
+/// An authorized request. It holds the lock on the state until it is answered, so every request is
+/// one atomic step.
 pub(super) struct Visit<'a> {
     pub config: &'a GitHubConfig,
     pub state: MutexGuard<'a, State>,
@@ -65,12 +66,12 @@ impl FromRequestParts<GitHub> for Access {
 }
 
 impl Access {
-    /// In, if the token has one of these permissions for reading.
+    /// Authorizes the request if the token may read with one of these permissions.
     pub fn read(&self, any_of: &[&str]) -> Result<Visit<'_>, Refusal> {
         self.enter(any_of, "read")
     }
 
-    /// In, if the token has one of these permissions for writing.
+    /// Authorizes the request if the token may write with one of these permissions.
     pub fn write(&self, any_of: &[&str]) -> Result<Visit<'_>, Refusal> {
         self.enter(any_of, "write")
     }
@@ -135,7 +136,7 @@ impl Visit<'_> {
             .expect("found on entering, and nothing removes one")
     }
 
-    /// The app's bot, the author of everything made through the API.
+    /// The App's bot, the author of everything that is created through the API.
     pub fn bot(&self) -> Account {
         Account::bot(&self.config.app_slug)
     }
@@ -157,7 +158,8 @@ impl Visit<'_> {
         )
     }
 
-    /// Workflow files are code that runs with the owner's secrets, so writing one needs a permission of its own.
+    /// Workflow files are code that runs with the owner's secrets, so writing one requires a
+    /// separate permission.
     pub fn may_write_file(&self, path: &str) -> Result<(), Refusal> {
         if path.starts_with(".github/workflows/") {
             self.may(&["workflows"], "write")
@@ -180,7 +182,7 @@ impl Visit<'_> {
     }
 }
 
-/// Whether a granted level is enough for a wanted one.
+/// Whether a granted level covers a required one.
 pub(super) fn covers(granted: &str, wanted: &str) -> bool {
     let rank = |level: &str| {
         ["read", "write", "admin"]
@@ -190,7 +192,7 @@ pub(super) fn covers(granted: &str, wanted: &str) -> bool {
     rank(wanted).is_some() && rank(granted) >= rank(wanted)
 }
 
-/// Proof that a request came with a good JWT of the app.
+/// Proof that a request carried a valid JWT of the App.
 pub(super) struct AsApp;
 
 #[derive(Deserialize)]
@@ -244,7 +246,7 @@ fn claims(github: &GitHub, jwt: &str) -> Option<Claims> {
             .ok()
             .map(|token| token.claims);
     };
-    // The times are judged by the injected clock, not by the machine's.
+    // Times are checked against the injected clock, not the machine's.
     let mut only_signature = Validation::new(Algorithm::RS256);
     only_signature.validate_exp = false;
     only_signature.required_spec_claims.clear();

@@ -1,4 +1,4 @@
-//! A key pair for a GitHub App that exists only here.
+//! The key pair of a GitHub App that exists only on the stand-in.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 /// An RSA key pair in PEM.
 #[derive(Clone)]
 pub struct AppKey {
-    /// For the App.
+    /// Signs the App's JWTs.
     pub private_pem: String,
-    /// For whoever checks its signatures.
+    /// Verifies their signatures.
     pub public_pem: String,
 }
 
@@ -29,7 +29,7 @@ static KEY: LazyLock<AppKey> = LazyLock::new(|| {
     }
 });
 
-/// The key pair of this process, made at first use.
+/// The key pair of this process, generated at first use.
 pub fn app_key() -> AppKey {
     KEY.clone()
 }

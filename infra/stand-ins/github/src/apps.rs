@@ -1,4 +1,4 @@
-//! `/app`: the app, its installations, and the tokens that let it into repositories.
+//! `/app`: the App, its installations, and the tokens that give it access to repositories.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ async fn installation(
     )))
 }
 
-/// The installation that a repository is in; where the app is not installed it looks absent.
+/// The installation that covers a repository. Without one, the repository looks absent.
 async fn installation_of(
     _: AsApp,
     From(github): From<GitHub>,
@@ -119,7 +119,8 @@ fn known(state: &State, id: u64) -> Result<&Installation, Refusal> {
         .ok_or_else(Refusal::not_found)
 }
 
-/// What was asked for, if the installation has it; all the installation has, if nothing was.
+/// The requested permissions, if the installation has them. Without a request, all permissions of
+/// the installation.
 fn narrowed(granted: &Permissions, asked: Option<&Permissions>) -> Result<Permissions, Refusal> {
     let Some(asked) = asked else {
         return Ok(granted.clone());
@@ -187,7 +188,7 @@ fn token_shape(github: &GitHub, state: &State, token: &Token) -> Value {
     shape
 }
 
-/// As long as the tokens GitHub hands out today, which no column of 40 characters holds.
+/// As long as the tokens that GitHub issues today, so a column of 40 characters is too short.
 fn token_text(number: u64, installation: u64) -> String {
     let halves = ["a", "b"]
         .map(|half| hex::encode(Sha256::digest(format!("{half} {number} {installation}"))));

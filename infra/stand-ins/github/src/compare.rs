@@ -1,4 +1,5 @@
-//! `compare/{base}...{head}`, one commit against its first parent, and the same comparison for pull requests: from the merge base to the head.
+//! `compare/{base}...{head}` and a commit's diff against its first parent. Pull requests use the
+//! same comparison, from the merge base to the head.
 
 use axum::extract::Path;
 use axum::http::HeaderMap;
@@ -37,7 +38,7 @@ pub(super) struct Change {
     pub status: &'static str,
     pub additions: usize,
     pub deletions: usize,
-    /// Absent for what is not text.
+    /// `None` for files that are not text.
     pub patch: Option<String>,
     blob: Sha,
 }
@@ -54,7 +55,7 @@ impl Comparison {
         }
     }
 
-    /// What the head changed since the two parted.
+    /// The changes on the head since the merge base.
     pub fn changes(&self, repository: &Repository) -> Vec<Change> {
         let old = self
             .merge_base
@@ -117,7 +118,7 @@ fn change(repository: &Repository, path: &str, old: &Files, new: &Files) -> Chan
     }
 }
 
-/// A file of a diff in the API's form.
+/// A file of a diff in the API's format.
 pub(super) fn change_shape(
     config: &GitHubConfig,
     repository: &Repository,
@@ -198,7 +199,7 @@ struct Revision {
     revision: String,
 }
 
-/// One commit: as JSON, or as git prints what it changes.
+/// One commit, as JSON or as a diff in git's format.
 async fn show_commit(
     access: Access,
     Path(asked): Path<Revision>,
@@ -235,7 +236,7 @@ async fn show_commit(
     Ok(Json(shape).into_response())
 }
 
-/// A file of a diff as git prints it.
+/// A file of a diff in git's format.
 fn printed(change: &Change) -> String {
     let path = &change.path;
     let (before, after, mode) = match change.status {
@@ -258,7 +259,7 @@ fn printed(change: &Change) -> String {
     format!("diff --git a/{path} b/{path}\n{mode}{body}")
 }
 
-/// A commit as GitHub lists it: git's own facts inside, users (unknown here) outside.
+/// A commit as GitHub lists it: git's data inside, GitHub users (unknown here) outside.
 fn commit_shape(config: &GitHubConfig, repository: &Repository, sha: &str) -> Value {
     let Some(commit) = repository.objects.commit(sha) else {
         return Value::Null;

@@ -1,5 +1,5 @@
-//! `contents/{path}`: one file at a time, each write a commit of its own on a branch. An update has to name the blob
-//! it replaces, so two writers cannot overwrite each other unseen.
+//! `contents/{path}`: one file at a time. Each write is a separate commit on a branch. An update
+//! must name the blob that it replaces, so two writers cannot silently overwrite each other.
 
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -68,7 +68,7 @@ async fn show(
     Ok(Json(shape).into_response())
 }
 
-/// The entries right below a folder.
+/// The direct entries of a folder.
 fn folder(visit: &Visit, files: &Files, path: &str, revision: &str) -> Result<Vec<Value>, Refusal> {
     let prefix = if path.is_empty() {
         String::new()
@@ -142,7 +142,7 @@ struct Remove {
     change: Change,
 }
 
-/// What every change of a file says about itself.
+/// The fields that all changes of a file have in common.
 #[derive(Deserialize)]
 struct Change {
     sha: Option<String>,

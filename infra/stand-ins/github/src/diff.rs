@@ -1,4 +1,4 @@
-//! What changed between two texts, in the form GitHub puts in `patch`: hunks with three lines of context.
+//! Diffs between two texts in the format of GitHub's `patch`: hunks with three lines of context.
 
 use std::fmt::Write;
 
@@ -9,7 +9,8 @@ pub(super) struct Patch {
 }
 
 const CONTEXT: usize = 3;
-/// Beyond this many pairs of lines the middle is shown as replaced; a stand-in needs no cleverer algorithm.
+/// Above this many pairs of lines, the middle is shown as replaced; a stand-in needs no better
+/// algorithm.
 const PAIRS_MAX: usize = 4_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,7 @@ fn middle<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     lines
 }
 
-/// `[i][j]` is the length of the longest common subsequence of what follows line `i` and line `j`.
+/// `[i][j]` is the length of the longest common subsequence of the lines from `i` and from `j` on.
 fn common_lengths(old: &[&str], new: &[&str]) -> Vec<Vec<u32>> {
     let mut lengths = vec![vec![0; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
@@ -123,7 +124,7 @@ fn hunks(lines: &[Line]) -> String {
     out
 }
 
-/// Changes closer than two contexts share a hunk.
+/// Changes separated by less than two contexts share a hunk.
 fn hunk_end(lines: &[Line], mut last_change: usize) -> usize {
     loop {
         let window = &lines[last_change + 1..lines.len().min(last_change + 2 + 2 * CONTEXT)];

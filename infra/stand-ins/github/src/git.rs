@@ -1,7 +1,8 @@
-//! The object store of one repository: blobs, trees and commits, each under the hash of its content.
-//! Promises git's own identity: the same content has the same id, a commit's id depends on its tree, parents,
-//! message, author and committer and on nothing else. The hash is SHA-256 cut to git's 40 digits.
-//! Works on whole file lists, because one flat map makes "take a tree, change three paths" a map operation.
+//! The object store of one repository: blobs, trees and commits, each under the hash of its
+//! content. As in git, the same content has the same id, and a commit's id depends only on its
+//! tree, parents, message, author and committer. The hash is SHA-256 truncated to git's 40 digits.
+//! It works on whole file lists, because one flat map makes "take a tree, change three paths" a map
+//! operation.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) type Sha = String;
 
-/// Every file of a tree by its full path.
+/// All files of a tree by full path.
 pub(super) type Files = BTreeMap<String, File>;
 
 pub(super) const FOLDER: &str = "040000";
@@ -129,7 +130,7 @@ impl Objects {
         self.trees.get(sha).map(Vec::as_slice)
     }
 
-    /// The files below a tree; empty for a tree that is not there.
+    /// The files of a tree; empty if the tree does not exist.
     pub fn files(&self, tree: &str) -> Files {
         let mut files = Files::new();
         for entry in self.tree(tree).unwrap_or_default() {
@@ -153,7 +154,7 @@ impl Objects {
         files
     }
 
-    /// The commit and everything it descends from, nearest first.
+    /// The commit and all its ancestors, nearest first.
     pub fn history(&self, head: &str) -> Vec<Sha> {
         let mut seen = BTreeSet::from([head.to_owned()]);
         let mut queue = VecDeque::from([head.to_owned()]);
@@ -185,7 +186,7 @@ impl Objects {
             .find(|sha| known.contains(sha))
     }
 
-    /// What `head` has and `base` has not, oldest first.
+    /// The commits that `head` has and `base` lacks, oldest first.
     pub fn between(&self, base: &str, head: &str) -> Vec<Sha> {
         let known: BTreeSet<Sha> = self.history(base).into_iter().collect();
         let mut new: Vec<Sha> = self
@@ -233,7 +234,7 @@ impl Signature {
     }
 }
 
-/// What the API calls an entry of this mode.
+/// The API's name for an entry of this mode.
 pub(super) fn kind_of(mode: &str) -> &'static str {
     match mode {
         FOLDER => "tree",

@@ -1,5 +1,6 @@
-//! What people do on GitHub while an app works: create repositories and issues, comment, merge, close, delete,
-//! suspend. Each act panics if its object is not there, since only tests and demos perform them.
+//! What people do on GitHub while an App works: create repositories and issues, comment, merge,
+//! close, delete, suspend. Each method panics if its object does not exist, since only tests and
+//! demos call them.
 
 use super::GitHub;
 use super::git::{Commit, File, Files, Signature};
@@ -8,8 +9,9 @@ use super::state::{
 };
 
 impl GitHub {
-    /// A repository with one commit on its default branch, in which the app is installed. The installation is created with
-    /// its first repository. Both stay as they are if they exist, for example from before a restart.
+    /// Adds a repository with one commit on its default branch, in which the App is installed. The
+    /// installation is created with its first repository. Both stay unchanged if they exist, for
+    /// example from before a restart.
     #[expect(
         clippy::too_many_arguments,
         reason = "a repository has that many names"
@@ -44,7 +46,8 @@ impl GitHub {
         }
     }
 
-    /// A repository in which the app is not installed yet; `installation_id` is the number that installing will give.
+    /// Adds a repository in which the App is not installed yet. `installation_id` is the number
+    /// that installing it will assign.
     #[expect(
         clippy::too_many_arguments,
         reason = "a repository has that many names"
@@ -115,7 +118,7 @@ impl GitHub {
         self.change(owner, repo, |repository| repository.archived = true);
     }
 
-    /// Somebody closes an issue.
+    /// A person closes an issue.
     pub fn close_issue(&self, owner: &str, repo: &str, number: u64) {
         let now = self.now();
         self.change(owner, repo, |repository| {
@@ -127,7 +130,8 @@ impl GitHub {
         });
     }
 
-    /// An issue opened by the repository's owner, under a chosen number. One that is there already stays as it is.
+    /// Adds an issue, opened by the repository's owner, under a chosen number. An existing issue
+    /// stays unchanged.
     pub fn add_issue(&self, owner: &str, repo: &str, number: u64, title: &str, body: &str) {
         let (now, id) = (self.now(), self.lock().fresh_id());
         self.change(owner, repo, |repository| {
@@ -149,7 +153,7 @@ impl GitHub {
         });
     }
 
-    /// A comment by a person; returns its id.
+    /// Adds a comment by a person. Returns its id.
     pub fn add_comment(&self, owner: &str, repo: &str, issue: u64, login: &str, body: &str) -> u64 {
         let (now, id) = (self.now(), self.lock().fresh_id());
         self.change(owner, repo, |repository| {
@@ -170,7 +174,8 @@ impl GitHub {
         id
     }
 
-    /// Gives a person a role: `admin`, `write`, `read` or `none`. Others may read; the owner is `admin`.
+    /// Gives a person a role: `admin`, `write`, `read` or `none`. Others may read; the owner is
+    /// `admin`.
     pub fn set_role(&self, owner: &str, repo: &str, login: &str, role: &str) {
         self.change(owner, repo, |repository| {
             repository
@@ -207,7 +212,7 @@ impl GitHub {
         });
     }
 
-    /// Merges a pull request: a merge commit on its base, its files winning over the base's.
+    /// Merges a pull request with a merge commit on its base. Its files win over those of the base.
     pub fn merge_pull(&self, owner: &str, repo: &str, number: u64) {
         let now = self.now();
         self.change(owner, repo, |repository| {
@@ -217,7 +222,8 @@ impl GitHub {
                 .get_mut(&number)
                 .expect("the pull request exists");
             assert!(issue.closed.is_none(), "pull request {number} is closed");
-            // Closed first: its commits stay those it was merged with, however its branches move on.
+            // Closes it first, so it keeps the commits it was merged with even if its branches move
+            // later.
             issue.closed = Some(now);
             issue.updated = now;
             let pull = issue.pull.as_ref().expect("an issue cannot be merged");
@@ -263,7 +269,7 @@ impl GitHub {
         assert!(gone.is_some(), "no branch {branch}");
     }
 
-    /// Changes what an installation may do; tokens handed out before keep what they have.
+    /// Changes the permissions of an installation. Tokens that were issued before keep theirs.
     pub fn set_permissions(&self, installation_id: u64, permissions: &[(&str, &str)]) {
         let permissions = permissions
             .iter()
@@ -274,7 +280,8 @@ impl GitHub {
         });
     }
 
-    /// Suspends an installation: its tokens and new ones are refused until [`GitHub::resume_installation`].
+    /// Suspends an installation: its tokens and requests for new ones are refused until
+    /// [`GitHub::resume_installation`].
     pub fn suspend_installation(&self, id: u64) {
         self.change_installation(id, |installation| {
             installation.status = InstallationStatus::Suspended
@@ -288,7 +295,7 @@ impl GitHub {
         });
     }
 
-    /// Uninstalls the app; its repositories stay for people, and for tests to look at.
+    /// Uninstalls the App. Its repositories remain for people and tests.
     pub fn remove_installation(&self, id: u64) {
         self.change_installation(id, |installation| {
             installation.status = InstallationStatus::Removed
@@ -338,7 +345,7 @@ fn commit(
     sha
 }
 
-/// The base with everything the head changed since they parted.
+/// The files of the base with all changes made on the head since the merge base.
 fn merged_files(repository: &Repository, base: &str, head: &str) -> Files {
     let origin = repository
         .objects

@@ -1,4 +1,4 @@
-//! Issues and what hangs on them: comments, labels, reactions. A pull request is an issue here too.
+//! Issues with their comments, labels and reactions. A pull request is also an issue here.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -139,7 +139,7 @@ async fn update_comment(
     )))
 }
 
-/// Both forms GitHub takes.
+/// Both forms that GitHub accepts.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Labels {
@@ -183,7 +183,7 @@ struct NewReaction {
     content: String,
 }
 
-/// The same reaction twice is one reaction: 201 the first time, 200 after that.
+/// Adding the same reaction twice creates one reaction: 201 the first time, 200 afterwards.
 async fn react(
     access: Access,
     Path(Numbered { number }): Path<Numbered>,

@@ -1,8 +1,10 @@
-//! A stand-in for GitHub: Apps and tokens, sign-in, git objects, contents, pull requests, issues and comments.
+//! A stand-in for GitHub: Apps and tokens, sign-in, git objects, contents, pull requests, issues
+//! and comments.
 //!
-//! Keeps everything in memory and answers the REST API at its paths, with GitHub's JSON and errors. Tokens are as narrow as
-//! requested, a second ref or pull request of the same name is refused, and objects are named by their content. There are no
-//! forks, and diffs show a rename as one file removed and one added. It makes no calls: see [`GitHub::outbox_take`].
+//! Keeps everything in memory and answers the REST API at its paths, with GitHub's JSON and errors.
+//! Tokens are as narrow as requested, a second ref or pull request of the same name is refused, and
+//! objects are identified by their content. There are no forks, and a diff shows a rename as one
+//! file removed and one added. The stand-in makes no calls: see [`GitHub::outbox_take`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,17 +53,17 @@ pub use views::{CommentView, CommitView, PullView};
 
 /// The App, and the address of the pages.
 pub struct GitHubConfig {
-    /// The app's id: what a JWT must name as `iss`.
+    /// The App's id, which a JWT must name as `iss`.
     pub app_id: u64,
-    /// The app's slug; it acts as `<slug>[bot]`.
+    /// The App's slug; the App acts as `<slug>[bot]`.
     pub app_slug: String,
-    /// Where [`GitHub::pages`] is mounted, without a slash at the end. Every `html_url` starts with it.
+    /// The address at which [`GitHub::pages`] is mounted, without a trailing slash. Every
+    /// `html_url` starts with it.
     pub html_base: String,
-    /// The clock.
     pub now: Now,
 }
 
-/// A GitHub. Clones share it.
+/// A GitHub. Clones share its state.
 #[derive(Clone)]
 pub struct GitHub {
     config: Arc<GitHubConfig>,
@@ -71,7 +73,7 @@ pub struct GitHub {
 }
 
 impl GitHub {
-    /// A GitHub without repositories.
+    /// Creates a GitHub without repositories.
     pub fn new(config: GitHubConfig) -> Self {
         Self {
             config: Arc::new(config),
@@ -133,8 +135,8 @@ impl GitHub {
         Ok(())
     }
 
-    /// The next `reads` lists of pull requests or comments do not show the newest one yet, as on the real GitHub
-    /// right after a write.
+    /// The next `reads` lists of pull requests or comments omit the newest entry, as the real
+    /// GitHub may right after a write.
     pub fn set_read_lag(&self, reads: u32) {
         self.lock().read_lag = reads;
     }
@@ -158,7 +160,7 @@ impl GitHub {
 const RATE_LIMIT: u64 = 5000;
 const HOUR_SECONDS: i64 = 3600;
 
-/// The headers every answer of GitHub carries.
+/// Adds the headers that every answer of GitHub carries.
 async fn with_headers(From(github): From<GitHub>, mut request: Request, next: Next) -> Response {
     let hour = github.now().div_euclid(1000 * HOUR_SECONDS);
     let (number, used) = github.lock().count_request(hour);

@@ -1,6 +1,8 @@
-//! Apps made from a manifest: the page on which somebody makes one, and the exchange of its code for the app's secrets.
+//! Creates Apps from a manifest: the page on which a person creates one, and the exchange of its
+//! code for the App's secrets.
 //!
-//! A code opens once, for an hour. Here the app that is made is the one this GitHub knows anyhow, with its own key.
+//! A code works once, within an hour. The created App is always the one that this GitHub is
+//! configured with, with its own key.
 
 use axum::extract::{Path, Query, State as From};
 use axum::http::{StatusCode, header};
@@ -44,7 +46,7 @@ struct Field {
     manifest: String,
 }
 
-/// Shows what is to be made; the button makes it.
+/// Shows what will be created; the button creates it.
 async fn bring(
     From(github): From<GitHub>,
     Query(asked): Query<Asked>,
@@ -81,7 +83,7 @@ async fn bring(
     page(title, body)
 }
 
-/// What GitHub does not take.
+/// The reasons why GitHub refuses a manifest.
 fn faults(manifest: &Value) -> Vec<&'static str> {
     let address = |value: &Value| value.as_str().is_some_and(|text| text.starts_with("http"));
     let mut faults = Vec::new();
@@ -105,7 +107,7 @@ fn faults(manifest: &Value) -> Vec<&'static str> {
     faults
 }
 
-/// Makes it, and sends its maker back.
+/// Creates the App and redirects its creator back.
 async fn make(From(github): From<GitHub>, Path(code): Path<String>) -> Response {
     let now = github.now();
     let mut state = github.lock();
@@ -127,7 +129,7 @@ async fn make(From(github): From<GitHub>, Path(code): Path<String>) -> Response 
     (StatusCode::FOUND, [(header::LOCATION, address)]).into_response()
 }
 
-/// Hands the app out, once.
+/// Returns the App's secrets, once.
 async fn convert(
     From(github): From<GitHub>,
     Path(code): Path<String>,

@@ -1,5 +1,5 @@
-//! `git/commits` and `git/blobs`: writing objects without moving anything. Nothing written here can be seen on a branch
-//! until a ref points to it, which is what makes a change of many files atomic.
+//! `git/commits` and `git/blobs`: write objects without moving a ref. Nothing written here is
+//! visible on a branch until a ref points to it, which makes a change of many files atomic.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/git/blobs/{sha}", get(show_blob))
 }
 
-/// What every creation answers.
+/// The answer to every creation.
 pub(super) type Created = Result<(StatusCode, Json<Value>), Refusal>;
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct NewCommit {
     committer: Option<Person>,
 }
 
-/// A commit's author or committer as the API takes it.
+/// A commit's author or committer in a request.
 #[derive(Clone, Deserialize)]
 pub(super) struct Person {
     name: String,
@@ -78,7 +78,7 @@ async fn create_commit(access: Access, Input(new): Input<NewCommit>) -> Created 
     Ok((StatusCode::CREATED, Json(commit_shape(&visit, &sha)?)))
 }
 
-/// The app's bot signs what nobody else does, and the author commits unless somebody else is named.
+/// The author defaults to the App's bot, and the committer to the author.
 pub(super) fn signatures(
     visit: &Visit,
     author: Option<Person>,
@@ -192,7 +192,7 @@ async fn show_blob(access: Access, Path(named): Path<Named>) -> Result<Json<Valu
     })))
 }
 
-/// Base64 as GitHub takes it, with or without line breaks.
+/// Decodes base64 as GitHub accepts it, with or without line breaks.
 pub(super) fn decoded(content: &str) -> Result<Vec<u8>, Refusal> {
     let compact: String = content
         .chars()
@@ -203,7 +203,7 @@ pub(super) fn decoded(content: &str) -> Result<Vec<u8>, Refusal> {
         .map_err(|_| Refusal::unprocessable("content is not valid Base64"))
 }
 
-/// Base64 as GitHub gives it: in lines of 60.
+/// Encodes base64 as GitHub returns it, in lines of 60.
 pub(super) fn wrapped(content: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(content);
     let mut lines = String::with_capacity(text.len() + text.len() / 60 + 1);

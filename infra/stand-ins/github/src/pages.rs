@@ -1,4 +1,5 @@
-//! GitHub for people: repositories, one repository, one pull request with its diff, one issue with its comments.
+//! GitHub's pages for people: all repositories, one repository, one pull request with its diff, one
+//! issue with its comments.
 
 use axum::extract::{Path, State as From};
 use axum::http::StatusCode;

@@ -1,5 +1,5 @@
-//! Pages of a list: `per_page`, `page` and the `Link` header. Links are paths without a host, because octocrab sends its
-//! token along only to the host it was built for, and puts that host in front itself.
+//! Pages of a list: `per_page`, `page` and the `Link` header. Links are paths without a host,
+//! because octocrab sends its token only to the host it was built for, and adds that host itself.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query};
@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 
 const PER_PAGE_MAX: usize = 100;
 
-/// The path a request came with, before nested routers cut it.
+/// The path of a request before nested routers strip it.
 #[derive(Clone)]
 pub(super) struct Asked(pub String);
 
@@ -55,7 +55,7 @@ impl FromRequestParts<GitHub> for Paging {
 }
 
 impl Paging {
-    /// A parameter of the query that has nothing to do with paging.
+    /// A query parameter that is unrelated to paging.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.other
             .iter()

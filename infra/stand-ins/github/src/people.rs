@@ -1,7 +1,8 @@
-//! Sign-in: the consent page, the exchange of a code for a user token, and the routes for user tokens. The page asks who signs
-//! in; there are no passwords.
+//! Sign-in: the consent page, the exchange of a code for a user token, and the routes for user
+//! tokens. The page asks who signs in; there are no passwords.
 //!
-//! A code opens once, for ten minutes, and where it was asked for with a challenge only with what that is the digest of. What is wrong with an exchange is said as GitHub says it: with a 200 and an `error`.
+//! A code works once, within ten minutes. If it was requested with a PKCE challenge, the exchange
+//! must present the matching verifier. Like GitHub, a failed exchange answers 200 with an `error`.
 
 use std::collections::BTreeMap;
 
@@ -27,15 +28,14 @@ use stand_in_shared::html::{all, button, page, tag, text};
 const CODE_MILLIS: i64 = 600_000;
 const TOKEN_SECONDS: i64 = 28_800;
 
-/// The OAuth client of an app.
+/// The OAuth client of an App.
 #[derive(Clone)]
 pub struct OAuthClient {
-    /// Its id.
     pub client_id: String,
     pub client_secret: String,
-    /// Where people return to after they signed in.
+    /// Where people return after sign-in.
     pub callback_url: String,
-    /// Where people go after they installed the app.
+    /// Where people go after they installed the App.
     pub setup_url: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn page_routes() -> Router<GitHub> {
 }
 
 impl GitHub {
-    /// Sets the client that people can sign in to.
+    /// Sets the OAuth client with which people can sign in.
     pub fn trust_client(&self, client: OAuthClient) {
         *self
             .client
@@ -69,8 +69,8 @@ impl GitHub {
         id
     }
 
-    /// Gives a person a role in an organization, `admin` or `member`, or takes him out with `none`. Whoever has people is
-    /// an organization.
+    /// Gives a person the role `admin` or `member` in an organization, or removes them with `none`.
+    /// Any account with members is an organization.
     pub fn set_place(&self, organization: &str, login: &str, role: &str) {
         let user = self.add_person(login);
         let mut state = self.lock();
@@ -102,7 +102,7 @@ impl GitHub {
         }
     }
 
-    /// The user tokens.
+    /// All user tokens.
     pub fn user_tokens(&self) -> Vec<String> {
         self.lock().user_tokens.keys().cloned().collect()
     }
@@ -158,7 +158,7 @@ async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Resp
     page(format!("Sign in to {}", github.config.app_slug), all(body))
 }
 
-/// The PKCE parameters of the address.
+/// The PKCE parameters of the URL.
 fn challenged(asked: &Asked) -> String {
     let part = |name: &str, value: &Option<String>| {
         value
@@ -372,7 +372,7 @@ async fn installations(
     Json(json!({ "total_count": reached.len(), "installations": shown.collect::<Vec<_>>() }))
 }
 
-/// Whether a person is the owner, a member, or a collaborator of one of its repositories.
+/// Whether a person is the owner, a member, or a collaborator on one of its repositories.
 fn reaches(state: &State, person: &Account, installation: &Installation) -> bool {
     let owner = &installation.account;
     let own = owner.id == person.id;

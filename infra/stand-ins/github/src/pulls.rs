@@ -1,5 +1,6 @@
-//! Pull requests. One open pull request per head and base: a second one is refused in GitHub's words, because callers
-//! recover from a lost answer by exactly that refusal.
+//! Pull requests. Each pair of head and base has at most one open pull request. A second one is
+//! refused in GitHub's words, because callers rely on exactly that refusal to recover from a lost
+//! answer.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -73,7 +74,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(in_full(&visit, number)?)))
 }
 
-/// The pull request that may be opened from a head to a base, if one may.
+/// Builds the pull request from a head to a base, if GitHub allows it.
 fn opened(repository: &Repository, head: &str, base: String, draft: bool) -> Result<Pull, Refusal> {
     let owner = &repository.owner.login;
     let head = match head.split_once(':') {
@@ -207,7 +208,7 @@ fn change(
         Some("closed") => issue.closed = issue.closed.or(Some(now)),
         Some("open") if issue.closed.is_none() => {}
         Some("open") if pull.merged.is_none() => {
-            // While it was closed its branches went on without it.
+            // The branches may have moved while the pull request was closed.
             let both = head_sha
                 .zip(base_sha)
                 .ok_or_else(|| Refusal::field(RESOURCE, "state", "invalid"))?;
@@ -228,7 +229,7 @@ struct Reviewers {
     reviewers: Vec<String>,
 }
 
-/// All of them are asked or none; who has been asked stays asked.
+/// Either all reviewers are requested or none of them. Earlier requests stay.
 async fn request_reviewers(
     access: Access,
     Path(numbered): Path<Numbered>,
@@ -292,7 +293,7 @@ fn find(repository: &Repository, number: u64) -> Result<(&Issue, &Pull), Refusal
     Ok((issue, issue.pull.as_ref().ok_or_else(Refusal::not_found)?))
 }
 
-/// A pull request in an answer of its own, which says more than an entry of a list.
+/// A pull request as GitHub returns it alone, with more fields than an entry of a list.
 fn pull_in_full(
     config: &GitHubConfig,
     repository: &Repository,

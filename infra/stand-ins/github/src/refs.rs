@@ -1,4 +1,5 @@
-//! `git/refs`: branches and tags by their full names. A second ref of one name is refused, a ref moves forward only.
+//! `git/refs`: branches and tags by their full names. A second ref of the same name is refused, and
+//! a ref only moves forward.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -22,7 +23,7 @@ pub(super) fn routes() -> Router<GitHub> {
         )
 }
 
-/// The name in the path comes without `refs/`.
+/// The name in the path lacks `refs/`.
 #[derive(Deserialize)]
 struct Name {
     name: String,
@@ -81,7 +82,7 @@ async fn create(
     if refs.contains_key(&new.name) {
         return Err(Refusal::unprocessable("Reference already exists"));
     }
-    // Git keeps refs as files: `a` and `a/b` cannot both be there.
+    // Git keeps refs as files, so `a` and `a/b` cannot both exist.
     let inside = |one: &str, other: &str| {
         one.strip_prefix(other)
             .is_some_and(|rest| rest.starts_with('/'))
@@ -154,7 +155,7 @@ fn shape(visit: &Visit, name: &str, sha: &str) -> Value {
     })
 }
 
-/// `git check-ref-format`, for full names.
+/// Checks a full ref name like `git check-ref-format`.
 fn is_valid(name: &str) -> bool {
     let refused = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
     let parts: Vec<&str> = name.split('/').collect();

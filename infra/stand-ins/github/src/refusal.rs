@@ -1,4 +1,4 @@
-//! How GitHub says no: status, message and, for 422, an `errors` list.
+//! GitHub's errors: status, message and, for 422, an `errors` list.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -66,12 +66,12 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
 
-    /// 422 about one field, with GitHub's code for what is wrong with it.
+    /// A 422 about one field, with GitHub's code for the error.
     pub fn field(resource: &str, field: &str, code: &str) -> Self {
         Self::validation(json!({"resource": resource, "field": field, "code": code}))
     }
 
-    /// 422 whose reason is a sentence.
+    /// A 422 whose reason is a sentence.
     pub fn custom(resource: &str, message: impl Into<String>) -> Self {
         Self::validation(json!({"resource": resource, "code": "custom", "message": message.into()}))
     }
@@ -98,7 +98,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A JSON body, with GitHub's answers to one that is not.
+/// A JSON body. An invalid body gets GitHub's errors.
 pub(super) struct Input<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {

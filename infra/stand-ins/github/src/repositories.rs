@@ -1,4 +1,4 @@
-//! A repository as a whole, and what a person may do in it.
+//! A repository as a whole, and the role of a person in it.
 
 use axum::extract::Path;
 use axum::routing::get;
@@ -44,7 +44,7 @@ async fn permission(access: Access, Path(person): Path<Person>) -> Result<Json<V
     ))
 }
 
-/// Anyone may read a public repository.
+/// The role of a person; anyone may read a public repository.
 fn role<'a>(repository: &'a Repository, login: &str) -> &'a str {
     if repository.owner.login.eq_ignore_ascii_case(login) {
         return "admin";

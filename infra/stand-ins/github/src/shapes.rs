@@ -1,5 +1,6 @@
-//! GitHub's JSON for people, repositories, issues, pull requests and comments: what its REST API answers, without the
-//! fields nobody reads. Every `url` points below `html_base`, so nothing that follows one leaves for the real GitHub.
+//! GitHub's JSON for people, repositories, issues, pull requests and comments, without the fields
+//! that no client reads. Every `url` is below `html_base`, so following one never leads to the real
+//! GitHub.
 
 use serde_json::{Value, json};
 
@@ -289,7 +290,7 @@ fn api(config: &GitHubConfig) -> String {
     format!("{}/api/v3", config.html_base)
 }
 
-/// A bot's brackets and a label's spaces have no place in a URL.
+/// Escapes the brackets of a bot and the spaces of a label, which a URL may not contain.
 fn segment(name: &str) -> String {
     super::paging::encoded(name)
 }

@@ -1,4 +1,5 @@
-//! The state as plain data. Moving a branch updates its open pull requests; deleting it closes them.
+//! The state as plain data. Moving a branch updates its open pull requests; deleting it closes
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ pub(super) struct State {
     pub repositories: BTreeMap<u64, Repository>,
     pub tokens: BTreeMap<String, Token>,
     pub token_requests: Vec<TokenRequest>,
-    /// The people who can sign in. This and the next three are missing in older states.
+    /// The people who can sign in. This field and the next three are missing in older states.
     #[serde(default)]
     pub people: BTreeMap<u64, Account>,
     /// Memberships by organization and person.
@@ -24,7 +25,7 @@ pub(super) struct State {
     pub codes: BTreeMap<String, Grant>,
     #[serde(default)]
     pub user_tokens: BTreeMap<String, Grant>,
-    /// Not yet delivered; a restart drops them.
+    /// Webhooks that are not delivered yet; a restart drops them.
     #[serde(skip)]
     pub outbox: Vec<Webhook>,
     pub read_lag: u32,
@@ -58,7 +59,7 @@ pub(super) type Permissions = BTreeMap<String, String>;
 pub(super) struct Token {
     pub installation: u64,
     pub permissions: Permissions,
-    /// `None`: every repository of the installation.
+    /// `None` means every repository of the installation.
     pub repositories: Option<BTreeSet<u64>>,
     pub expires: i64,
 }
@@ -91,7 +92,7 @@ pub(super) struct Account {
     pub kind: String,
 }
 
-/// Who wrote something: a person, or the app as its bot.
+/// An author: a person, or the App as its bot.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Via {
     Hand,
@@ -111,7 +112,7 @@ pub(super) struct Issue {
     pub created: i64,
     pub updated: i64,
     pub closed: Option<i64>,
-    /// What makes the issue a pull request.
+    /// Present if the issue is a pull request.
     pub pull: Option<Pull>,
 }
 
@@ -155,7 +156,7 @@ pub(super) struct Comment {
     pub updated: i64,
 }
 
-/// An authorization code of a person, or their token.
+/// A person's authorization code or token.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Grant {
     pub user: u64,
@@ -172,25 +173,24 @@ pub(super) struct Membership {
     pub state: String,
 }
 
-/// A manifest from which somebody wants to create an app.
+/// A manifest from which a person wants to create an App.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Manifest {
     pub manifest: Value,
     pub state: Option<String>,
-    /// When the app was created and its code issued; `None` before the button is pressed.
+    /// When the App was created and its code issued; `None` before the button is pressed.
     pub made: Option<i64>,
 }
 
 /// A request to `POST /app/installations/{id}/access_tokens`, granted or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRequest {
-    /// The installation.
     pub installation: u64,
-    /// Repositories by name; empty if none were named.
+    /// Names of repositories; empty if the request names none.
     pub repositories: Vec<String>,
-    /// Repositories by id; empty if none were named.
+    /// Ids of repositories; empty if the request names none.
     pub repository_ids: Vec<u64>,
-    /// Permissions; `None` asks for all the installation has.
+    /// Permissions; `None` requests all permissions of the installation.
     pub permissions: Option<BTreeMap<String, String>>,
 }
 
@@ -215,7 +215,7 @@ impl State {
         1_000_000 + self.last_id
     }
 
-    /// Installs the app for an account, with the permissions that it needs.
+    /// Installs the App for an account, with the permissions that it needs.
     pub fn install(&mut self, id: u64, account: Account, now: i64) {
         self.installations.insert(
             id,
@@ -231,7 +231,7 @@ impl State {
         );
     }
 
-    /// The number of this request since the beginning, and in this hour.
+    /// Counts a request. Returns its number since the start and within this hour.
     pub fn count_request(&mut self, hour: i64) -> (u64, u64) {
         self.requests += 1;
         self.requests_by_hour.retain(|counted, _| *counted == hour);
@@ -281,7 +281,7 @@ impl Repository {
         self.refs.get(&format!("refs/heads/{name}"))
     }
 
-    /// The commit a branch, a tag, a full ref or an id stands for.
+    /// The commit that a branch, a tag, a full ref or an id resolves to.
     pub fn resolve(&self, revision: &str) -> Option<Sha> {
         ["refs/heads/", "refs/tags/", "refs/", ""]
             .iter()
@@ -290,7 +290,7 @@ impl Repository {
             .or_else(|| self.objects.commit(revision).map(|_| revision.to_owned()))
     }
 
-    /// The files at a commit; empty for one that is not there.
+    /// The files at a commit; empty if the commit does not exist.
     pub fn files(&self, commit: &str) -> Files {
         self.objects
             .commit(commit)

@@ -1,4 +1,4 @@
-//! GitHub's promises, one file per subject; here the ground they stand on.
+//! GitHub's behavior, one file per subject, and the scene that they share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,7 +26,7 @@ const INSTALLATION: u64 = 99;
 const WIDGET: u64 = 7;
 const GADGET: u64 = 8;
 
-/// One GitHub with `acme/widget` and `acme/gadget`, and a clock.
+/// A GitHub with `acme/widget` and `acme/gadget`, and a clock.
 struct Scene {
     github: GitHub,
     api: Router,
@@ -112,7 +112,7 @@ impl Scene {
         self.call("POST", path, token, body).await
     }
 
-    /// A token for what was asked, or everything.
+    /// Creates a token for the request, which may ask for everything.
     async fn token(&self, asked: Value) -> String {
         let path = format!("/app/installations/{INSTALLATION}/access_tokens");
         let answer = self.post(&path, &self.jwt(APP, 540), asked).await;
@@ -140,7 +140,7 @@ impl Scene {
             .1
     }
 
-    /// A branch off `main` with one changed file.
+    /// Creates a branch off `main` with one changed file.
     async fn branch(&self, token: &str, name: &str, path: &str, content: &str) -> String {
         let base = self.head("main");
         let new = json!({"ref": format!("refs/heads/{name}"), "sha": base});

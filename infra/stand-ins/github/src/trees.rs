@@ -1,4 +1,5 @@
-//! `git/trees`: a tree is written from another one and a list of changes, and read by branch, commit or id.
+//! `git/trees`: creates a tree from another one and a list of changes, and reads one by branch,
+//! commit or id.
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
@@ -30,7 +31,7 @@ struct NewTree {
 struct NewEntry {
     path: String,
     mode: Option<String>,
-    /// Absent, `null` (the path goes away) or an object.
+    /// Absent, `null` (removes the path) or an object.
     #[serde(default, deserialize_with = "present")]
     sha: Option<Option<String>>,
     content: Option<String>,
@@ -72,7 +73,7 @@ fn base_files(repository: &Repository, base: &str) -> Result<Files, Refusal> {
     Ok(repository.objects.files(tree))
 }
 
-/// Puts one entry of a request into a list of files, as `git update-index` would.
+/// Applies one entry of a request to a list of files, as `git update-index` would.
 fn place(repository: &mut Repository, files: &mut Files, entry: NewEntry) -> Result<(), Refusal> {
     if !is_path(&entry.path) {
         return Err(Refusal::unprocessable(
@@ -131,7 +132,7 @@ fn remove(files: &mut Files, path: &str) -> Result<(), Refusal> {
     }
 }
 
-/// A path is a file or a folder: whatever was in the way of this one is gone.
+/// Removes what conflicts with a path, since a path is either a file or a folder.
 fn make_room(files: &mut Files, path: &str) {
     let folder = format!("{path}/");
     files.retain(|name, _| !name.starts_with(&folder) && !path.starts_with(&format!("{name}/")));
@@ -171,7 +172,7 @@ async fn show_tree(
     let tree = commit
         .and_then(|sha| repository.objects.commit(&sha))
         .map_or(revision.name, |commit| commit.tree.clone());
-    // Any value at all asks for recursion, `0` and `false` included.
+    // Any value asks for recursion, even `0` and `false`.
     let depth = if how.recursive.is_some() {
         Depth::All
     } else {

@@ -1,4 +1,5 @@
-//! Forms on the pages: install the App, open an issue, label it. A person does here by hand what tests do by call.
+//! Forms on the pages: install the App, open an issue, label it. A person does here by hand what
+//! tests do with method calls.
 
 use axum::extract::{Path, State as From};
 use axum::http::StatusCode;
@@ -21,7 +22,7 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/{owner}/{repository}/issues/{number}/labels", post(label))
 }
 
-/// Where the App is installed.
+/// The page that installs the App.
 pub(super) fn install_address(config: &GitHubConfig) -> String {
     format!(
         "{}/apps/{}/installations/new",
@@ -51,7 +52,7 @@ async fn choose_owner(From(github): From<GitHub>) -> Response {
     )
 }
 
-/// GitHub sends the browser to the App's setup address afterwards.
+/// Installs the App. Afterwards, GitHub redirects the browser to the App's setup URL.
 async fn install(From(github): From<GitHub>, Path((_, owner)): Path<(String, String)>) -> Response {
     let Some(id) = github.install_app(&owner) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -107,7 +108,7 @@ fn to_issue(github: &GitHub, owner: &str, repository: &str, number: u64) -> Resp
     Redirect::to(&format!("{base}/{owner}/{repository}/issues/{number}")).into_response()
 }
 
-/// The form for a new issue, and the way to install the App where it is missing.
+/// The form for a new issue, and a link to install the App if it is not installed.
 pub(super) fn repository_forms(
     config: &GitHubConfig,
     state: &State,
@@ -123,7 +124,8 @@ pub(super) fn repository_forms(
     all([tag("p", all([text(hint), install])), issue])
 }
 
-/// The form that labels an open issue. The App's name is suggested, since Apps often act on a label of that name.
+/// The form that labels an open issue. It suggests the App's name, since Apps often react to a
+/// label of that name.
 pub(super) fn label_form(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> Markup {
     if issue.pull.is_some() || issue.closed.is_some() {
         return Markup::default();

@@ -1,4 +1,4 @@
-//! What a test may see of a repository, as plain values.
+//! The parts of a repository that a test may inspect, as plain values.
 
 use super::GitHub;
 use super::state::{Issue, Repository, TokenRequest, Via};
@@ -6,57 +6,51 @@ use super::state::{Issue, Repository, TokenRequest, Via};
 /// A commit on a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitView {
-    /// Its id.
     pub sha: String,
-    /// Its tree's id.
+    /// The id of its tree.
     pub tree: String,
-    /// Its parents' ids.
+    /// The ids of its parents.
     pub parents: Vec<String>,
-    /// Its message.
     pub message: String,
-    /// Its author's name.
+    /// The author's name.
     pub author: String,
 }
 
 /// A pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullView {
-    /// Its number, which it shares with no issue.
+    /// Issues and pull requests share their numbers.
     pub number: u64,
-    /// Its title.
     pub title: String,
-    /// Its body, empty if it has none.
+    /// Empty if it has no body.
     pub body: String,
     /// `open` or `closed`.
     pub state: String,
-    /// Whether closing it was a merge.
+    /// Whether it was closed by a merge.
     pub merged: bool,
-    /// Whether it is a draft.
     pub draft: bool,
-    /// The branch it comes from.
+    /// The branch with the changes.
     pub head: String,
-    /// The branch it goes to.
+    /// The branch to merge into.
     pub base: String,
-    /// The newest commit it brings.
+    /// The newest commit of the head.
     pub head_sha: String,
-    /// Its author's login.
+    /// The author's login.
     pub author: String,
-    /// Its labels, in the order they were given.
+    /// In the order in which they were added.
     pub labels: Vec<String>,
-    /// Whose review was asked for, in the order they were asked.
+    /// The requested reviewers, in the order of the requests.
     pub reviewers: Vec<String>,
 }
 
 /// A comment on an issue or a pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommentView {
-    /// Its id.
     pub id: u64,
-    /// Its text.
     pub body: String,
-    /// Its author's login.
+    /// The author's login.
     pub author: String,
-    /// Whether the app wrote it.
+    /// Whether the App wrote it.
     pub by_app: bool,
 }
 
@@ -71,7 +65,7 @@ impl GitHub {
         })
     }
 
-    /// The commits a branch reaches, newest first.
+    /// The commits that are reachable from a branch, newest first.
     pub fn commits_on(&self, owner: &str, repository: &str, branch: &str) -> Vec<CommitView> {
         self.look(owner, repository, |found| {
             let Some(head) = found.branch(branch) else {
@@ -140,12 +134,12 @@ impl GitHub {
         })
     }
 
-    /// Every token that was asked for, in order.
+    /// All token requests, in order.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
         self.lock().token_requests.clone()
     }
 
-    /// A repository that is not there looks like an empty one.
+    /// Reads a repository. A missing repository looks like an empty one.
     fn look<T: Default>(
         &self,
         owner: &str,

@@ -1,6 +1,7 @@
-//! Webhooks: what people do on the pages, in the shape in which GitHub sends it.
+//! Webhooks for what people do on the pages, in the format in which GitHub sends them.
 //!
-//! The stand-in makes no calls. Whoever runs it takes the webhooks from [`GitHub::outbox_take`], signs and delivers them.
+//! The stand-in makes no calls. Its caller takes the webhooks from [`GitHub::outbox_take`], signs
+//! them and delivers them.
 
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ impl GitHub {
         std::mem::take(&mut self.lock().outbox)
     }
 
-    /// Installs the App for an owner: for all of their repositories. Returns the installation's id, or `None` if the owner
-    /// has no repository here.
+    /// Installs the App for all repositories of an owner. Returns the installation's id, or `None`
+    /// if the owner has no repository here.
     pub fn install_app(&self, owner: &str) -> Option<u64> {
         let now = self.now();
         let mut state = self.lock();

@@ -1,4 +1,5 @@
-//! What became of a mail, as SES tells it through a configuration set and SNS with raw delivery.
+//! Feedback events of mails, as SES publishes them through a configuration set and SNS with raw
+//! delivery.
 
 use axum::extract::{Path, State as From};
 use axum::http::StatusCode;
@@ -9,11 +10,11 @@ use super::{Fate, Letter, MailBox, State};
 use stand_in_shared::dates;
 use stand_in_shared::html::{Markup, all, button};
 
-/// Where SES's own mailbox simulator lives, whose addresses do the same everywhere.
+/// The domain of SES's mailbox simulator, whose addresses behave the same on every account.
 const SIMULATOR: &str = "@simulator.amazonses.com";
 
 impl MailBox {
-    /// What became of mails and nobody was told yet, oldest first.
+    /// The feedback events since the last call, oldest first.
     pub fn outbox_take(&self) -> Vec<Value> {
         std::mem::take(&mut self.lock().outbox)
     }
@@ -34,7 +35,7 @@ pub(super) enum Met {
 }
 
 impl State {
-    /// What becomes of mail to an address.
+    /// What happens to mail to this address.
     pub(super) fn fate(&self, to: &str) -> Fate {
         let local = to
             .strip_suffix(SIMULATOR)
@@ -47,7 +48,7 @@ impl State {
         }
     }
 
-    /// A mail meets its fate, and whoever is to be told is told.
+    /// Applies a fate to a mail and queues its feedback event, if the mail has a configuration set.
     pub(super) fn meets(&mut self, id: &str, fate: Fate, at: i64) -> Met {
         let Some(letter) = self.letters.iter_mut().find(|letter| letter.id == id) else {
             return Met::NoLetter;
@@ -94,7 +95,7 @@ fn told(letter: &Letter, at: i64) -> Option<Value> {
     Some(json!({ "eventType": kind, kind.to_ascii_lowercase(): what, "mail": mail }))
 }
 
-/// What a visitor can make of a mail that has arrived.
+/// Buttons with which a person decides what happens to a mail.
 pub(super) fn buttons(letter: &Letter) -> Markup {
     match letter.fate {
         Fate::Delivered => all([

@@ -1,8 +1,10 @@
 //! A stand-in for Amazon SES: the route of API v2 that sends a mail, and the mailboxes.
 //!
-//! Refuses with SES's errors in its order: signature, sender, content, limits. SES has no idempotency, so the same call twice is
-//! two mails. A mail to a bouncing address is accepted and bounces. Mails with a configuration set produce feedback events, which
-//! [`MailBox::outbox_take`] hands to whoever plays SNS. The addresses of SES's mailbox simulator work as they do there.
+//! Refuses with SES's errors in its order: signature, sender, content, limits. SES has no
+//! idempotency, so the same call twice sends two mails. A mail to a bouncing address is accepted
+//! and then bounces. Mails with a configuration set produce feedback events; the caller takes them
+//! from [`MailBox::outbox_take`] and plays SNS. The addresses of SES's mailbox simulator work as
+//! they do there.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,16 +35,16 @@ pub struct MailBox {
 /// An accepted mail.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
-    /// SES's id for it.
+    /// The message id that SES assigned.
     pub id: String,
-    /// When it was taken, in milliseconds.
+    /// When it was accepted, in milliseconds.
     pub at: i64,
     pub from: String,
     pub to: String,
     pub subject: String,
-    /// Its body as plain text.
+    /// The body as plain text.
     pub text: String,
-    /// The same as HTML.
+    /// The body as HTML.
     pub html: String,
     /// The sender's own reference.
     pub reference: String,
@@ -65,11 +67,11 @@ pub enum Fate {
 /// How the next call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trouble {
-    /// More mails a second than are allowed.
+    /// The send rate per second is exceeded.
     Throttled,
-    /// The day's mails are used up.
+    /// The daily quota is used up.
     QuotaUsed,
-    /// SES fails.
+    /// SES has an internal error.
     Failing,
     /// The mail is rejected.
     Rejected,
@@ -199,7 +201,7 @@ impl MailBox {
         Ok(())
     }
 
-    /// Makes the next call fail. Several troubles hit one call each.
+    /// Makes the next call fail. Several troubles affect one call each.
     pub fn trouble_next(&self, trouble: Trouble) {
         self.lock().troubles.push_back(trouble);
     }
@@ -209,7 +211,7 @@ impl MailBox {
         self.lock().bouncing.insert(address.to_ascii_lowercase());
     }
 
-    /// Verifies a sender. Others may not send from then on.
+    /// Verifies a sender. From then on, unverified senders are refused.
     pub fn verify(&self, address: &str) {
         self.lock().verified.insert(address.to_ascii_lowercase());
     }
@@ -263,7 +265,7 @@ async fn send(
 }
 
 impl State {
-    /// The request, if SES accepts it.
+    /// Validates the request. Returns the mail to send if SES would accept it.
     fn order(&mut self, headers: &HeaderMap, body: &[u8]) -> Result<Order, Refusal> {
         let bad =
             |message: String| Refusal(StatusCode::BAD_REQUEST, "BadRequestException", message);

@@ -1,4 +1,4 @@
-//! The stand-in as SES would answer.
+//! The stand-in answers as SES would.
 
 use super::*;
 use axum::http::Request;

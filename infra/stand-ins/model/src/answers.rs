@@ -1,4 +1,5 @@
-//! The answers nobody scripted: one function per step, each from the question's JSON alone.
+//! Default answers for unscripted calls: one function per step, each computed only from the
+//! question's JSON.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,7 +39,8 @@ struct ReviewAsked {
     diff: String,
 }
 
-/// The text a step gets; a question that cannot be read gets a sentence, as a confused model would give one.
+/// The answer for a step. An unreadable question gets a plain sentence, as a confused model would
+/// answer.
 pub(super) fn made_up(step: &str, question: &str) -> String {
     let answer = match step {
         "plan" => serde_json::from_str(question).map(plan),
@@ -107,7 +109,7 @@ struct AnalysisAsked {
     tests: Vec<File>,
 }
 
-/// Counts what each file tests and checks, and whether it speaks of the code by its name.
+/// Scores each file by its tests and assertions, and by whether it mentions the code's name.
 fn scores(asked: AnalysisAsked) -> Value {
     let count = |text: &str, words: [&str; 3]| {
         words
@@ -142,7 +144,7 @@ struct IntegrationAsked {
     tests: Vec<File>,
 }
 
-/// The target with the tests at its end.
+/// The target file with the tests appended.
 fn integrated(asked: IntegrationAsked) -> Value {
     let mut content = asked.target.content.trim_end().to_owned();
     for test in asked.tests {
@@ -156,7 +158,7 @@ struct SummaryAsked {
     diff: String,
 }
 
-/// Says what the diff itself says: its files, and how many lines come and go.
+/// Summarizes a diff by its files and its numbers of added and removed lines.
 fn summary(asked: SummaryAsked) -> Value {
     let paths: Vec<&str> = asked
         .diff
@@ -181,7 +183,7 @@ impl Issue {
     }
 }
 
-/// Every "Replace `A` with `B`" of a text; the first letter may be small.
+/// Every "Replace `A` with `B`" in a text. The first letter may be lower case.
 fn replacements(text: &str) -> Vec<(&str, &str)> {
     text.split("eplace `").skip(1).filter_map(pair).collect()
 }
@@ -202,7 +204,8 @@ fn replaced(file: &File, wanted: &[(&str, &str)]) -> Option<Value> {
     (content != file.content).then(|| json!({"path": file.path, "content": content}))
 }
 
-/// What is written when there is nothing to replace, so that every issue leads to a change.
+/// The file that is written when there is nothing to replace, so that every issue leads to a
+/// change.
 fn note(asked: &CodeAsked) -> Value {
     let Issue { number, title, .. } = &asked.issue;
     let path = format!("docs/notes/issue-{number}.md");

@@ -1,4 +1,4 @@
-//! Anthropic's Messages API: how it asks, answers and refuses.
+//! Anthropic's Messages API: requests, responses and errors.
 
 use axum::Json;
 use axum::body::Bytes;

@@ -1,7 +1,9 @@
-//! A stand-in for the model providers: Anthropic's and OpenAI's APIs with one small agent behind both.
+//! A stand-in for the model providers: Anthropic's and OpenAI's APIs with one small agent behind
+//! both.
 //!
-//! The agent plans over a file list, replaces one text by another and approves a diff, so a whole job runs without a network.
-//! The same question gets the same answer, and tokens have a fixed size. Tests can script any answer, including invalid JSON.
+//! The agent plans over a file list, replaces one text with another and approves a diff, so a whole
+//! job runs without a network. The same question gets the same answer, and tokens have a fixed
+//! size. Tests can script any answer, including invalid JSON.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,19 +33,19 @@ pub struct Model {
 /// One answered call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallView {
-    /// `plan`, `code` or `review`; empty if the system text names none.
+    /// `plan`, `code` or `review`; empty if the system text names no step.
     pub step: String,
-    /// The model asked for.
+    /// The requested model.
     pub model: String,
     /// The system text.
     pub system: String,
     /// The user's text.
     pub content: String,
-    /// The text answered.
+    /// The text of the answer.
     pub answer: String,
-    /// Tokens charged for reading.
+    /// Tokens charged for input.
     pub input_tokens: u64,
-    /// Tokens charged for writing.
+    /// Tokens charged for output.
     pub output_tokens: u64,
 }
 
@@ -73,7 +75,7 @@ impl Model {
             .with_state(self.clone())
     }
 
-    /// A page with every call and its answer.
+    /// A page that shows every call with its answer.
     pub fn pages(&self) -> Router {
         let state = async |From(model): From<Self>| Json(model.export());
         Router::new()
@@ -102,12 +104,12 @@ impl Model {
             .extend(answers);
     }
 
-    /// Makes the next call fail with this status. Several failures hit one call each.
+    /// Makes the next call fail with this status. Several failures affect one call each.
     pub fn fail_next(&self, status: u16) {
         self.lock().failures.push_back(status);
     }
 
-    /// Every call that got a message, in order.
+    /// Every call that was answered with a message, in order.
     pub fn calls(&self) -> Vec<CallView> {
         self.lock().calls.clone()
     }
@@ -166,13 +168,13 @@ impl Text {
 }
 
 impl State {
-    /// Counts a request; its id.
+    /// Counts a request and returns its id.
     fn arrive(&mut self) -> HeaderValue {
         self.arrived += 1;
         HeaderValue::from_str(&format!("req_{:014}", self.arrived)).expect("letters and digits")
     }
 
-    /// Fails if a test ordered it.
+    /// Fails if a test ordered a failure.
     fn fail(&mut self) -> Result<(), Refusal> {
         let Some(status) = self.failures.pop_front() else {
             return Ok(());

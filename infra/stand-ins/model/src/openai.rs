@@ -1,4 +1,4 @@
-//! OpenAI's Chat Completions API: how it asks, answers and refuses.
+//! OpenAI's Chat Completions API: requests, responses and errors.
 
 use axum::Json;
 use axum::body::Bytes;

@@ -1,4 +1,4 @@
-//! The model provider's promises.
+//! The behavior of the model providers' APIs that the product relies on.
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -26,7 +26,7 @@ fn question(step: &str, content: &Value) -> Value {
         "messages": [{"role": "user", "content": content.to_string()}]})
 }
 
-/// The answer's text, read as JSON.
+/// Asks one question and returns the answer's text parsed as JSON.
 async fn ask(model: &Model, step: &str, content: Value) -> Value {
     let (status, message) = send(model, "key", question(step, &content)).await;
     assert_eq!(status, 200, "{message}");
@@ -110,7 +110,7 @@ async fn the_same_question_costs_the_same() {
         (&one["content"], &one["usage"]),
         (&two["content"], &two["usage"])
     );
-    // 22 characters of system text and 13 of content, four to a token, each rounded up.
+    // 22 characters of system text and 13 of content, four per token, each rounded up.
     assert_eq!(one["usage"]["input_tokens"], 6 + 4);
     let call = &model.calls()[0];
     assert_eq!((call.step.as_str(), call.input_tokens), ("review", 10));

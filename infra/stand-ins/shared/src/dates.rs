@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Months, SecondsFormat};
 
-/// `2026-11-20T10:00:00Z`; fractions of a second are dropped, as GitHub drops them.
+/// Formats `2026-11-20T10:00:00Z`. Fractions of a second are dropped, as on GitHub.
 pub fn iso(millis: i64) -> String {
     let date = DateTime::from_timestamp(millis.div_euclid(1000), 0);
     date.unwrap_or_default()
@@ -15,7 +15,7 @@ pub fn parse(text: &str) -> Option<i64> {
     Some(date.timestamp() * 1000)
 }
 
-/// The moment `months` later, in seconds; the last day of the month where the month is too short.
+/// The moment `months` later, in seconds. If that month is too short, its last day.
 pub fn months_after(seconds: i64, months: u32) -> i64 {
     let date = DateTime::from_timestamp(seconds, 0);
     date.and_then(|date| date.checked_add_months(Months::new(months)))

@@ -1,7 +1,8 @@
-//! Fault injection: every outside call gets a number here, and may lose its answer, fail to connect, or be the last call of
-//! its process.
+//! Fault injection: every outside call gets a number here, and may lose its answer, fail to
+//! connect, or be the last call of its process.
 //!
-//! Without faults every call goes through and is only counted. Conflicts are drawn from a seed, so a failing test fails again.
+//! Without faults, every call succeeds and is only counted. Conflicts are drawn from a seed, so a
+//! failing test fails again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,12 +17,12 @@ pub enum Moment {
     After,
 }
 
-/// A fault for the next calls whose name contains a text.
+/// A fault for the next calls whose names contain a text.
 #[derive(Debug, Clone)]
 pub struct Fault {
     /// A part of the call's name, as in [`Faults::log`].
     pub on: String,
-    /// How many calls it hits.
+    /// The number of calls that it affects.
     pub times: u32,
     pub effect: Effect,
 }
@@ -68,18 +69,18 @@ impl Faults {
         Self::default()
     }
 
-    /// One in seven transactions meets a conflict, drawn from this seed.
+    /// Makes one in seven transactions conflict, drawn from this seed.
     pub fn with_conflicts(self, seed: u64) -> Self {
         self.0.conflict_seed.store(seed | 1, Ordering::Relaxed);
         self
     }
 
-    /// A process crashes at call number `call`, counted from one.
+    /// Makes a process crash at call number `call`, counted from one.
     pub fn crash_at(&self, call: u64, moment: Moment) {
         self.lock(&self.0.crashes).push((call, moment));
     }
 
-    /// Injects a fault into the next calls that it fits.
+    /// Injects a fault into the next calls that match it.
     pub fn inject(&self, fault: Fault) {
         self.lock(&self.0.injected).push(fault);
     }
@@ -99,8 +100,8 @@ impl Faults {
         *self.lock(&self.0.log) = Vec::new();
     }
 
-    /// Runs a process until it completes, or returns `None` when it crashes. Only calls made in here are counted and can
-    /// crash.
+    /// Runs a process until it completes, or returns `None` when it crashes. Only calls made in
+    /// here are counted and can crash.
     pub async fn run<T>(&self, process: impl Future<Output = T>) -> Option<T> {
         self.0.running.fetch_add(1, Ordering::Relaxed);
         let outcome = tokio::select! {
@@ -111,7 +112,7 @@ impl Faults {
         outcome
     }
 
-    /// Whether the transaction at hand meets a conflict.
+    /// Whether the current transaction conflicts.
     pub fn conflicts_now(&self) -> bool {
         let seed = self.0.conflict_seed.load(Ordering::Relaxed);
         if seed == 0 {
@@ -122,7 +123,7 @@ impl Faults {
         next.is_multiple_of(7)
     }
 
-    /// Makes one outside call, with the faults that are meant for it.
+    /// Makes one outside call and applies the faults that match it.
     pub async fn apply<T>(
         &self,
         name: String,

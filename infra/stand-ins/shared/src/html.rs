@@ -1,4 +1,5 @@
-//! HTML for the pages of the stand-ins, without scripts. Text enters a page only through [`Markup`], which escapes it.
+//! HTML for the pages of the stand-ins, without scripts. Text enters a page only through
+//! [`Markup`], which escapes it.
 
 use std::fmt::Display;
 
@@ -31,7 +32,7 @@ pub fn tag(name: &'static str, inside: Markup) -> Markup {
     Markup(format!("<{name}>{}</{name}>", inside.0))
 }
 
-/// One element with a class of the style sheet below.
+/// One element with a class from the style sheet below.
 pub fn classed(name: &'static str, class: &'static str, inside: Markup) -> Markup {
     Markup(format!("<{name} class=\"{class}\">{}</{name}>", inside.0))
 }
@@ -59,7 +60,7 @@ pub fn button(address: &str, label: impl Display) -> Markup {
     ))
 }
 
-/// A form that posts to an address: inputs by name with what they contain first, and a button.
+/// A form that posts to an address: inputs as names with initial values, and a button.
 pub fn form(address: &str, inputs: &[(&'static str, &str)], label: impl Display) -> Markup {
     let inputs = inputs.iter().map(|(name, value)| {
         Markup(format!(
@@ -75,7 +76,7 @@ pub fn form(address: &str, inputs: &[(&'static str, &str)], label: impl Display)
     ))
 }
 
-/// Text in which addresses that begin with http:// or https:// are links.
+/// Text whose http:// and https:// URLs become links.
 pub fn linked(value: &str) -> Markup {
     let words = value.split_inclusive(char::is_whitespace).map(|word| {
         let bare = word.trim_end();
@@ -88,7 +89,7 @@ pub fn linked(value: &str) -> Markup {
     all(words)
 }
 
-/// A moment, to the second.
+/// A timestamp, to the second.
 pub fn moment(millis: i64) -> Markup {
     tag(
         "time",
@@ -96,7 +97,7 @@ pub fn moment(millis: i64) -> Markup {
     )
 }
 
-/// Pieces one after the other.
+/// Concatenates pieces.
 pub fn all(pieces: impl IntoIterator<Item = Markup>) -> Markup {
     Markup(pieces.into_iter().map(|piece| piece.0).collect())
 }

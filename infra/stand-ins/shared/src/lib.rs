@@ -1,7 +1,9 @@
-//! What the stand-ins share: the faults that calls meet, an in-process web of hosts, HTML for their pages, dates.
+//! Shared by the stand-ins: fault injection, an in-process web of hosts, HTML for their pages,
+//! dates.
 //!
-//! A stand-in plays one outside service behind the client that the product uses for the real one. Stand-ins know no crate
-//! of the product, so they cannot share its mistakes, and no Lambda binary links them.
+//! A stand-in replaces one outside service behind the client that the product uses for the real
+//! one. Stand-ins depend on no crate of the product, so they cannot share its mistakes, and no
+//! Lambda binary links them.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! One hand at the account: the state, locked, with the moment and the address at which the pages stand. What happens
-//! in one visit to the desk happens at once; nobody sees half of it.
+//! The locked account: its state, the current time and the address of the pages. The lock is held
+//! for the whole request, so each request is atomic.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::objects::{Kind, SESSION, shown};
 use super::{State, Stripe};
 
-/// What a call answers.
+/// The answer to a call.
 pub(super) type Answer = Result<Json<Value>, ApiError>;
 
 pub(super) struct Account<'a> {
@@ -104,7 +104,8 @@ impl Account<'_> {
             .update(kind, id, event, now, |object| put(object, fields))
     }
 
-    /// Sets fields of an object and emits several events. Only the last one carries the previous attributes.
+    /// Sets fields of an object and emits several events. Only the last one carries the previous
+    /// attributes.
     pub fn update_and_emit(
         &mut self,
         kind: Kind,
@@ -153,7 +154,7 @@ fn put(object: &mut Map<String, Value>, fields: Value) {
     }
 }
 
-/// An object as an answer.
+/// Wraps an object as an answer.
 pub(super) fn answer(object: &Value) -> Answer {
     Ok(Json(shown(object)))
 }
@@ -163,12 +164,12 @@ pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object[field].as_str().unwrap_or_default()
 }
 
-/// A whole number; 0 if it is missing.
+/// An integer field; 0 if it is missing.
 pub(super) fn number(object: &Value, field: &str) -> i64 {
     object[field].as_i64().unwrap_or_default()
 }
 
-/// An object from its fields and the names of those that are null.
+/// Builds an object from its fields and the names of its null fields.
 pub(super) fn shape(nulls: &[&str], fields: Value) -> Value {
     let mut object: Map<String, Value> = nulls
         .iter()

@@ -1,5 +1,5 @@
-//! `/v1/billing/meter_event_adjustments`: a meter event that was reported wrongly is taken out of the sums, within a day.
-//! An invoice that counted it already stays as it is.
+//! `/v1/billing/meter_event_adjustments`: removes an incorrectly reported meter event from the
+//! totals, within a day. An invoice that already counted it stays unchanged.
 
 use axum::Router;
 use axum::extract::State as From;
@@ -26,7 +26,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let identifier = params.required("cancel[identifier]")?;
     let mut account = stripe.account();
     let now = account.now;
-    // An identifier can come back after a day; the newest event is meant.
+    // An identifier can be reused after a day, so the newest event counts.
     let mut known = account.meter_events.iter_mut().rev();
     let event =
         known.find(|event| event.identifier == identifier && event.event_name == event_name);

@@ -1,14 +1,16 @@
-//! What a price makes of a quantity: per unit or in tiers, with decimals of a cent that are rounded once per line.
+//! The amount for a quantity at a price: per unit or in tiers. Amounts have decimals of a cent and
+//! are rounded once per line.
 
 use serde_json::Value;
 
 use super::account::text;
 
-/// Decimal places of a cent that Stripe keeps.
+/// Stripe's decimal places of a cent.
 const PLACES: u32 = 12;
 const ONE: i128 = 10_i128.pow(PLACES);
 
-/// A decimal text of cents in units of its smallest place; `None` if it is not one.
+/// Parses a decimal amount of cents into units of the smallest place; `None` if it is not a
+/// decimal.
 pub(super) fn parse(decimal: &str) -> Option<i128> {
     let (whole, part) = decimal.split_once('.').unwrap_or((decimal, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -24,21 +26,21 @@ pub(super) fn parse(decimal: &str) -> Option<i128> {
     Some(whole.parse::<i128>().ok()? * ONE + part * 10_i128.pow(PLACES - places))
 }
 
-/// The same number as Stripe writes it, without idle zeros.
+/// Formats the number as Stripe does, without trailing zeros.
 pub(super) fn format(units: i128) -> String {
     let (whole, part) = (units / ONE, units % ONE);
     let text = format!("{whole}.{part:012}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Whole cents, if there is nothing behind the point.
+/// Whole cents, if there is no fraction.
 pub(super) fn whole(units: i128) -> Option<i64> {
     (units % ONE == 0)
         .then(|| i64::try_from(units / ONE).ok())
         .flatten()
 }
 
-/// What a quantity costs at a price, in whole cents. A price as it is kept, tiers included.
+/// The cost of a quantity in whole cents. Takes a stored price, which includes its tiers.
 pub(super) fn cost(price: &Value, quantity: i64) -> i64 {
     let quantity = i128::from(quantity.max(0));
     let units = match (text(price, "billing_scheme"), text(price, "tiers_mode")) {
@@ -49,7 +51,7 @@ pub(super) fn cost(price: &Value, quantity: i64) -> i64 {
     rounded(units)
 }
 
-/// A part of an amount, rounded half up: what is left of a period, say.
+/// A fraction of an amount, rounded half up, such as the rest of a period.
 pub(super) fn share(amount: i64, part: i64, of: i64) -> i64 {
     let (amount, part, of) = (i128::from(amount), i128::from(part), i128::from(of.max(1)));
     i64::try_from((2 * amount * part + of).div_euclid(2 * of)).unwrap_or(i64::MAX)
@@ -85,8 +87,8 @@ fn amount(object: &Value, field: &str) -> i128 {
     decimal.unwrap_or_else(|| i128::from(object[field].as_i64().unwrap_or_default()) * ONE)
 }
 
-/// Each unit costs what its own tier says; a tier's flat amount is due as soon as it is reached. The first tier is
-/// reached by nothing at all, as on Stripe.
+/// Each unit costs the price of its own tier. A tier's flat amount is due as soon as the tier is
+/// reached. As on Stripe, a quantity of zero already reaches the first tier.
 fn graduated(tiers: &[Tier], quantity: i128) -> i128 {
     let (mut below, mut sum) = (0, 0);
     for tier in tiers {
@@ -100,7 +102,7 @@ fn graduated(tiers: &[Tier], quantity: i128) -> i128 {
     sum
 }
 
-/// All units cost what the tier of the whole quantity says.
+/// All units cost the price of the tier that contains the whole quantity.
 fn volume(tiers: &[Tier], quantity: i128) -> i128 {
     let reached = tiers
         .iter()

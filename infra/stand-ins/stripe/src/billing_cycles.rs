@@ -1,4 +1,5 @@
-//! The life of a subscription: start, trial, renewal, end. Each step invoices what is due and emits events in Stripe's order.
+//! The life of a subscription: start, trial, renewal, end. Each step invoices what is due and emits
+//! events in Stripe's order.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::periods;
 
 const UPDATED: &str = "customer.subscription.updated";
 
-/// A price to subscribe to, or to buy once along with a subscription.
+/// A price to subscribe to, or to buy once together with a subscription.
 #[derive(Clone)]
 pub(super) struct NewItem {
     pub price: Value,
@@ -88,7 +89,8 @@ impl Account<'_> {
         Ok((id, collected))
     }
 
-    /// Ends the period: invoices its usage and begins the next one, or ends the subscription if it was cancelled.
+    /// Ends the period: invoices its usage and begins the next one, or ends the subscription if it
+    /// was cancelled.
     pub fn roll_period(&mut self, id: &str) -> Result<Value, ApiError> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         let status = text(&subscription, "status");
@@ -221,7 +223,7 @@ impl Account<'_> {
         self.update(SUBSCRIPTION, id, UPDATED, fields)
     }
 
-    /// Moves the items to a new period, whose usage counts from the mark.
+    /// Moves the items to a new period. Its usage counts from the new mark.
     fn begin_period(
         &mut self,
         subscription: &Value,
@@ -278,7 +280,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Ends a subscription and invoices the rest.
+    /// Ends a subscription and invoices the remaining amounts.
     pub fn end_with_invoice(
         &mut self,
         subscription: &Value,
@@ -448,7 +450,7 @@ pub(super) fn price(subscription: &Value) -> Value {
         .unwrap_or_default()
 }
 
-/// Lines of earlier changes that the next invoice collects.
+/// Prorations of earlier changes that the next invoice collects.
 pub(super) fn pending(subscription: &Value) -> Vec<Value> {
     subscription[PRIVATE]["pending"]
         .as_array()

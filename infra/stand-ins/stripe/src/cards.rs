@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::account::{Account, text};
 use super::objects::METHOD;
 
-/// A test card under the id that stands for it, and what the bank says when it is charged.
+/// A test card under its id, and how the bank answers a charge.
 pub(super) struct Card {
     pub id: &'static str,
     brand: &'static str,
     last4: &'static str,
     funding: &'static str,
-    /// `None` pays.
+    /// `None` means that a charge succeeds.
     pub decline_code: Option<&'static str>,
-    /// Whether a customer can have it at all: some are refused at the first look.
+    /// Whether it can be attached to a customer. Stripe refuses some cards at that point.
     pub attaches: bool,
 }
 
@@ -75,14 +75,14 @@ pub(super) fn card(id: &str) -> Option<&'static Card> {
     CARDS.iter().find(|card| card.id == id)
 }
 
-/// What the bank says to a charge on a payment method: `None` if it pays.
+/// The bank's decline code for a charge on a payment method; `None` if the charge succeeds.
 pub(super) fn decline_code(method: &Value) -> Option<&'static str> {
     let last4 = method["card"]["last4"].as_str()?;
     CARDS.iter().find(|card| card.last4 == last4)?.decline_code
 }
 
 impl Account<'_> {
-    /// A payment method made from a test card, nobody's yet.
+    /// Creates a payment method from a test card, without a customer.
     pub fn new_card(&mut self, card: &Card) -> String {
         let mut method = self.blank_method("card");
         method["card"] = json!({
@@ -104,7 +104,7 @@ impl Account<'_> {
         self.shelve_method(method)
     }
 
-    /// A bank account: what is paid from it arrives days later, or not.
+    /// Creates a bank account. Payments from it arrive or fail days later.
     pub fn new_bank_account(&mut self) -> String {
         let mut method = self.blank_method("us_bank_account");
         method["us_bank_account"] = json!({
@@ -143,7 +143,7 @@ impl Account<'_> {
     }
 }
 
-/// Billing details of somebody who gave none.
+/// Billing details without any values.
 pub(super) fn nobody() -> Value {
     json!({"address": no_address(), "email": null, "name": null, "phone": null, "tax_id": null})
 }
@@ -152,7 +152,7 @@ pub(super) fn no_address() -> Value {
     json!({"city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null})
 }
 
-/// What a charge says of the payment method it went to.
+/// The payment method's details as a charge shows them.
 pub(super) fn details(method: &Value) -> Value {
     if method["type"] == "us_bank_account" {
         let mut account = method["us_bank_account"].clone();

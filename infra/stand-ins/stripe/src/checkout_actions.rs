@@ -1,4 +1,5 @@
-//! What people do on a checkout page: pay, pay by bank transfer, let the session expire. Emits the events that Stripe sends.
+//! What people do on a checkout page: pay, pay by bank transfer, let the session expire. Emits the
+//! events that Stripe sends.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::objects::{CUSTOMER, LINE_ITEMS, METHOD, PRIVATE, SESSION, SETUP, SUBS
 use super::payments::{NewPayment, Outcome};
 use super::{customers, sessions};
 
-/// How a bank transfer ends.
+/// The outcome of a bank transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
     Paid,
@@ -19,21 +20,23 @@ pub enum Settlement {
 }
 
 impl Stripe {
-    /// Pays an open session, with the customer's card if there is one. A declined card leaves it open.
+    /// Pays an open session, with the customer's card if there is one. A declined card leaves it
+    /// open.
     pub fn pay_session(&self, session: &str) -> Result<Value, ApiError> {
         self.account()
             .pay_session(session)
             .map(|session| shown(&session))
     }
 
-    /// Pays an open session by bank transfer: it completes, but is unpaid until [`Stripe::settle_session`].
+    /// Pays an open session by bank transfer: it completes, but is unpaid until
+    /// [`Stripe::settle_session`].
     pub fn pay_session_later(&self, session: &str) -> Result<Value, ApiError> {
         self.account()
             .pay_session_later(session)
             .map(|session| shown(&session))
     }
 
-    /// Ends a payment that [`Stripe::pay_session_later`] began.
+    /// Settles a payment that [`Stripe::pay_session_later`] began.
     pub fn settle_session(&self, session: &str, settlement: Settlement) -> Result<Value, ApiError> {
         self.account()
             .settle_session(session, settlement)
@@ -248,7 +251,8 @@ impl Account<'_> {
         let mut customer = customers::blank(&id, now);
         customer["email"] = session["customer_details"]["email"].clone();
         self.create(CUSTOMER, "customer.created", customer);
-        // Saved now, so that a second attempt after a declined card does not create a second customer.
+        // Saved now, so that a second attempt after a declined card does not create a second
+        // customer.
         let _kept = self.set(SESSION, text(session, "id"), json!({"customer": id}));
         json!(id)
     }

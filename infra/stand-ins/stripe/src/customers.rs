@@ -13,7 +13,7 @@ use super::objects::{CUSTOMER, PAGING, SUBSCRIPTION, list};
 use super::params::Params;
 
 const URL: &str = "/v1/customers";
-/// Searching sees what is made only after this long; looking by id or listing sees it at once.
+/// A search finds a new object only after this time; reading it by id or listing finds it at once.
 const SEARCH_LAGS_SECONDS: i64 = 60;
 const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
 /// Plain text fields; an empty value clears one.
@@ -27,7 +27,8 @@ pub(super) fn routes() -> Router<Stripe> {
 }
 
 impl Stripe {
-    /// Somebody deletes a customer at the dashboard: their subscriptions end, and they cannot be found by e-mail any more.
+    /// Deletes a customer at the dashboard. Their subscriptions end, and they can no longer be
+    /// found by email.
     pub fn delete_customer(&self, id: &str) -> Result<Value, ApiError> {
         self.account().delete_customer(id)
     }
@@ -42,7 +43,7 @@ impl Stripe {
         self.read_all(CUSTOMER)
     }
 
-    /// A customer under a chosen id; one that is there already stays as it is.
+    /// Adds a customer under a chosen id. An existing customer stays unchanged.
     pub fn add_customer(&self, id: &str, email: &str) {
         let now = self.seconds();
         let mut state = self.lock();
@@ -115,7 +116,7 @@ async fn remove(
 }
 
 impl Account<'_> {
-    /// A customer goes, and every subscription with it. What is left says only that there was one.
+    /// Deletes a customer and ends their subscriptions. Only a deletion marker remains.
     fn delete_customer(&mut self, id: &str) -> Result<Value, ApiError> {
         let customer = self.customer(id)?;
         let live = |subscription: &Value| {
@@ -154,7 +155,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
     )?))
 }
 
-/// Searches by one note of the metadata, the only question asked here: `metadata["name"]:"value"`.
+/// Searches by one metadata field, the only supported query: `metadata["name"]:"value"`.
 async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     params.only(&["query", "limit", "page"])?;
     let query = params.get("query").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The merchant's dashboard: sales and payments, with buttons for refunds, disputes and the end of a period.
+//! The merchant's dashboard: sales and payments, with buttons for refunds, disputes and the end of
+//! a period.
 
 use axum::Router;
 use axum::extract::{Path, State as From};

@@ -1,5 +1,5 @@
-//! `/v1/disputes`: money that a cardholder wants back through the bank. An inquiry takes nothing yet; a chargeback takes
-//! the amount and a fee at once and gives both back only when it is won.
+//! `/v1/disputes`: money that a cardholder claims back through the bank. An inquiry takes no money
+//! yet. A chargeback takes the amount and a fee at once, and returns both only if it is won.
 
 use axum::extract::{Path, State as From};
 use axum::routing::get;
@@ -22,22 +22,22 @@ pub(super) fn routes() -> Router<Stripe> {
         .route("/v1/disputes/{id}", get(show))
 }
 
-/// Where a dispute stands.
+/// The status of a dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisputeStatus {
     /// An inquiry: the bank only asks.
     WarningNeedsResponse,
-    /// An inquiry that was answered.
+    /// An inquiry with a response.
     WarningUnderReview,
-    /// An inquiry that came to nothing.
+    /// An inquiry that ended without a chargeback.
     WarningClosed,
-    /// A chargeback: the money is gone.
+    /// A chargeback: the amount was withdrawn.
     NeedsResponse,
-    /// A chargeback that was answered.
+    /// A chargeback with a response.
     UnderReview,
-    /// The money is back.
+    /// The amount was returned.
     Won,
-    /// The money stays gone.
+    /// The amount stays withdrawn.
     Lost,
 }
 
@@ -68,8 +68,8 @@ impl DisputeStatus {
 }
 
 impl Stripe {
-    /// A cardholder disputes a payment, or a part of it: as a chargeback (`NeedsResponse`) or, for now, as an inquiry
-    /// (`WarningNeedsResponse`).
+    /// Disputes a payment, or a part of it, as the cardholder: as a chargeback (`NeedsResponse`) or
+    /// as an inquiry (`WarningNeedsResponse`).
     pub fn open_dispute(
         &self,
         payment_intent: &str,
@@ -81,7 +81,8 @@ impl Stripe {
             .map(|dispute| shown(&dispute))
     }
 
-    /// The bank, or our answer to it, moves a dispute on. An inquiry that moves to `NeedsResponse` becomes a chargeback.
+    /// Changes a dispute's status, as the bank or our response does. An inquiry that changes to
+    /// `NeedsResponse` becomes a chargeback.
     pub fn move_dispute(&self, dispute: &str, status: DisputeStatus) -> Result<Value, ApiError> {
         self.account()
             .move_dispute(dispute, status)
@@ -205,7 +206,7 @@ impl Account<'_> {
         Ok(dispute)
     }
 
-    /// What a dispute moves on the account's balance.
+    /// The balance transaction for a dispute.
     fn movement(&mut self, dispute: &Value, amount: i64, fee: i64) -> Value {
         let currency = &dispute["currency"];
         json!({

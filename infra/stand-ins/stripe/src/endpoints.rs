@@ -1,5 +1,5 @@
-//! `/v1/webhook_endpoints`: where events are to go. Their secrets are told once, when they are made; the stand-in itself
-//! delivers nothing.
+//! `/v1/webhook_endpoints`: the addresses to which events are sent. A secret is returned only once,
+//! at creation. The stand-in itself delivers nothing.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};

@@ -1,4 +1,5 @@
-//! How Stripe says no: an `error` object with a type, often a code, sometimes the parameter at fault.
+//! Stripe's errors: an `error` object with a type, often a code, and sometimes the invalid
+//! parameter.
 
 use std::fmt;
 
@@ -7,12 +8,12 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// A call or an order that Stripe does not carry out, with its words for why.
+/// A call that Stripe refuses, with its message.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
     error: Value,
-    /// What the `stripe-should-retry` header says, where Stripe knows better than the status.
+    /// The `stripe-should-retry` header, where Stripe overrides what the status suggests.
     should_retry: Option<&'static str>,
 }
 
@@ -25,12 +26,12 @@ impl ApiError {
         }
     }
 
-    /// 400.
+    /// A 400.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
-    /// 400 about one parameter, with Stripe's code for what is wrong with it.
+    /// A 400 about one parameter, with Stripe's code for the error.
     pub(super) fn parameter(param: &str, code: &str, message: impl Into<String>) -> Self {
         Self::invalid(message).about(param).with("code", code)
     }
@@ -51,7 +52,7 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
     }
 
-    /// 404 for an object that is not there.
+    /// A 404 for an object that does not exist.
     pub(super) fn no_such(noun: &str, id: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -62,12 +63,12 @@ impl ApiError {
         .with("param", "id")
     }
 
-    /// 400 for a parameter that names an object that is not there.
+    /// A 400 for a parameter that references an object that does not exist.
     pub(super) fn no_such_reference(noun: &str, id: &str, param: &str) -> Self {
         Self::parameter(param, "resource_missing", format!("No such {noun}: '{id}'"))
     }
 
-    /// 402: the bank said no.
+    /// A 402: the bank declined the charge.
     pub(super) fn card_declined(decline_code: &str) -> Self {
         Self::new(
             StatusCode::PAYMENT_REQUIRED,
@@ -78,7 +79,7 @@ impl ApiError {
         .with("decline_code", decline_code)
     }
 
-    /// 400: there is nothing to charge.
+    /// A 400: there is no payment method to charge.
     pub(super) fn no_method() -> Self {
         let message = "This customer has no attached payment source or default payment method. Please consider adding a \
                        default payment method.";
@@ -123,7 +124,7 @@ impl ApiError {
         .with("code", "rate_limit")
     }
 
-    /// A failure of Stripe's own.
+    /// An internal failure of Stripe.
     pub(super) fn failure(status: StatusCode) -> Self {
         let kind = if status.is_server_error() {
             "api_error"
@@ -140,7 +141,7 @@ impl ApiError {
         }
     }
 
-    /// With Stripe's code for what is wrong.
+    /// Adds Stripe's code for the error.
     pub(super) fn coded(self, code: &str) -> Self {
         self.with("code", code)
     }

@@ -1,4 +1,4 @@
-//! `/v1/events`: what happened to the other objects, newest first, for 30 days.
+//! `/v1/events`: the changes of all other objects, newest first, for 30 days.
 
 use axum::extract::{Path, State as From};
 use axum::routing::get;
@@ -21,15 +21,15 @@ pub(super) fn routes() -> Router<Stripe> {
 }
 
 impl Stripe {
-    /// Every event so far, oldest first, in Stripe's JSON.
+    /// All events, oldest first, in Stripe's JSON.
     pub fn events(&self) -> Vec<Value> {
         let mut events: Vec<Value> = self.lock().objects.all(EVENT).cloned().collect();
         events.reverse();
         events
     }
 
-    /// The events that nobody was handed yet, oldest first. Taking them is handing them over: they count as delivered,
-    /// unless [`Stripe::lose_event`] says otherwise.
+    /// The events since the last call, oldest first. Taken events count as delivered, unless
+    /// [`Stripe::lose_event`] marks them as lost.
     pub fn outbox_take(&self) -> Vec<Value> {
         let mut account = self.account();
         let from = account.handed_over;
@@ -38,15 +38,15 @@ impl Stripe {
         waiting
     }
 
-    /// An event that was taken reached nobody: it is listed with those that were not delivered, until
-    /// [`Stripe::deliver_event`] says that it arrived after all.
+    /// Marks a taken event as lost: it is listed as not delivered until [`Stripe::deliver_event`]
+    /// delivers it.
     pub fn lose_event(&self, event: &str) -> Result<(), ApiError> {
         self.account()
             .set(EVENT, event, json!({"pending_webhooks": 1}))
             .map(|_| ())
     }
 
-    /// An event that had been lost arrived after all.
+    /// Marks a lost event as delivered.
     pub fn deliver_event(&self, event: &str) -> Result<(), ApiError> {
         self.account()
             .set(EVENT, event, json!({"pending_webhooks": 0}))
@@ -79,7 +79,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
         });
     }
     if let Some(wanted) = params.get("delivery_success") {
-        // An event counts as delivered when no webhook is left to be told of it.
+        // An event counts as delivered when no webhook is pending.
         events.retain(|event| (event["pending_webhooks"] == 0) == (wanted == "true"));
     }
     Ok(Json(list(URL, &params, events)?))

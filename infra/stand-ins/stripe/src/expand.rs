@@ -1,5 +1,5 @@
-//! `expand[]`: an id in an answer is replaced by the object behind it, and fields that Stripe only shows on request
-//! appear. What cannot be expanded stays as it is.
+//! `expand[]`: replaces an id in an answer with the object that it refers to, and adds fields that
+//! Stripe shows only on request. Anything that cannot be expanded stays unchanged.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request, State as From};
@@ -20,7 +20,7 @@ use super::portal;
 const DEPTH_MAX: usize = 4;
 const PORTAL_PRODUCTS: [&str; 3] = ["features", "subscription_update", "products"];
 
-/// Between the gate and the routes, so that a replay is expanded as its first result was.
+/// Runs between the request checks and the routes, so a replay is expanded like its first result.
 pub(super) async fn pass(
     From(stripe): From<Stripe>,
     request: Request,
@@ -30,7 +30,7 @@ pub(super) async fn pass(
     let unread = |_| ApiError::invalid("The request body could not be read.");
     let body = to_bytes(body, usize::MAX).await.map_err(unread)?;
     let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
-    // What cannot be read is refused by the route, which knows whether it takes parameters at all.
+    // If the parameters cannot be read, the route refuses them; only it knows whether it takes any.
     let params = Params::from_request(copy, &()).await.ok();
     let paths: Vec<String> = params
         .iter()
@@ -88,7 +88,7 @@ fn expand(objects: &Objects, value: &mut Value, steps: &[&str]) {
     expand(objects, inner, rest);
 }
 
-/// A field that its object has but does not show by itself.
+/// A field that its object has but hides by default.
 fn hidden(objects: &Objects, value: &Value, field: &str) -> Option<Value> {
     let (kind, id) = (text(value, "object"), text(value, "id"));
     let kept = |name: &str| objects.any(id).and_then(|object| object.get(name)).cloned();

@@ -1,5 +1,5 @@
-//! The pages that Stripe hosts for customers: checkout, invoice and portal. Each button calls the method of the stand-in that
-//! tests call.
+//! The pages that Stripe hosts for customers: checkout, invoice and portal. Each button calls the
+//! same stand-in method as the tests.
 
 use axum::Router;
 use axum::extract::{Path, State as From};
@@ -248,7 +248,7 @@ async fn manage(
 ) -> Result<Response, ApiError> {
     let mut account = stripe.account();
     let customer = field(&account.find(PORTAL_SESSION, &id)?, "customer").to_owned();
-    // A portal session may only change objects of its customer.
+    // A portal session may change only objects of its own customer.
     let own = |object: Value| object["customer"] == customer.as_str();
     match verb.as_str() {
         "add" => {
@@ -267,7 +267,7 @@ async fn manage(
     Ok(Redirect::to(&to).into_response())
 }
 
-/// An amount of an object in its currency.
+/// An amount field of an object, in the object's currency.
 pub(super) fn money(object: &Value, name: &str) -> Markup {
     let minor = number(object, name);
     let sign = if minor < 0 { "−" } else { "" };

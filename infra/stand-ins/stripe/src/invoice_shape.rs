@@ -1,4 +1,4 @@
-//! How an invoice looks before anybody was told of it.
+//! The JSON of an invoice before it is stored and emitted.
 
 use serde_json::{Value, json};
 

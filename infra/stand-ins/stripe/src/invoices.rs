@@ -1,5 +1,5 @@
-//! `/v1/invoices` and `/v1/invoice_payments`: what subscriptions ask for. Which payment an invoice has is said by its
-//! invoice payments; an invoice itself shows them only when asked to expand `payments`.
+//! `/v1/invoices` and `/v1/invoice_payments`: the invoices of subscriptions. Invoice payments link
+//! an invoice to its payment; the invoice itself shows them only if the caller expands `payments`.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -40,21 +40,21 @@ impl Stripe {
         self.read_all(INVOICE)
     }
 
-    /// Somebody pays an open invoice at its page, or Stripe tries again.
+    /// Pays an open invoice, as the customer does on its page or Stripe does in a retry.
     pub fn pay_invoice(&self, invoice: &str) -> Result<Value, ApiError> {
         self.account()
             .pay_invoice(invoice, None)
             .map(|invoice| shown(&invoice))
     }
 
-    /// Somebody voids an invoice at the dashboard.
+    /// Voids an invoice at the dashboard.
     pub fn void_invoice(&self, invoice: &str) -> Result<Value, ApiError> {
         self.account()
             .void_invoice(invoice)
             .map(|invoice| shown(&invoice))
     }
 
-    /// Somebody marks an invoice as bad debt at the dashboard.
+    /// Marks an invoice as bad debt at the dashboard.
     pub fn mark_uncollectible(&self, invoice: &str) -> Result<Value, ApiError> {
         self.account()
             .mark_uncollectible(invoice)

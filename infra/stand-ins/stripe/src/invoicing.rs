@@ -1,5 +1,5 @@
-//! The life of an invoice: draft, finalize, collect; or void, or mark uncollectible. Updates the customer's balance and the
-//! status of the subscription with it.
+//! The life of an invoice: draft, finalize, collect; or void, or mark uncollectible. Updates the
+//! customer's balance and the status of the subscription with it.
 
 use serde_json::{Value, json};
 

@@ -1,11 +1,12 @@
-//! A stand-in for Stripe in test mode: products, prices, checkout sessions, payments, refunds, disputes, subscriptions, invoices,
-//! meters, the customer portal and webhook endpoints.
+//! A stand-in for Stripe in test mode: products, prices, checkout sessions, payments, refunds,
+//! disputes, subscriptions, invoices, meters, the customer portal and webhook endpoints.
 //!
-//! Keeps objects in Stripe's own JSON and answers the v1 API at its paths. Each thing that a person does at Stripe is a method
-//! and a button. An Idempotency-Key replays its first result, 500s included; a meter event's identifier counts once in 24
-//! hours; two meter events for one customer and meter never run at the same time; every change records the events that Stripe
-//! sends, in its order. Only checkout sessions end by time; periods and trials end by a method. The stand-in makes no calls:
-//! whoever delivers webhooks takes the events from [`Stripe::outbox_take`].
+//! Keeps objects in Stripe's own JSON and answers the v1 API at its paths. Everything that a person
+//! does at Stripe is a method and a button. An Idempotency-Key replays its first result, including
+//! 500s. A meter event's identifier counts once in 24 hours, and two meter events for one customer
+//! and meter never run at the same time. Every change records the events that Stripe sends, in its
+//! order. Only checkout sessions expire with time; periods and trials end by a method. The stand-in
+//! makes no calls: its caller takes the events from [`Stripe::outbox_take`] and delivers them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,10 +65,10 @@ pub use disputes::DisputeStatus;
 pub use error::ApiError;
 pub use meter_events::MeterEventView;
 
-/// The API version every object is rendered in.
+/// The API version in which every object is rendered.
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
 
-/// Where the pages for people stand until [`Stripe::pages_stand_at`] says so.
+/// The address of the pages until [`Stripe::set_site`] changes it.
 const SITE: &str = "https://stripe.stand-in";
 
 /// A Stripe account in test mode. Clones share it.
@@ -81,15 +82,15 @@ pub struct Stripe {
 /// How the next call fails, unless it is a replay. Only [`Fault::DoneAndFailed`] executes the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// With this status, which is not stored.
+    /// Fails with this status, which is not stored.
     Status(u16),
-    /// With 429 `lock_timeout`: the object is in use.
+    /// Fails with 429 `lock_timeout`: the object is in use.
     LockTimeout,
-    /// With 429 `rate_limit`.
+    /// Fails with 429 `rate_limit`.
     RateLimit,
-    /// With a 500 that is stored under the Idempotency-Key, so that the same key gets it again.
+    /// Fails with a 500 that is stored under the Idempotency-Key, so the same key gets it again.
     StoredFailure,
-    /// With the same stored 500, after the call was executed.
+    /// Executes the call and then fails with the same stored 500.
     DoneAndFailed,
 }
 
@@ -103,7 +104,7 @@ struct State {
     /// The number of events taken from the outbox.
     #[serde(default)]
     handed_over: usize,
-    /// The number of next payments to decline, by customer.
+    /// The number of upcoming payments to decline, by customer.
     #[serde(default)]
     declines: BTreeMap<String, u32>,
 }
@@ -113,12 +114,12 @@ struct Transient {
     faults: VecDeque<Fault>,
     /// The address of the pages.
     site: String,
-    /// Idempotency keys and pairs of customer and meter that are in use.
+    /// Idempotency keys, and pairs of customer and meter, that are in use.
     busy: BTreeSet<String>,
 }
 
 impl Stripe {
-    /// An empty account.
+    /// Creates an empty account.
     pub fn new(now: Now) -> Self {
         let moment = Transient {
             faults: VecDeque::new(),
@@ -186,12 +187,12 @@ impl Stripe {
         Ok(())
     }
 
-    /// Makes the next call fail. Several faults hit one call each.
+    /// Makes the next call fail. Several faults affect one call each.
     pub fn fail_next(&self, fault: Fault) {
         self.moment().faults.push_back(fault);
     }
 
-    /// The number of calls, including refused ones and replays.
+    /// The number of calls, including refused calls and replays.
     pub fn calls(&self) -> u64 {
         self.lock().calls
     }
@@ -208,7 +209,7 @@ impl Stripe {
         self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks a key that one call may hold at a time; `None` if another call holds it.
+    /// Locks a key that only one call may hold at a time; `None` if another call holds it.
     fn lock_key(&self, what: String) -> Option<HeldKey> {
         let taken = self.moment().busy.insert(what.clone());
         taken.then(|| HeldKey {
@@ -218,7 +219,7 @@ impl Stripe {
     }
 }
 
-/// Unlocks the key on drop, also when the call is cancelled.
+/// Unlocks the key when dropped, even if the call is cancelled.
 struct HeldKey {
     stripe: Stripe,
     what: String,

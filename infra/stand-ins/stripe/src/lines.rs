@@ -1,4 +1,4 @@
-//! The lines of an invoice, and the usage that some of them count.
+//! The lines of an invoice, and the usage that metered lines count.
 
 use serde_json::{Value, json};
 
@@ -7,20 +7,21 @@ use super::account::{Account, number, shape, text};
 use super::amounts;
 use super::objects::{METER, PRICE, PRIVATE, PRODUCT};
 
-/// What a line is about.
+/// The contents of a line.
 pub(super) struct Line<'a> {
-    /// The subscription and its item; `None` for what is bought once.
+    /// The subscription and its item; `None` for one-time purchases.
     pub item: Option<(&'a str, &'a Value)>,
     pub price: &'a Value,
     pub quantity: Option<i64>,
     pub amount: i64,
     pub period: (i64, i64),
-    /// Words for a line that settles a change; everything else says what was bought.
+    /// The description of a proration. Other lines describe their product.
     pub proration: Option<&'static str>,
 }
 
 impl Account<'_> {
-    /// What a price costs for a quantity. Tiers are kept with the price, not with what shows it.
+    /// The cost of a quantity at a price. Tiers are stored with the price and absent from the
+    /// objects that show it.
     pub fn cost(&self, price: &Value, quantity: i64) -> i64 {
         match self.find(PRICE, text(price, "id")) {
             Ok(price) => amounts::cost(&price, quantity),
@@ -82,7 +83,7 @@ impl Account<'_> {
         )
     }
 
-    /// A line per item that is paid in advance.
+    /// One line per item that is paid in advance.
     pub fn advance_lines(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
         let id = text(subscription, "id");
         let ahead = items(subscription)
@@ -104,8 +105,8 @@ impl Account<'_> {
         ahead.collect()
     }
 
-    /// A line per item whose usage is paid when the period is over; with the usage up to its end, or up to now if that
-    /// is sooner.
+    /// One line per metered item, with its usage up to the end of the period or up to now,
+    /// whichever is earlier.
     pub fn usage_lines(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
         let behind = items(subscription)
             .iter()
@@ -126,8 +127,9 @@ impl Account<'_> {
         behind.collect()
     }
 
-    /// From where the usage of the next period counts. A period that is closed before its time takes what was reported
-    /// so far; one that is closed in time, or late, takes what happened before its end.
+    /// The mark from which the next period's usage counts. A period that is closed early takes all
+    /// usage reported so far. A period that is closed on time or late takes the usage that happened
+    /// before its end.
     pub fn usage_start(&self, subscription: &Value, end: i64) -> Value {
         let mark = &subscription[PRIVATE]["usage"];
         if self.now < end {
@@ -137,7 +139,7 @@ impl Account<'_> {
         }
     }
 
-    /// A mark behind everything that was reported so far.
+    /// A mark after everything that was reported so far.
     pub fn usage_from_now(&self, from: &Value) -> Value {
         json!({"from": from, "seen": self.meter_events.len()})
     }
@@ -155,7 +157,7 @@ impl Account<'_> {
 }
 
 impl State {
-    /// What a meter makes of a customer's events after the first so many, within a period.
+    /// Aggregates a customer's events on a meter within a period, skipping the first `seen` events.
     fn used(&self, customer: &str, meter: &Value, seen: usize, (from, end): (i64, i64)) -> i64 {
         let recent = self.meter_events.iter().skip(seen);
         let events = recent.filter(|event| {
@@ -180,12 +182,12 @@ pub(super) fn items(subscription: &Value) -> &[Value] {
         .unwrap_or_default()
 }
 
-/// Whether usage decides what an item costs.
+/// Whether usage determines the cost of an item.
 pub(super) fn metered(item: &Value) -> bool {
     item["price"]["recurring"]["usage_type"] == "metered"
 }
 
-/// What lines come to.
+/// The sum of the lines.
 pub(super) fn sum(lines: &[Value]) -> i64 {
     lines.iter().map(|line| number(line, "amount")).sum()
 }

@@ -1,4 +1,4 @@
-//! Metadata: a caller's own pairs on an object, within Stripe's limits.
+//! Metadata: the caller's own key-value pairs on an object, within Stripe's limits.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ const KEYS_MAX: usize = 50;
 const KEY_CHARS_MAX: usize = 40;
 const VALUE_CHARS_MAX: usize = 500;
 
-/// The pairs of a new object.
+/// The metadata of a new object.
 pub(super) fn new(params: &Params) -> Result<Value, ApiError> {
     check(params)?;
     let pairs = params
@@ -23,7 +23,8 @@ pub(super) fn new(params: &Params) -> Result<Value, ApiError> {
     ))
 }
 
-/// The pairs of an object after a change: named ones are set, empty ones go, the rest stays.
+/// The metadata of an object after an update: given pairs are set, pairs with an empty value are
+/// removed, and the others stay.
 pub(super) fn merged(object: &Value, params: &Params) -> Result<Value, ApiError> {
     check(params)?;
     let mut metadata = object["metadata"].clone();

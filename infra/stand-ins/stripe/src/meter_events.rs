@@ -1,5 +1,6 @@
-//! `/v1/billing/meter_events`: usage. An identifier counts once in 24 hours; for one customer and meter only one call
-//! runs at a time; an unknown customer is accepted and dropped later, as Stripe finds out only while processing.
+//! `/v1/billing/meter_events`: usage. An identifier counts once in 24 hours. Only one call for the
+//! same customer and meter runs at a time. An event for an unknown customer is accepted and dropped
+//! later, because Stripe detects it only while processing.
 
 use std::collections::BTreeMap;
 
@@ -36,12 +37,12 @@ pub(super) struct MeterEvent {
     pub fate: Fate,
 }
 
-/// What became of an event after it was accepted.
+/// The status of an event after it was accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Fate {
     Counted,
     UnknownCustomer,
-    /// Taken back by an adjustment.
+    /// Cancelled by an adjustment.
     Canceled,
 }
 
@@ -50,17 +51,16 @@ pub(super) enum Fate {
 pub struct MeterEventView {
     /// The meter's event name.
     pub event_name: String,
-    /// Stripe's own if the caller gave none.
+    /// Stripe generates it if the caller gives none.
     pub identifier: String,
-    /// The customer it was reported for.
+    /// The customer to whom the usage belongs.
     pub customer: String,
-    /// The usage.
     pub value: i64,
     /// When the usage happened, in seconds.
     pub timestamp: i64,
     /// When it was reported, in seconds.
     pub created: i64,
-    /// Whether it ended up in a sum: of a customer Stripe does not know, or after it was taken back, it does not.
+    /// Whether it is in a total. An event of an unknown customer or a cancelled event is not.
     pub counted: bool,
 }
 
@@ -74,7 +74,7 @@ impl Stripe {
             .collect()
     }
 
-    /// What one customer has used in all.
+    /// The total usage of a customer.
     pub fn total(&self, customer: &str, event_name: &str) -> i64 {
         self.lock()
             .counted(customer, event_name)
@@ -83,7 +83,7 @@ impl Stripe {
 }
 
 impl State {
-    /// The events that ended up in a customer's sum.
+    /// The events that are in a customer's total.
     pub(super) fn counted(
         &self,
         customer: &str,
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// The meter that takes events of this name.
+/// The active meter for events of this name.
 pub(super) fn active<'a>(state: &'a State, event_name: &str) -> Option<&'a Value> {
     state
         .objects
@@ -107,7 +107,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
     let event = read(&stripe, &params)?;
     let lane = stripe.lock_key(format!("meter {} {}", event.event_name, event.customer));
     let _lane = lane.ok_or_else(ApiError::lock_timeout)?;
-    // Let a second call in, so that it can find this one in flight.
+    // Yields so that a second call can find this one in flight.
     tokio::task::yield_now().await;
     record(&mut stripe.lock(), event)
 }
@@ -177,7 +177,7 @@ fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, ApiError> {
     })
 }
 
-/// The payload's value under the key a meter's settings name.
+/// The payload's value under the key that the meter's settings name.
 fn entry<'a>(payload: &'a BTreeMap<String, String>, settings: &Value) -> Result<&'a str, ApiError> {
     let key = settings["event_payload_key"].as_str().unwrap_or_default();
     let value = payload
@@ -214,7 +214,7 @@ fn timestamp(params: &Params, now: i64) -> Result<i64, ApiError> {
 }
 
 impl MeterEvent {
-    /// Whether it ends up in a customer's sum.
+    /// Whether it is in the customer's total.
     pub fn counts_for(&self, customer: &str, event_name: &str) -> bool {
         self.fate == Fate::Counted && self.customer == customer && self.event_name == event_name
     }

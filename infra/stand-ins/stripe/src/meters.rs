@@ -1,4 +1,4 @@
-//! `/v1/billing/meters`: meters, and the sums Stripe makes of their events.
+//! `/v1/billing/meters`: meters, and the totals of their events.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -26,8 +26,8 @@ pub(super) fn routes() -> Router<Stripe> {
 }
 
 impl Stripe {
-    /// A meter that sums `payload[value]` by `payload[stripe_customer_id]`; returns its id. An active meter of that
-    /// event name that is there already is the answer.
+    /// Adds a meter that sums `payload[value]` by `payload[stripe_customer_id]`. Returns its id, or
+    /// the id of an existing active meter with that event name.
     pub fn add_meter(&self, event_name: &str) -> String {
         let now = self.seconds();
         let mut state = self.lock();
@@ -232,7 +232,7 @@ async fn summaries(
     let state = stripe.lock();
     let meter = state.objects.find(METER, &id)?;
     let step = grouping.unwrap_or(end - start);
-    // Newest first; a window without events has no summary.
+    // Newest first. A window without events has no summary.
     let windows = (0..(end - start) / step)
         .rev()
         .map(|window| start + window * step);

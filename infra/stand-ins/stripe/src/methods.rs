@@ -1,4 +1,5 @@
-//! `/v1/payment_methods`: whose card is whose. A card that was taken off a customer can never be attached again.
+//! `/v1/payment_methods`: the payment methods of customers. A card that was detached from a
+//! customer can never be attached again.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -25,8 +26,8 @@ pub(super) fn routes() -> Router<Stripe> {
 }
 
 impl Stripe {
-    /// A customer gives a test card, such as `pm_card_visa`, and it becomes the one that invoices are paid with. The
-    /// payment method's id.
+    /// Adds a test card, such as `pm_card_visa`, to a customer and makes it the default for
+    /// invoices. Returns the payment method's id.
     pub fn add_card(&self, customer: &str, test_card: &str) -> Result<String, ApiError> {
         let mut account = self.account();
         let method = account.attach(test_card, customer)?;
@@ -35,7 +36,7 @@ impl Stripe {
         Ok(id)
     }
 
-    /// A customer takes a card back.
+    /// Detaches a card from its customer.
     pub fn remove_card(&self, payment_method: &str) -> Result<Value, ApiError> {
         self.account()
             .detach(payment_method)
@@ -95,7 +96,7 @@ async fn detach(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
 }
 
 impl Account<'_> {
-    /// Attaches a payment method, or a new one made from a test card.
+    /// Attaches a payment method, or a new one created from a test card.
     pub fn attach(&mut self, id: &str, customer: &str) -> Result<Value, ApiError> {
         self.customer(customer)
             .map_err(|_| ApiError::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
@@ -110,7 +111,7 @@ impl Account<'_> {
         self.find(METHOD, &id)
     }
 
-    /// Whether a test card, or a payment method, can become a customer's.
+    /// Whether a test card or a payment method can be attached to a customer.
     pub fn check_attachable(&self, id: &str) -> Result<(), ApiError> {
         if let Some(card) = card(id) {
             let refused = card.decline_code.filter(|_| !card.attaches);
@@ -160,7 +161,7 @@ impl Account<'_> {
         Ok(method)
     }
 
-    /// A customer who is still there.
+    /// A customer who is not deleted.
     pub fn customer(&self, id: &str) -> Result<Value, ApiError> {
         self.find(CUSTOMER, id)
             .ok()
@@ -168,7 +169,7 @@ impl Account<'_> {
             .ok_or_else(|| ApiError::no_such(CUSTOMER.noun, id))
     }
 
-    /// What a customer's invoices are paid with from now on.
+    /// Sets the payment method that pays the customer's invoices from now on.
     pub fn set_default_method(&mut self, customer: &str, method: &Value) -> Result<(), ApiError> {
         let mut settings = self.customer(customer)?["invoice_settings"].clone();
         settings["default_payment_method"] = method.clone();
@@ -181,7 +182,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// A payment method that belongs to a customer, named by a parameter.
+    /// A payment method, named by a parameter, that belongs to the customer.
     pub fn own_method(&self, customer: &str, method: &str) -> Result<String, ApiError> {
         match self.find(METHOD, method) {
             Ok(found) if found["customer"] == customer => Ok(method.to_owned()),

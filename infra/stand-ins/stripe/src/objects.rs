@@ -1,4 +1,5 @@
-//! The Stripe objects, stored as the JSON that Stripe answers, by kind and id. Creations and changes emit events.
+//! Stripe's objects, stored by kind and id as the JSON that Stripe answers. Creations and changes
+//! emit events.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ pub(super) const SUBSCRIPTION: Kind = kind("subscription", "subscription", "sub"
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Objects {
-    /// In the order of their creation.
+    /// In the order of creation.
     by_kind: BTreeMap<String, Vec<Value>>,
     last_id: u64,
 }
@@ -111,7 +112,7 @@ impl Objects {
         Ok((before, Value::Object(object.clone())))
     }
 
-    /// Emits an event about an object, or about one that was just removed.
+    /// Emits an event about an object, even one that was just removed.
     pub fn emit(&mut self, event: &str, object: &Value, now: i64) {
         self.record_event(event, object, None, now);
     }
@@ -140,7 +141,7 @@ impl Objects {
         self.by_kind.get(kind.object).into_iter().flatten().rev()
     }
 
-    /// The events after the first `after`, and marks them delivered.
+    /// The events after the first `after`. Marks them as delivered.
     pub fn take_events(&mut self, after: usize) -> Vec<Value> {
         let events = self
             .by_kind
@@ -211,7 +212,7 @@ pub(super) fn shown(object: &Value) -> Value {
     object
 }
 
-/// The previous values of changed fields; null for new ones. Lists are compared as a whole.
+/// The previous values of changed fields; null for new fields. Lists are compared as a whole.
 fn difference(before: &Value, after: &Value) -> Value {
     let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
         return before.clone();
@@ -233,7 +234,7 @@ fn difference(before: &Value, after: &Value) -> Value {
     Value::Object(changed.map(was).collect())
 }
 
-/// The parameters every list takes.
+/// The parameters that every list accepts.
 pub(super) const PAGING: [&str; 3] = ["limit", "starting_after", "ending_before"];
 
 type Relation = (&'static str, fn(i64, i64) -> bool);
@@ -278,7 +279,7 @@ pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<
             )
         })
     };
-    // Towards newer items the page is the part nearest to the cursor, still newest first.
+    // With `ending_before`, the page is the part closest to the cursor, still newest first.
     let (page, has_more) = if let Some(cursor) = params.get("ending_before") {
         let end = position(cursor, "ending_before")?;
         let start = end.saturating_sub(size);

@@ -1,5 +1,6 @@
-//! Parameters as Stripe takes them: form-encoded in a POST's body, in the query of a GET, nested with brackets
-//! (`payload[value]=1`). A parameter Stripe does not know is refused, so a typing error cannot pass for a default.
+//! Parameters as Stripe accepts them: form-encoded in a POST body or in the query of a GET, nested
+//! with brackets (`payload[value]=1`). An unknown parameter is refused, so a typo cannot pass for a
+//! default.
 
 use axum::extract::{Form, FromRequest, Request};
 use axum::http::{HeaderValue, header};
@@ -14,7 +15,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, ApiError> {
-        // A POST without parameters may leave its content type out.
+        // A POST without parameters may omit its content type.
         request
             .headers_mut()
             .entry(header::CONTENT_TYPE)
@@ -33,7 +34,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 }
 
 impl Params {
-    /// Refuses any parameter whose outermost name is not in the list. `expand` changes nothing here.
+    /// Refuses any parameter whose outermost name is not in the list. `expand` is always allowed.
     pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
         let stranger = self.0.iter().find(|(name, _)| {
             let outer = name.split('[').next().unwrap_or_default();
@@ -49,7 +50,7 @@ impl Params {
         }
     }
 
-    /// The same text for the same parameters, in whatever order they came.
+    /// A canonical text: the same for the same parameters in any order.
     pub fn canonical(&self) -> String {
         let mut pairs: Vec<_> = self.0.iter().collect();
         pairs.sort();
@@ -90,7 +91,7 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
-    /// One of a few words, if it is given.
+    /// A parameter that must be one of these words, if it is present.
     pub fn word<'a>(&'a self, name: &str, words: &[&str]) -> Result<Option<&'a str>, ApiError> {
         match self.get(name) {
             Some(value) if !words.contains(&value) => Err(ApiError::invalid(format!(
@@ -102,14 +103,15 @@ impl Params {
         }
     }
 
-    /// Whether anything is said under this outermost name.
+    /// Whether a parameter with this outermost name is present.
     pub fn mentions(&self, name: &str) -> bool {
         self.0
             .iter()
             .any(|(known, _)| known.split('[').next() == Some(name))
     }
 
-    /// What stands inside a name: of `recurring[interval]=day` under `recurring`, it is `interval=day`.
+    /// The parameters nested under a name: `recurring[interval]=day` under `recurring` becomes
+    /// `interval=day`.
     pub fn inside(&self, name: &str) -> Self {
         let strip = |(known, value): &(String, String)| {
             let (first, rest) = known
@@ -121,7 +123,7 @@ impl Params {
         Self(self.0.iter().filter_map(strip).collect())
     }
 
-    /// The rows of a list of maps, in the order of their numbers: `items[0][price]=p` is `price=p`.
+    /// The rows of a list of maps, ordered by index: `items[0][price]=p` becomes `price=p`.
     pub fn rows(&self, name: &str) -> Vec<Self> {
         let inside = self.inside(name);
         let number = |known: &str| {
@@ -143,7 +145,7 @@ impl Params {
             .collect()
     }
 
-    /// The pairs of a map: `metadata[job]=7` is `("job", "7")`.
+    /// The pairs of a map: `metadata[job]=7` becomes `("job", "7")`.
     pub fn map<'a>(&'a self, name: &str) -> Vec<(&'a str, &'a str)> {
         let pair = |(key, value): &'a (String, String)| {
             Some((

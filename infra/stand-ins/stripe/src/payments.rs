@@ -1,5 +1,5 @@
-//! `/v1/payment_intents` and `/v1/charges`: money that was asked for, and each try to get it. Both are only read here;
-//! they come to be when somebody pays a session or an invoice.
+//! `/v1/payment_intents` and `/v1/charges`: payments, and each attempt to collect them. Both are
+//! read-only here; they are created when a session or an invoice is paid.
 
 use axum::extract::{Path, State as From};
 use axum::routing::get;
@@ -55,7 +55,7 @@ impl Stripe {
         self.read_all(CHARGE)
     }
 
-    /// The bank declines the next try to charge this customer.
+    /// Makes the bank decline the next attempt to charge this customer.
     pub fn fail_next_payment(&self, customer: &str) -> Result<(), ApiError> {
         let mut account = self.account();
         account.find(CUSTOMER, customer)?;
@@ -78,7 +78,7 @@ fn index(stripe: &Stripe, kind: Kind, url: &str, params: &Params) -> Answer {
     )?))
 }
 
-/// Money to be asked for.
+/// The parameters of a new payment.
 pub(super) struct NewPayment {
     pub amount: i64,
     pub currency: Value,
@@ -87,7 +87,7 @@ pub(super) struct NewPayment {
     pub metadata: Value,
 }
 
-/// How a try to get money ended.
+/// The result of an attempt to collect a payment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Paid,
@@ -95,7 +95,7 @@ pub(super) enum Outcome {
 }
 
 impl Account<'_> {
-    /// Asks for money; the intent's id.
+    /// Creates a payment intent and returns its id.
     pub fn create_intent(&mut self, bill: NewPayment) -> String {
         let id = self.fresh_id(INTENT);
         let intent = shape(
@@ -125,7 +125,7 @@ impl Account<'_> {
         id
     }
 
-    /// Charges a payment method for an intent, once.
+    /// Makes one attempt to charge a payment method for an intent.
     pub fn charge(&mut self, intent: &str, method: &str) -> Result<Outcome, ApiError> {
         let (intent, method) = (self.find(INTENT, intent)?, self.find(METHOD, method)?);
         match self.declined(text(&intent, "customer"), &method) {
@@ -145,7 +145,7 @@ impl Account<'_> {
         }
     }
 
-    /// Starts a payment that takes days: an intent in processing and a charge that is pending.
+    /// Starts a payment that takes days: the intent is processing and its charge is pending.
     pub fn start_delayed_charge(&mut self, intent: &str, method: &str) -> Result<(), ApiError> {
         let (intent, method) = (self.find(INTENT, intent)?, self.find(METHOD, method)?);
         let charge = self.charge_shape(&intent, &method, None);
@@ -162,7 +162,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// What becomes of a payment that took days.
+    /// Ends a payment that took days.
     pub fn settle_delayed_charge(
         &mut self,
         intent: &str,
@@ -255,7 +255,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// A charge on its way: pending, or failed if the bank has declined it.
+    /// A new charge: pending, or failed if the bank declined it.
     fn charge_shape(&mut self, intent: &Value, method: &Value, declined: Option<&str>) -> Value {
         let mut charge = shape(
             &CHARGE_NULLS,

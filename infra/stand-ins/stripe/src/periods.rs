@@ -1,5 +1,5 @@
-//! Billing periods: an interval after a moment, in UTC. A month that is too short ends a period on its last day, and the
-//! next period returns to the day of the anchor.
+//! Billing periods: intervals in UTC, counted from an anchor. In a month that is too short, a
+//! period ends on its last day, and the next period returns to the anchor's day.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use stand_in_shared::dates::months_after;
 
 const DAY: i64 = 86_400;
 
-/// The end of the period that begins at `start`, for periods that are counted from `anchor`.
+/// The end of the period that begins at `start`, for periods counted from `anchor`.
 pub(super) fn end(anchor: i64, start: i64, price: &Value) -> i64 {
     let recurring = &price["recurring"];
     let count = number(recurring, "interval_count").max(1);

@@ -1,4 +1,5 @@
-//! `/v1/billing_portal`: what customers may do by themselves (configurations), and the way in for one of them (sessions).
+//! `/v1/billing_portal`: what customers may do in the portal (configurations), and access to it for
+//! one customer (sessions).
 
 use axum::Json;
 use axum::Router;
@@ -231,7 +232,8 @@ fn blank(account: &mut Account<'_>, metadata: Value) -> Value {
     })
 }
 
-/// Puts parameters in the place of settings of the same name; a setting's kind is what it was before.
+/// Overwrites the settings that the parameters name. Each value is parsed as the type of the
+/// existing setting.
 fn overlay(
     settings: &mut Value,
     params: &Params,
@@ -272,7 +274,7 @@ fn products(rows: &[Params]) -> Value {
     rows.iter().map(row).collect()
 }
 
-/// The products that customers may change to, which a configuration shows only on request.
+/// The products that customers may switch to. A configuration shows them only on request.
 pub(super) fn products_of(configuration: &Value) -> Option<&Value> {
     let updates = &configuration["features"]["subscription_update"];
     (text(configuration, "object") == PORTAL.object)

@@ -1,5 +1,5 @@
-//! `/v1/prices`: what a product costs. An amount never changes after its creation; a lookup key belongs to one price
-//! at a time and moves only when the caller says so.
+//! `/v1/prices`: the price of a product. An amount never changes after creation. A lookup key
+//! belongs to one price at a time and moves only if the caller requests it.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -148,7 +148,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
 }
 
 impl Account<'_> {
-    /// The lookup key for a price, taken from another one if the caller asks for that.
+    /// The lookup key for a price, moved from another price if the caller requests it.
     fn claim_lookup_key(&mut self, params: &Params, owner: &str) -> Result<Value, ApiError> {
         let Some(key) = params.get("lookup_key").filter(|key| !key.is_empty()) else {
             return Ok(Value::Null);
@@ -247,7 +247,8 @@ fn set_amounts(price: &mut Value, params: &Params) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// `unit_amount` or `unit_amount_decimal`: one is given, both are shown, the whole one only if it is whole.
+/// Sets `unit_amount` and `unit_amount_decimal` from whichever was given. `unit_amount` is null
+/// unless the amount is whole.
 fn set_amount(object: &mut Value, params: &Params, field: &str) -> Result<(), ApiError> {
     let decimal = format!("{field}_decimal");
     let given = match (params.get(field), params.get(&decimal)) {

@@ -1,4 +1,4 @@
-//! `/v1/products`: what is sold. The caller may choose the id.
+//! `/v1/products`: the products for sale. The caller may choose the id.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};

@@ -1,5 +1,5 @@
-//! Changes in the middle of a period: credits the unused time of the old price and charges the remaining time of the new one.
-//! Previews use the same arithmetic.
+//! Changes in the middle of a period: credits the unused time of the old price and charges the
+//! remaining time of the new one. Previews use the same arithmetic.
 
 use serde_json::{Value, json};
 
@@ -144,7 +144,7 @@ impl Account<'_> {
         }
     }
 
-    /// Like `predict_payment`, but a decline is an error and uses up an ordered decline.
+    /// Like `predict_payment`, but a decline is an error and consumes an ordered decline.
     pub fn require_payment(
         &mut self,
         customer: &str,

@@ -1,5 +1,5 @@
-//! `/v1/refunds`: money that goes back. A charge never gives back more than it took; a refund that fails comes back
-//! to the account, days later as a rule.
+//! `/v1/refunds`: money returned to the payer. A charge never refunds more than it collected. A
+//! refund that fails returns the money to the account, usually days later.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<Stripe> {
 }
 
 impl Stripe {
-    /// Somebody refunds a payment, or all that is left of it, at the dashboard.
+    /// Refunds a payment, or all that is left of it, at the dashboard.
     pub fn refund(
         &self,
         payment_intent: &str,
@@ -36,7 +36,8 @@ impl Stripe {
             .map(|refund| shown(&refund))
     }
 
-    /// The bank sends a refund back: it failed, and the charge has given back that much less.
+    /// Fails a refund, as the bank does when it returns it. The charge's refunded amount decreases
+    /// accordingly.
     pub fn fail_refund(&self, refund: &str) -> Result<Value, ApiError> {
         self.account()
             .fail_refund(refund)
@@ -135,7 +136,7 @@ impl Account<'_> {
         )
     }
 
-    /// How much is to go back, if that much is left.
+    /// The amount to refund, if that much is left.
     fn refundable(&self, charge: &Value, amount: Option<i64>) -> Result<i64, ApiError> {
         let id = text(charge, "id");
         if charge["status"] != "succeeded" {
@@ -148,7 +149,8 @@ impl Account<'_> {
             let message = format!("Charge {id} has already been refunded.");
             return Err(ApiError::invalid(message).coded("charge_already_refunded"));
         }
-        // An inquiry may still be answered by a refund; after a chargeback the money is gone already.
+        // An inquiry can still be answered with a refund. After a chargeback the money is already
+        // gone.
         let gone =
             |dispute: &Value| dispute["charge"] == id && dispute["is_charge_refundable"] == false;
         if !self.select(DISPUTE, gone).is_empty() {

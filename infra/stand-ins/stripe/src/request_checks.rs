@@ -1,5 +1,6 @@
-//! The middleware of every call: checks the API key, replays a result under an Idempotency-Key, and applies an ordered fault.
-//! Results are stored for a day, except those of failed validation and of conflicts with another call.
+//! The middleware of every call: checks the API key, replays a result under an Idempotency-Key, and
+//! applies an ordered fault. Results are stored for a day, except those of failed validation and of
+//! conflicts with another call.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request, State as From};
@@ -17,7 +18,7 @@ use super::{API_VERSION, Fault, Stripe};
 const KEY_LENGTH_MAX: usize = 255;
 const RESULT_KEPT_SECONDS: i64 = 86_400;
 
-/// The first result of an Idempotency-Key.
+/// The first result under an Idempotency-Key.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct StoredResult {
     fingerprinted: String,
@@ -91,7 +92,7 @@ fn ran(status: StatusCode) -> bool {
     status.is_success() || status.is_server_error() || status == StatusCode::PAYMENT_REQUIRED
 }
 
-/// The call, unless a fault was ordered for it.
+/// Executes the call, unless a fault was ordered for it.
 async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) {
     let internal = StatusCode::INTERNAL_SERVER_ERROR;
     let ordered = stripe.moment().faults.pop_front();
@@ -149,7 +150,7 @@ impl StoredResult {
     }
 }
 
-/// Method, path and parameters in a fixed order, which identify a request.
+/// The method, path and parameters in a fixed order, which identify a request.
 async fn fingerprint(request: Request) -> Result<(String, Request), ApiError> {
     let (head, body) = request.into_parts();
     let unread = |_| ApiError::invalid("The request body could not be read.");
@@ -176,7 +177,7 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
     Ok(Some(key))
 }
 
-/// `Bearer sk_test_…`, or the same key as the user name of basic authentication.
+/// Accepts `Bearer sk_test_…`, or the same key as the user name of basic authentication.
 fn authorized(headers: &HeaderMap) -> Result<(), ApiError> {
     let header = headers
         .get(header::AUTHORIZATION)

@@ -1,5 +1,5 @@
-//! `/v1/checkout/sessions`: what somebody is asked to pay, once, on a page of Stripe's. This file takes the calls;
-//! `checkout.rs` does what the person at the page does.
+//! `/v1/checkout/sessions`: one-time pages on which a customer pays. This file handles the calls;
+//! `checkout_actions.rs` does what the person on the page does.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -18,7 +18,7 @@ const URL: &str = "/v1/checkout/sessions";
 const ONE: &str = "/v1/checkout/sessions/{id}";
 const EXPIRES_SECONDS_MIN: i64 = 30 * 60;
 const EXPIRES_SECONDS_MAX: i64 = 24 * 3600;
-/// Between the caller's clock and ours.
+/// Tolerates a difference between the caller's clock and ours.
 const EXPIRES_SECONDS_SLACK: i64 = 60;
 const LINE_ITEMS_MAX: usize = 100;
 const REFERENCE_CHARS_MAX: usize = 200;
@@ -102,7 +102,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         .collect();
     total(&mut session, &items, &params);
     session[LINE_ITEMS] = Value::Array(items);
-    // Nobody is told: Stripe has no event for a session that was only made.
+    // Emits nothing: Stripe has no event for a new session.
     account.objects.insert(SESSION, session.clone());
     answer(&session)
 }
@@ -152,11 +152,11 @@ async fn line_items(From(stripe): From<Stripe>, Path(id): Path<String>, params: 
     )?))
 }
 
-/// One line as it was ordered.
+/// One requested line item.
 struct Order {
     price: Value,
     product: Value,
-    /// `None` where usage decides.
+    /// `None` for metered prices.
     quantity: Option<i64>,
 }
 
@@ -271,7 +271,7 @@ fn payer(account: &Account<'_>, params: &Params) -> Result<Option<Value>, ApiErr
         .map_err(|_| ApiError::no_such_reference(CUSTOMER.noun, id, "customer"))
 }
 
-/// What the payment, the subscription or the set-up is to carry. Kept aside until somebody pays.
+/// The data for the payment, the subscription or the setup. It is kept until the customer pays.
 fn data(params: &Params, mode: &str, now: i64) -> Result<Value, ApiError> {
     for (name, its_mode) in [
         ("payment_intent_data", "payment"),
@@ -373,7 +373,7 @@ fn expiry(params: &Params, now: i64) -> Result<i64, ApiError> {
 
 fn total(session: &mut Value, items: &[Value], params: &Params) {
     let sum: i64 = items.iter().map(|item| number(item, "amount_total")).sum();
-    // A trial asks for nothing today but what is bought once.
+    // A trial charges only one-time items today.
     let recurring = |item: &&Value| item["price"]["type"] == "recurring";
     let later: i64 = items
         .iter()
@@ -397,7 +397,7 @@ fn total(session: &mut Value, items: &[Value], params: &Params) {
     }
 }
 
-/// Who the person is, as far as it is known.
+/// The known details of the customer.
 pub(super) fn customer_details(customer: Option<&Value>, email: Option<&str>) -> Value {
     let known = |field: &str| customer.map_or(Value::Null, |customer| customer[field].clone());
     if customer.is_none() && email.is_none() {

@@ -1,5 +1,6 @@
-//! `/v1/subscriptions`: what somebody pays for again and again. This file takes the calls and the dashboard's verbs;
-//! `cycles.rs` does what time does, `changes.rs` what a change of mind costs.
+//! `/v1/subscriptions`: recurring payments. This file handles the calls and the dashboard's
+//! actions. `billing_cycles.rs` handles the passage of time, and `prorations.rs` the cost of
+//! changes.
 
 use axum::extract::{Path, State as From};
 use axum::routing::{get, post};
@@ -48,22 +49,23 @@ impl Stripe {
         self.read_all(SUBSCRIPTION)
     }
 
-    /// The period of a subscription is over, whatever the clock says: the old one's usage and the next one's prices are
-    /// invoiced and, if the bank agrees, paid. Ends a subscription that was to end with its period; ends a trial.
+    /// Ends the current period, whatever the clock says. Invoices the old period's usage and the
+    /// next period's prices, and collects the invoice if the bank accepts. Ends a subscription that
+    /// was set to end with its period; ends a trial.
     pub fn roll_period(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
             .roll_period(subscription)
             .map(|subscription| shown(&subscription))
     }
 
-    /// The trial is over, whatever the clock says.
+    /// Ends the trial, whatever the clock says.
     pub fn end_trial(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
             .end_trial(subscription)
             .map(|subscription| shown(&subscription))
     }
 
-    /// Stripe says that a trial is about to end, as it does three days before.
+    /// Announces that a trial is about to end, as Stripe does three days before.
     pub fn emit_trial_will_end(&self, subscription: &str) -> Result<(), ApiError> {
         let mut account = self.account();
         let found = account.find(SUBSCRIPTION, subscription)?;
@@ -71,28 +73,29 @@ impl Stripe {
         Ok(())
     }
 
-    /// Somebody wishes in the portal that a subscription ends with its period.
+    /// Sets a subscription to end with its period, as a customer does in the portal.
     pub fn cancel_at_period_end(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
             .set_cancel_at_period_end(subscription, true)
             .map(|subscription| shown(&subscription))
     }
 
-    /// Somebody takes that wish back.
+    /// Takes back a cancellation at the end of the period.
     pub fn keep_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
             .set_cancel_at_period_end(subscription, false)
             .map(|subscription| shown(&subscription))
     }
 
-    /// Somebody cancels a subscription at the dashboard, at once; or Stripe does, when all tries to collect failed.
+    /// Cancels a subscription at once, as a person does at the dashboard or Stripe does after all
+    /// attempts to collect failed.
     pub fn cancel_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
             .end_subscription(subscription, "cancellation_requested")
             .map(|subscription| shown(&subscription))
     }
 
-    /// Nobody paid the first invoice within its 23 hours: the subscription is over before it began.
+    /// Expires a subscription whose first invoice was not paid within 23 hours.
     pub fn expire_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
             .expire_subscription(subscription)
@@ -174,7 +177,7 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[&PAGING[..], &["created", "customer", "price", "status"]].concat())?;
-    // Without a status, those that were canceled are left out.
+    // Without a status, cancelled subscriptions are left out.
     let status = |subscription: &Value| match params.get("status") {
         Some("all") => true,
         Some("ended") => !subscription["ended_at"].is_null(),
@@ -321,7 +324,8 @@ async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
 }
 
 impl Account<'_> {
-    /// A subscription that has not ended: Stripe does not know an ended one any more when it is to be changed.
+    /// A subscription that has not ended. For changes, Stripe treats an ended subscription as
+    /// missing.
     fn live(&self, id: &str) -> Result<Value, ApiError> {
         let found = self.find(SUBSCRIPTION, id)?;
         if found["ended_at"].is_null() {
@@ -333,7 +337,7 @@ impl Account<'_> {
 }
 
 impl Account<'_> {
-    /// Somebody wishes that a subscription ends with its period, or takes the wish back.
+    /// Sets a subscription to end with its period, or takes that back.
     pub fn set_cancel_at_period_end(&mut self, id: &str, end: bool) -> Result<Value, ApiError> {
         let subscription = self.live(id)?;
         let fields = ending(&subscription, end, self.now);
@@ -341,7 +345,7 @@ impl Account<'_> {
     }
 }
 
-/// What a subscription says of the wish to end it with its period.
+/// The fields that show whether a subscription ends with its period.
 fn ending(subscription: &Value, end: bool, now: i64) -> Value {
     let mut details = subscription["cancellation_details"].clone();
     details["reason"] = json!(end.then_some("cancellation_requested"));
@@ -426,7 +430,7 @@ fn default_method(
     }
 }
 
-/// When a trial ends, if there is to be one.
+/// The end of the trial, if there is one.
 pub(super) fn trial_end(params: &Params, now: i64) -> Result<Option<i64>, ApiError> {
     let end = match (
         params.get("trial_end"),
@@ -472,7 +476,7 @@ fn wanted_items(account: &Account<'_>, params: &Params) -> Result<Vec<NewItem>, 
     Ok(items)
 }
 
-/// One item as a row of parameters names it.
+/// One item from a row of parameters.
 pub(super) fn wanted(account: &Account<'_>, row: &Params, name: &str) -> Result<NewItem, ApiError> {
     row.only(&["price", "quantity", "metadata"])?;
     let at = format!("{name}[price]");

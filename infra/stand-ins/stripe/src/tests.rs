@@ -1,4 +1,4 @@
-//! Stripe's promises.
+//! Stripe's behavior, one file per subject, and the scene that they share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -92,12 +92,12 @@ impl Scene {
         self.time.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// Posts without a key and expects that it works.
+    /// Posts without an idempotency key and expects success.
     async fn make(&self, path: &str, form: &str) -> Value {
         self.post(path, "", form).await.expect(200)
     }
 
-    /// The types of the events since the last time.
+    /// The types of the events since the last call.
     fn told(&self) -> Vec<String> {
         self.stripe
             .outbox_take()
@@ -111,7 +111,6 @@ impl Scene {
     }
 }
 
-/// The id of an object.
 fn id(object: &Value) -> &str {
     object["id"].as_str().expect("an id")
 }

@@ -1,4 +1,4 @@
-//! Who shows the key of an account is let into it, and who shows anything else learns nothing.
+//! A person who presents a valid key of an account joins it. Any other key reveals nothing.
 
 use super::mails::{ANN, applicant, sign_up_body};
 use super::text;
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub const JOIN: &str = "/api/v1/session/accounts";
 
 impl World {
-    /// An account that was signed up by mail, and its first key.
+    /// An account that was signed up by mail, with its first key.
     pub async fn mailed(&self) -> (AccountId, String) {
         self.signs_up("192.0.2.1", &sign_up_body(ANN, "payg")).await;
         self.settle().await;
@@ -24,7 +24,7 @@ impl World {
         (account, key["secret"].as_str().expect("a key").to_owned())
     }
 
-    /// Another key of an account.
+    /// Creates another key of an account.
     async fn another_key(&self, key: &str, wanted: Value) -> (String, String) {
         let name = wanted["name"].as_str().expect("a name");
         let (status, made) = self

@@ -1,4 +1,4 @@
-//! Signing up by mail: only a reader of the address's mailbox gets into its account.
+//! Sign-up by mail: only a person who can read the address's mailbox gets access to its account.
 
 mod customers;
 mod refusals;
@@ -53,7 +53,7 @@ fn guest(
 }
 
 impl World {
-    /// Any request of a guest, once; `None` if the function dies.
+    /// A guest's request, sent once; `None` if the function dies.
     async fn guest_asks(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         self.stack.faults.run(self.stack.answer(request)).await
     }
@@ -100,7 +100,7 @@ impl World {
         path
     }
 
-    /// What a program gets at a welcome's link.
+    /// A program's answer from a welcome link.
     pub async fn reveals(&self, path: &str, once: &str) -> (StatusCode, Value) {
         loop {
             let headers = [("accept", "application/json"), ("idempotency-key", once)];
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// The page at a link, as a browser gets it.
+    /// The page behind a link, as a browser gets it.
     async fn page(&self, method: &str, path: &str, body: &str) -> (StatusCode, String) {
         loop {
             let headers = [
@@ -154,7 +154,7 @@ impl World {
     }
 }
 
-/// The data contract between provisioning and billing: both know the same account.
+/// The contract between provisioning and billing: both refer to the same account.
 #[tokio::test(start_paused = true)]
 async fn provisioning_creates_billing_customer() {
     let world = World::bare(FaultPlan::Seeded(41), &[]).await;
@@ -199,8 +199,8 @@ async fn provisioning_creates_billing_customer() {
 }
 
 /// The whole journey without an operator: sign up by mail, see the key, sign in with GitHub, prove
-/// that the account is one's own, install the App, and let that account pay for its owner, which
-/// has meanwhile got another account.
+/// ownership of the account, install the App, and let that account pay for its owner, which has got
+/// another account in the meantime.
 #[tokio::test(start_paused = true)]
 async fn trial_signup_to_first_fix() {
     let world = World::bare(FaultPlan::Seeded(42), &[]).await;
@@ -295,7 +295,7 @@ async fn trial_signup_to_first_fix() {
     world.done().await;
 }
 
-/// A hundred people sign up at once, and one person a hundred times.
+/// A hundred people sign up at once, and one person signs up a hundred times.
 #[tokio::test(start_paused = true)]
 async fn hundred_concurrent_signups() {
     let world = World::bare(FaultPlan::Seeded(43), &[]).await;
@@ -348,7 +348,7 @@ async fn a_first_key_is_shown_once() {
         .await;
     world.settle().await;
     let path = world.link_to(ANN);
-    // Mail scanners open links; that shows nothing and uses nothing up.
+    // Mail scanners open links, which shows nothing and uses nothing up.
     let pages = [
         world.page("GET", &path, "").await,
         world.page("GET", &path, "").await,

@@ -25,7 +25,7 @@ fn installation() -> Value {
     json!({ "installation_id": INSTALLATION_ID })
 }
 
-/// One person has signed up by mail and installed the App; both made an account.
+/// A person who signed up by mail and installed the App; each created an account.
 struct Applicant {
     mailed: AccountId,
     key: String,
@@ -48,7 +48,7 @@ async fn applicant(world: &World) -> Applicant {
 }
 
 impl Applicant {
-    /// Signed in, let into the account that was signed up by mail, and acting for it.
+    /// Signed in, joined to the account that was signed up by mail, and acting for it.
     async fn acts_for_it<'a>(&self, world: &'a World, login: &str) -> Browser<'a> {
         let browser = world.signed_in(login).await;
         self.joins(&browser).await;
@@ -155,13 +155,13 @@ async fn an_account_that_was_left_opens_nothing() {
         .expect("a card");
     world.settle().await;
     assert_eq!(world.vendors.stripe.subscriptions().len(), 0);
-    // Its people belong to the other one from their next sign-in on.
+    // The owner's people belong to the other account from their next sign-in on.
     let mate = world.signed_in("acme-member").await;
     assert_eq!(
         mate.session().await["accounts"],
         json!([{ "id": new.mailed.as_str(), "name": OWNER, "role": "member" }])
     );
-    // The owner is not signed up again, and no other account takes it.
+    // The owner is not signed up again, and no other account can take it.
     world.github_sends("installation.created").await;
     world.settle().await;
     assert_eq!(
@@ -171,7 +171,7 @@ async fn an_account_that_was_left_opens_nothing() {
     world.done().await;
 }
 
-/// A trial whose card was just added is about to be subscribed: its owner stays, also while
+/// A trial whose card was just added is about to be subscribed, so its owner stays, even while
 /// Stripe's answer is unknown.
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_is_being_subscribed_stays() {
@@ -215,7 +215,7 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
     world.done().await;
 }
 
-/// An account keeps what it has done and its trial: there is no second trial.
+/// An account that was used keeps its owner and its trial: there is no second trial.
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_was_used_stays() {
     for (seed, used) in (0..).zip(["a job", "credits", "usage", "a fix", "a purchase"]) {
@@ -320,7 +320,7 @@ async fn only_who_runs_both_moves_an_owner() {
 }
 
 /// GitHub redirects the browser before its event arrives. The person chooses the payer, and no
-/// second account is made.
+/// second account is created.
 #[tokio::test(start_paused = true)]
 async fn who_is_faster_than_the_event_gets_no_second_account() {
     for (seed, comes_between) in [(64, false), (65, true)] {
@@ -380,7 +380,7 @@ async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
     world.github_sends("issues.opened").await;
     let held = world.wire.hold("/contents/.tallyhook.toml", Moment::Before);
     tokio::join!(world.turn(Queue::GithubEvents), async {
-        // It is known who pays by now.
+        // The payer is known at this point.
         held.reached().await;
         let moved = boss.acts("POST", MOVE, Some(&installation())).await;
         assert_eq!(moved.0, StatusCode::NO_CONTENT, "{}", moved.1);
@@ -397,7 +397,7 @@ async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
     world.done().await;
 }
 
-/// Two moves at once, to the same account and to different ones.
+/// Two concurrent moves, to the same account and to different ones.
 #[tokio::test(start_paused = true)]
 async fn an_owner_moves_once() {
     let world = World::bare(FaultPlan::Seeded(66), &[]).await;

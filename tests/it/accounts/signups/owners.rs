@@ -1,5 +1,5 @@
 //! Installing the App is enough: its owner gets an account with a trial, whichever of its events
-//! comes first.
+//! arrives first.
 
 use crate::world::{FaultPlan, World};
 use domain::accounts::signups::{Applicant, SignUpState};
@@ -80,8 +80,8 @@ async fn an_owner_who_has_an_account_is_not_signed_up() {
     world.done().await;
 }
 
-/// While Stripe cannot make a customer, the sign-up waits, and so do events that ask for a job;
-/// nothing is lost.
+/// While Stripe cannot create a customer, the sign-up waits, and so do events that request a job.
+/// Nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn without_billing_a_sign_up_waits() {
     let world = World::bare(FaultPlan::Seeded(33), &[("BILLING_ENABLED", "false")]).await;
@@ -147,7 +147,7 @@ async fn an_operator_s_account_goes_before_a_sign_up() {
     world.done().await;
 }
 
-/// The journey may die at this call; how many calls it made.
+/// The journey, which may die at this call. Returns the number of calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let world = World::bare(FaultPlan::None, &[]).await;
     if let Some((call, moment)) = call {

@@ -71,7 +71,7 @@ async fn payment_methods_are_added_preferred_and_taken_away() {
         "{listed}"
     );
 
-    // Another customer's card looks like none.
+    // Another customer's card looks missing.
     stripe.add_customer("cus_Other", "other@customer.example");
     let theirs = stripe
         .add_card("cus_Other", "pm_card_visa")

@@ -1,4 +1,4 @@
-//! Wherever a process dies, the reservation of a job is spent or given back, once.
+//! Wherever a process dies, a job's reservation is spent or released, once.
 
 use super::{HOLDS, LIMIT};
 use crate::world::{FaultPlan, World};
@@ -11,14 +11,15 @@ use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
 use stand_in_shared::faults::Moment;
 
-/// How a job is paid for and ends.
+/// How a job is paid for and how it ends.
 #[derive(Debug, Clone, Copy)]
 struct Story {
     plan: &'static str,
     delivered: bool,
 }
 
-/// Plays it with a death at this call, counted from the beginning; the calls that write transactions.
+/// Plays a story with a death at this call, counted from the beginning. Returns the calls that
+/// write transactions.
 async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     let (world, account) = World::on_plan(FaultPlan::None, story.plan, &[]).await;
     world.adjusts(&account, "1000", "a gift").await;
@@ -108,7 +109,7 @@ async fn a_process_may_die_at_any_write_that_spends() {
     }
 }
 
-/// Asks; a program that gets no answer asks again.
+/// Sends a request and repeats it until there is an answer, as programs do.
 async fn persists(
     world: &World,
     key: &str,
@@ -126,7 +127,7 @@ async fn persists(
     }
 }
 
-/// A hold of a customer's own, made and captured by a program that asks again when it gets no answer.
+/// A customer's own hold, created and captured by a program that retries until it gets an answer.
 async fn held(death: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;

@@ -1,8 +1,8 @@
-//! Credits within a spend limit: holds of programs and commit summaries.
+//! Credits within a spend limit: holds by programs, and commit summaries.
 
 use super::*;
 
-/// Jobs and holds of one's own spend the same credits.
+/// Jobs and a customer's own holds spend the same credits.
 #[tokio::test(start_paused = true)]
 async fn credits_stop_at_the_limit_for_every_kind_of_hold() {
     let program = program("credits", &[DASHBOARD]).await;
@@ -103,7 +103,7 @@ async fn credits_stop_at_the_limit_for_every_kind_of_hold() {
     program.world.done().await;
 }
 
-/// A hold belongs to the period in which it was made, whenever it is captured.
+/// A hold belongs to the period in which it was created, whenever it is captured.
 #[tokio::test(start_paused = true)]
 async fn a_hold_ends_in_the_period_in_which_it_was_made() {
     let program = program("credits", &[]).await;
@@ -144,7 +144,7 @@ async fn a_hold_ends_in_the_period_in_which_it_was_made() {
     program.world.done().await;
 }
 
-/// A commit's summary is no job and spends like one: by tokens, and from credits.
+/// A commit summary is not a job but spends like one: by tokens, and from credits.
 #[tokio::test(start_paused = true)]
 async fn summaries_of_commits_spend_within_the_limit() {
     for (plan, limit) in [
@@ -215,7 +215,7 @@ async fn summaries_of_commits_spend_within_the_limit() {
         );
         assert_eq!(now().await, (spent, left), "{plan}");
 
-        // What cannot be answered gives back what was counted for it.
+        // A request that cannot be answered releases its reservation.
         program
             .limits(json!({ "money_minor": 9_000, "credits": "4000" }))
             .await;

@@ -1,4 +1,4 @@
-//! Many spend at once, on real threads, and never a unit too much.
+//! Many concurrent spenders on real threads never spend a unit too much.
 
 use crate::ledger::{NOW, account, books, gift, micros};
 use domain::accounts::{Account, NewAccount};
@@ -70,7 +70,7 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
     }
 }
 
-/// The account is there: jobs are for open ones only.
+/// Opens the account, because only open accounts can have jobs.
 async fn opened(store: &Store, id: &AccountId) {
     let account = Account {
         id: id.clone(),
@@ -97,7 +97,8 @@ pub fn money(minor: i64) -> SpendLimit {
     }
 }
 
-/// Makes these jobs all at once, each until there is an answer; the ids of those that were made.
+/// Creates these jobs concurrently, each until there is an answer. Returns the ids of the created
+/// jobs.
 async fn made(
     store: &Store,
     account: &AccountId,
@@ -111,7 +112,7 @@ async fn made(
                 let new = job(&account, n, rate);
                 loop {
                     match store.job_create(&new).await {
-                        // A write whose answer was lost to contention may have been made.
+                        // A write whose answer was lost to contention may have succeeded.
                         Ok(JobCreated::New | JobCreated::Existing(_)) => {
                             return Some(new.row.facts.id);
                         }
@@ -130,7 +131,7 @@ async fn made(
     ids
 }
 
-/// Calls jobs off all at once.
+/// Cancels jobs concurrently.
 async fn cancelled(store: &Store, ids: &[JobId]) {
     let tasks: Vec<_> = ids
         .iter()
@@ -167,8 +168,8 @@ async fn spent(store: &Store, account: &AccountId, unit: SpendUnit) -> Spent {
         .expect("an answer")
 }
 
-/// Whatever a pull request costs, at a flat price, at tiers that rise and at tiers that fall: as many of 64 begin as the
-/// limit pays for, what is cancelled makes room for as many, and the sum is what they cost together.
+/// At a flat price, at rising tiers and at falling tiers: of 64 jobs, as many begin as the limit
+/// pays for. Each cancelled job makes room for another, and the sum is what the jobs cost together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
     for (rate, minor, fit) in [
@@ -230,7 +231,7 @@ pub fn hold(id: &AccountId, n: u64, amount: Credits) -> (Posting, SpendChange) {
     (posting, SpendChange::hold(id, PERIOD, amount))
 }
 
-/// Once a lower limit has been answered, nothing begins beyond it any more, whatever was read before.
+/// Once a lower limit has been confirmed, nothing begins beyond it, whatever was read before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
     let none = |credits| SpendLimit {

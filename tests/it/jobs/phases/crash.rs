@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Reporting may die at this call; its next try ends in one charge. How many calls it took.
+/// Reports with a death at this call; the retry ends in one charge. Returns the number of calls.
 async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
     let (world, account) =
         World::on_plan(FaultPlan::None, plan, &[("CATALOGUE", sold.path())]).await;

@@ -1,4 +1,4 @@
-//! Workers that die, come late, or have lost their lease.
+//! Workers that die, are late, or have lost their lease.
 
 use super::*;
 
@@ -42,7 +42,7 @@ async fn a_step_whose_sandbox_dies_is_done_by_another() {
     }
 }
 
-/// The model has answered, and the process that asked is gone.
+/// Makes the process die after the model has answered it.
 async fn die_in_a_model_call(world: &World, queue: Queue) {
     let held = world.wire.hold("model.wire", Moment::After);
     tokio::select! {
@@ -72,7 +72,7 @@ async fn work_that_kills_every_sandbox_ends_the_job() {
     world.done().await;
 }
 
-/// F-D2: messages of steps that are over.
+/// F-D2: messages for steps that are over.
 #[tokio::test(start_paused = true)]
 async fn late_messages_are_ignored() {
     let world = World::start().await;
@@ -98,7 +98,8 @@ async fn late_messages_are_ignored() {
     world.done().await;
 }
 
-/// F-C2: a first worker that still runs when a second one has taken over. Its write names a version that is gone.
+/// F-C2: a first worker is still running when a second one takes over. Its write names an outdated
+/// version.
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_has_lost_its_lease_changes_nothing() {
     let world = World::with(FaultPlan::None, &WIRED).await;

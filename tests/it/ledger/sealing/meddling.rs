@@ -1,4 +1,4 @@
-//! Manual changes of the ledger. The audit finds every one and says where it is.
+//! Manual changes of the ledger. The audit finds each one and says where it is.
 
 use super::{DAY, HOUR};
 use crate::world::{FaultPlan, World};
@@ -9,7 +9,7 @@ use local_stack::stack::{LEDGER_TABLE, MAIN_TABLE};
 use serde_json::{Value, json};
 use store::{Post, Rebuilt};
 
-/// Rows that have this attribute, in the order of their keys.
+/// The rows that have this attribute, ordered by key.
 fn rows_with(world: &World, table: &str, attribute: &str) -> Vec<Value> {
     let mut rows = world.stack.tables.rows(table);
     rows.retain(|row| row.get(attribute).is_some());
@@ -35,7 +35,7 @@ fn holds(world: &World) -> Vec<Value> {
     rows_with(world, MAIN_TABLE, "held_at")
 }
 
-/// A row with something else in one place.
+/// A row with another value for one attribute.
 fn with(row: &Value, attribute: &str, value: Value) -> Value {
     let mut row = row.clone();
     row[attribute] = value;
@@ -61,7 +61,8 @@ async fn faults(world: &World) -> Vec<String> {
         .faults
 }
 
-/// Three sealed days, with entries on the first two, an unsealed day with entries and an open hold.
+/// Three sealed days, with entries on the first two, and an unsealed day with entries and an open
+/// hold.
 async fn furnished() -> (World, AccountId) {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     for day in 0..2 {
@@ -94,7 +95,7 @@ async fn furnished() -> (World, AccountId) {
     (world, account)
 }
 
-/// A way to meddle: rows that are written and rows that are taken away, and what the audit must say.
+/// A manual change: rows to write, rows to remove, and the fault that the audit must report.
 struct Meddling {
     table: &'static str,
     put: Vec<Value>,
@@ -206,7 +207,7 @@ fn with_seals(world: &World) -> Vec<Meddling> {
             ));
         }
     }
-    // The last one is made again in the next night; until then its day counts as open.
+    // The last seal is created again in the next night; until then its day counts as open.
     for seal in &seals[..2] {
         ways.push(removed(
             LEDGER_TABLE,
@@ -287,7 +288,7 @@ async fn whatever_is_changed_by_hand_is_found() {
     world.abandoned();
 }
 
-/// Of several faults the entry that is broken is named first.
+/// If there are several faults, the broken entry is named first.
 #[tokio::test(start_paused = true)]
 async fn the_broken_entry_is_named_first() {
     let (world, _) = furnished().await;
@@ -310,7 +311,7 @@ async fn the_broken_entry_is_named_first() {
     world.abandoned();
 }
 
-/// The night looks at the day before, too.
+/// The nightly run also checks the previous day.
 #[tokio::test(start_paused = true)]
 async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
@@ -333,7 +334,7 @@ async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
     world.abandoned();
 }
 
-/// A foreign seal in the place of ours remains, and is reported.
+/// A foreign seal in the place of ours is not overwritten, and is reported.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_seal_is_reported() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
@@ -354,7 +355,7 @@ async fn a_foreign_seal_is_reported() {
     world.abandoned();
 }
 
-/// A balance is made again from its entries, if they are all there and all true.
+/// A balance is rebuilt from its entries if all of them exist and are valid.
 #[tokio::test(start_paused = true)]
 async fn balances_are_rebuilt_from_their_entries() {
     let (world, account) = furnished().await;

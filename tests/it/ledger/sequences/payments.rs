@@ -44,7 +44,7 @@ fn disputed(
     )
 }
 
-/// A name, Stripe's events about one payment, and the credits that remain in the end.
+/// A name, Stripe's events about one payment, and the credits that remain at the end.
 type Story = (&'static str, Vec<PaymentFact>, u64);
 
 fn refunds() -> Vec<Story> {
@@ -148,8 +148,8 @@ fn stories() -> Vec<Story> {
     [refunds(), disputes()].concat()
 }
 
-/// Facts of one payment, in any order, each perhaps twice: the end is the same, and at no moment was more taken back than
-/// was given.
+/// The facts of one payment in any order, each possibly twice: the end is the same, and at no
+/// moment are more credits taken back than were granted.
 #[tokio::test(start_paused = true)]
 async fn every_order_of_stripe_s_events_ends_the_same() {
     for (name, facts, left) in stories() {
@@ -212,7 +212,7 @@ async fn facts_may_come_all_at_once() {
                     .map(|fact| store.payment_learn(&payment, fact, "evt_1", NOW)),
             )
             .await;
-            // A posting that met too much contention fails and is retried, as a message would be.
+            // A posting with too much contention fails and is retried, as a message would be.
             open = open
                 .into_iter()
                 .zip(posted)
@@ -233,7 +233,8 @@ async fn facts_may_come_all_at_once() {
     }
 }
 
-/// What was spent and then taken back is owed, nothing is held meanwhile, and what comes in pays it first.
+/// Credits that are taken back after they were spent are owed. Nothing can be held meanwhile, and
+/// new credits pay the debt first.
 #[tokio::test(start_paused = true)]
 async fn a_refund_of_what_was_spent_is_a_debt_that_the_next_purchase_pays() {
     let store = books(9).await;
@@ -325,7 +326,7 @@ async fn a_payment_has_one_buyer() {
     );
 }
 
-/// A posting whose answer was lost is recognized, also much later.
+/// A posting whose answer was lost is recognized, even much later.
 #[tokio::test(start_paused = true)]
 async fn saying_it_again_says_the_same() {
     let store: Store = books(8).await;

@@ -1,4 +1,4 @@
-//! One file at a time.
+//! Reads and writes of single files.
 
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;

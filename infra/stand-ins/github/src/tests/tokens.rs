@@ -40,7 +40,7 @@ async fn a_jwt_is_judged_by_its_claims() {
     );
 }
 
-/// Made once with a key that was then thrown away.
+/// The public half of a pair whose private key was discarded.
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAkF9Y+hZnlWp3IY6HgvTQ
 ij4gXbpF7bzkT1utrWYc427E+C5J+b1bh72i2vga8iqFUVWAOZPnS1bR03Q7r6lc

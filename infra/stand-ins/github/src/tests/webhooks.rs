@@ -1,4 +1,4 @@
-//! Webhooks of what people do on the pages.
+//! Webhooks for what people do on the pages.
 
 use super::*;
 

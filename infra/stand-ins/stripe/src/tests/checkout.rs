@@ -1,4 +1,4 @@
-//! What somebody is asked to pay, and what becomes of it.
+//! Checkout sessions and their outcomes.
 
 use super::*;
 use crate::Settlement;

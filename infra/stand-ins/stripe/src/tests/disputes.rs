@@ -1,4 +1,4 @@
-//! Money that a bank takes back.
+//! Disputes: money that a bank takes back.
 
 use super::refunds::paid;
 use super::*;

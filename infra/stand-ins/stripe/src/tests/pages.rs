@@ -1,11 +1,11 @@
-//! The pages on which people do by hand what tests do by call.
+//! The pages on which people do by hand what tests do with method calls.
 
 use super::refunds::paid;
 use super::subscriptions::shop;
 use super::*;
 
 impl Scene {
-    /// Looks at a page.
+    /// Loads a page.
     async fn look(&self, path: &str) -> String {
         let request = Request::get(path).body(Body::empty()).expect("a request");
         let response = self
@@ -21,7 +21,7 @@ impl Scene {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Presses a button; where it leads.
+    /// Presses a button. Returns the URL to which it redirects.
     async fn press(&self, path: &str) -> String {
         let request = Request::post(path).body(Body::empty()).expect("a request");
         let response = self

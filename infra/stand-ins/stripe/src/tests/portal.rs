@@ -1,4 +1,4 @@
-//! The smaller doors: the customer portal, webhook endpoints, usage that is taken back.
+//! The smaller APIs: the customer portal, webhook endpoints, cancelled usage.
 
 use super::*;
 
@@ -142,7 +142,7 @@ async fn usage_is_taken_back_within_a_day() {
         .post(path, "", &cancel("none"))
         .await
         .refuse(400, "code", "resource_missing");
-    // What was taken back still counts as known.
+    // A cancelled identifier still counts as used.
     scene
         .post(EVENTS, "", &format!("{USAGE}&identifier=a"))
         .await

@@ -1,4 +1,4 @@
-//! What is sold, and for how much.
+//! Products and prices.
 
 use super::*;
 

@@ -1,9 +1,9 @@
-//! Money that goes back.
+//! Refunds.
 
 use super::checkout::{session, shop};
 use super::*;
 
-/// A payment of 38.00; its intent.
+/// Makes a payment of 38.00 and returns its intent.
 pub(super) async fn paid() -> (Scene, String) {
     let (scene, price) = shop().await;
     let open = session(&scene, &price, "&customer=cus_1").await;

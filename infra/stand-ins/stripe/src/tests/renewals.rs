@@ -1,4 +1,4 @@
-//! What time does to subscriptions: renewals, usage, trials, missed payments, pauses.
+//! Subscriptions over time: renewals, usage, trials, missed payments, pauses.
 
 use super::subscriptions::{DAY, PAID, shop};
 use super::*;
@@ -51,7 +51,7 @@ async fn usage_is_billed_in_tiers_when_its_period_is_over() {
     let total = |shop: &super::subscriptions::Shop| shop.latest(&subscription)["total"].clone();
     assert_eq!(total(&shop), 2000);
     shop.scene.make(EVENTS, USAGE).await;
-    // Before its time: what was reported so far counts, and counts once.
+    // The period ends early, so all usage reported so far counts, once.
     shop.scene
         .stripe
         .roll_period(id(&subscription))
@@ -73,7 +73,7 @@ async fn usage_is_billed_in_tiers_when_its_period_is_over() {
         .roll_period(id(&subscription))
         .expect("an active subscription");
     assert_eq!(total(&shop), 2000);
-    // In time: what happened before the end counts, the rest is the next period's.
+    // The period ends on time, so usage before its end counts; the rest belongs to the next period.
     let end = shop
         .scene
         .stripe

@@ -1,10 +1,10 @@
-//! What somebody pays for again and again: how it starts, changes its mind and ends.
+//! Subscriptions: how they start, change and end.
 
 use super::*;
 
 pub(super) const DAY: i64 = 86_400;
 
-/// A shop with three prices: 20.00 and 50.00 a month, and tiers of usage of the meter `jobs`.
+/// A shop with three prices: 20.00 and 50.00 a month, and usage tiers of the meter `jobs`.
 pub(super) struct Shop {
     pub scene: Scene,
     pub small: String,
@@ -260,7 +260,7 @@ async fn a_change_is_prorated_as_its_preview_said() {
         ]
         .concat()
     );
-    // Back down, with what is left over for the next invoice.
+    // Downgrades, with the credit left for the next invoice.
     let down = rows("")
         .replace(&shop.large, &shop.small)
         .replace("always_invoice", "create_prorations");

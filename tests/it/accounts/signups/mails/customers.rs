@@ -1,9 +1,9 @@
-//! A sign-up makes exactly one Stripe customer, wherever a process dies and whichever answer is
+//! A sign-up creates exactly one Stripe customer, wherever a process dies and whichever answer is
 //! lost.
 
 use super::*;
 
-/// The whole way, with a death at this call; how many calls it took.
+/// The whole journey, with a death at this call. Returns the number of calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.stack.faults.calls();
@@ -60,8 +60,8 @@ async fn a_process_may_die_at_any_call_of_a_sign_up() {
     }
 }
 
-/// Stripe forgets idempotency keys after a day. A customer made under one is found, and no second
-/// customer is made.
+/// Stripe forgets idempotency keys after a day. A customer created under an old key is found, and
+/// no second customer is created.
 #[tokio::test(start_paused = true)]
 async fn a_customer_whose_answer_was_lost_is_found_days_later() {
     let world = World::bare(FaultPlan::None, &[]).await;
@@ -90,7 +90,8 @@ async fn a_customer_whose_answer_was_lost_is_found_days_later() {
     world.done().await;
 }
 
-/// Stripe says that it failed, and made the customer all the same; its search does not see it yet.
+/// Stripe reports a failure although it created the customer, and its search does not show the
+/// customer yet.
 #[tokio::test(start_paused = true)]
 async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
     for fault in [Fault::DoneAndFailed, Fault::StoredFailure] {

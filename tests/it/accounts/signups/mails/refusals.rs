@@ -110,7 +110,8 @@ async fn what_is_no_sign_up_is_refused_and_too_many_are() {
     world.done().await;
 }
 
-/// While operators look first, nothing happens; then it does, once. Whom they refuse gets nothing.
+/// While sign-ups need approval, nothing happens until an operator approves; then the account is
+/// created, once. A refused sign-up gets nothing.
 #[tokio::test(start_paused = true)]
 async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     let world = World::bare(FaultPlan::Seeded(48), &[("AUTO_PROVISION", "false")]).await;
@@ -177,7 +178,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     );
     for id in [&ann, "owner#9001"] {
         assert_eq!(act(id, "approve", None).await.0, StatusCode::OK);
-        // An answer that was lost is asked for again.
+        // The answer was lost, so the operator asks again.
         let again = act(id, "approve", None).await;
         assert_eq!(
             (again.0, &again.1["state"]),
