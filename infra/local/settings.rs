@@ -81,10 +81,10 @@ const GROUPS: [(&str, &[&str]); 11] = [
 const OTHERS: &str = "People and programs";
 
 fn group(name: &str) -> &'static str {
-    let fits = |part: &&str| name.starts_with(*part) || name.ends_with(*part);
+    let fits = |part: &str| name.starts_with(part) || name.ends_with(part);
     GROUPS
         .iter()
-        .find(|(_, parts)| parts.iter().any(|part| fits(&part)))
+        .find(|(_, parts)| parts.iter().any(|part| fits(part)))
         .map_or(OTHERS, |(group, _)| group)
 }
 

@@ -103,6 +103,29 @@ macro_rules! ctx {
     };
 }
 
+async fn tables_ensure(connection: &Connection) -> anyhow::Result<()> {
+    for (table, name) in [
+        (&schema::EVENTS, EVENTS_TABLE),
+        (&schema::MAIN, MAIN_TABLE),
+        (&schema::LEDGER, LEDGER_TABLE),
+    ] {
+        connection.table_ensure(table, name).await?;
+    }
+    Ok(())
+}
+
+/// Creates every queue; its URL is what the functions' settings say.
+async fn queues_create(sqs: &SqsClient) -> anyhow::Result<BTreeMap<Queue, String>> {
+    let mut urls = BTreeMap::new();
+    for queue in Queue::ALL {
+        let seconds = time_of(queue) * 6;
+        let url = Mapping::queue_create(sqs, queue.as_str(), seconds, RECEIVES_MAX).await;
+        let url = url.map_err(|error| anyhow::anyhow!("cannot create queue {queue}: {error}"))?;
+        urls.insert(queue, url);
+    }
+    Ok(urls)
+}
+
 impl Stack {
     /// Opens the tables, creates the queues and connects every function.
     pub async fn start(parts: Parts) -> anyhow::Result<Self> {
@@ -123,23 +146,12 @@ impl Stack {
         };
         let clients = Aws::new(AwsSettings::embedded(), &outside);
         let connection = Connection::new(&clients.sdk, None);
-        connection
-            .table_ensure(&schema::EVENTS, EVENTS_TABLE)
-            .await?;
-        connection.table_ensure(&schema::MAIN, MAIN_TABLE).await?;
-        connection
-            .table_ensure(&schema::LEDGER, LEDGER_TABLE)
-            .await?;
+        tables_ensure(&connection).await?;
         let sqs = event_source::client(&clients.sdk);
         let mut settings = settings();
-        let mut urls = BTreeMap::new();
-        for queue in Queue::ALL {
-            let url =
-                Mapping::queue_create(&sqs, queue.as_str(), time_of(queue) * 6, RECEIVES_MAX).await;
-            let url =
-                url.map_err(|error| anyhow::anyhow!("cannot create queue {queue}: {error}"))?;
+        let urls = queues_create(&sqs).await?;
+        for (queue, url) in &urls {
             settings.insert(queue.setting().to_owned(), url.clone());
-            urls.insert(queue, url);
         }
         settings.extend(parts.settings);
         let github_secret = settings

@@ -3,6 +3,10 @@
 
 // The futures of a journey are nested deeper than the default limit of 128 allows.
 #![recursion_limit = "256"]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a journey reads as one story from top to bottom"
+)]
 
 mod accounts;
 mod billing;

@@ -17,12 +17,15 @@ use stand_in_aws::EmbeddedAws;
 use stand_in_shared::faults::Faults;
 use store::{AccountCreated, Connection, Store};
 
+type Connect = fn(Connection) -> Connection;
+
 /// Plays a story on both stores. The text names the store.
 async fn on_both(story: impl AsyncFn(&Connection, &Store, &str)) {
-    for (name, connect) in [
-        ("plain", (|plain| plain) as fn(Connection) -> Connection),
+    let stores: [(&str, Connect); 2] = [
+        ("plain", |plain| plain),
         ("with an unrelated item", Connection::with_unrelated_item),
-    ] {
+    ];
+    for (name, connect) in stores {
         let aws = EmbeddedAws::open(None, Faults::none()).expect("memory");
         let (connection, store) = reached(aws, 1, connect).await;
         story(&connection, &store, name).await;

@@ -217,6 +217,20 @@ pub async fn list(
     }))
 }
 
+const FIX_DETAIL: &str =
+    "Provide exactly one of `issue`, a number, and `fix`, a name of up to 100 plain characters.";
+
+/// The fix that a report is about, if it names exactly one.
+fn fix_of(repository: &RepositoryName, told: &PhaseData) -> Option<Fix> {
+    match (told.issue, &told.fix) {
+        (Some(number), None) if number > 0 => {
+            Some(Fix::of_issue(repository.owner(), repository.name(), number))
+        }
+        (None, Some(name)) => Fix::named(repository, name),
+        (Some(_) | None, Some(_) | None) => None,
+    }
+}
+
 fn read(
     caller: &Caller,
     id: domain::ids::ActionId,
@@ -238,15 +252,7 @@ fn read(
             "`repository` must be written as `owner/name`.",
         )
     })?;
-    let fix = match (told.issue, &told.fix) {
-        (Some(number), None) if number > 0 => {
-            Some(Fix::of_issue(repository.owner(), repository.name(), number))
-        }
-        (None, Some(name)) => Fix::named(&repository, name),
-        (Some(_) | None, Some(_) | None) => None,
-    };
-    let detail = "Provide exactly one of `issue`, a number, and `fix`, a name of up to 100 plain characters.";
-    let fix = fix.ok_or_else(|| bad("bad_fix", detail))?;
+    let fix = fix_of(&repository, &told).ok_or_else(|| bad("bad_fix", FIX_DETAIL))?;
     let word = |text: &Option<String>, more: &[u8]| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
         text.as_ref().is_none_or(|text| {
