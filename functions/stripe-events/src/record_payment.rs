@@ -7,7 +7,7 @@ use domain::ids::PaymentId;
 use domain::ledger::{Entry, EntryKind};
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
-use store::PaymentLearnt;
+use store::PaymentRecorded;
 
 /// Records facts about one payment and reports the entries that they caused. `source` is the id of
 /// the Stripe object that states them.
@@ -21,13 +21,13 @@ pub async fn facts(
     for fact in facts {
         match ctx
             .store
-            .payment_learn(payment, fact, source, ctx.outside.now())
+            .payment_record(payment, fact, source, ctx.outside.now())
             .await?
         {
-            PaymentLearnt::News(entries) => news.get_or_insert_with(Vec::new).extend(entries),
-            PaymentLearnt::Known => {}
+            PaymentRecorded::News(entries) => news.get_or_insert_with(Vec::new).extend(entries),
+            PaymentRecorded::Known => {}
             // Fails with an alarm: two accounts cannot have bought with one payment.
-            PaymentLearnt::Contradicts(contradiction) => return Err(contradiction.into()),
+            PaymentRecorded::Contradicts(contradiction) => return Err(contradiction.into()),
         }
     }
     Ok(match news {

@@ -30,7 +30,7 @@ pub use accounts::signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mai
 pub use accounts::{AccountBegun, AccountCreated, InstallationNoted};
 pub use billing::intents::{Begun, Intent};
 pub use billing::marketplace::PurchaseNoted;
-pub use billing::payments::PaymentLearnt;
+pub use billing::payments::PaymentRecorded;
 pub use billing::quotas::{Counted, UsageRecord, UsageRecorded};
 pub use billing::stuck::{Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff};
 pub use billing::subscriptions::Noted;

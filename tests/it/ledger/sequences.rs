@@ -12,7 +12,7 @@ use domain::ledger::{Balance, Posting};
 use domain::units::Credits;
 use stand_in_shared::faults::scramble;
 use std::collections::BTreeMap;
-use store::{PaymentLearnt, Post, Store};
+use store::{PaymentRecorded, Post, Store};
 
 /// A seeded random number generator.
 struct Dice(u64);

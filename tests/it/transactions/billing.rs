@@ -15,7 +15,7 @@ use domain::switches::{Switch, SwitchName};
 use domain::units::Credits;
 use std::time::Duration;
 use store::{
-    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Owed, PaymentLearnt, Post, Store,
+    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Owed, PaymentRecorded, Post, Store,
     SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
 };
 
@@ -90,12 +90,12 @@ async fn a_payment_is_recorded_and_expires_once() {
         });
         // Both read that nothing is known; the second writer reads again.
         let (one, other) = tokio::join!(
-            store.payment_learn(&id, &bought, "evt_1", NOW),
-            store.payment_learn(&id, &bought, "evt_1", NOW)
+            store.payment_record(&id, &bought, "evt_1", NOW),
+            store.payment_record(&id, &bought, "evt_1", NOW)
         );
         let (one, other) = (one.expect("an answer"), other.expect("an answer"));
-        assert!(matches!(one, PaymentLearnt::News(_)), "{on}: {one:?}");
-        assert_eq!(other, PaymentLearnt::Known, "{on}");
+        assert!(matches!(one, PaymentRecorded::News(_)), "{on}: {one:?}");
+        assert_eq!(other, PaymentRecorded::Known, "{on}");
 
         let later = end.plus(Duration::from_secs(86_400 * 2));
         let rows = store.expiry_list(later, None, 10).await.expect("rows");

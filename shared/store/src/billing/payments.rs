@@ -22,7 +22,7 @@ use domain::units::Credits;
 
 /// The result of recording a fact about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PaymentLearnt {
+pub enum PaymentRecorded {
     /// The fact is new. Contains the entries posted with it, possibly none.
     News(Vec<Entry>),
     /// The fact was already known.
@@ -43,13 +43,13 @@ const LEARN: &str = "take in a payment";
 
 impl Store {
     /// Records a fact about a payment, together with the postings that follow from it.
-    pub async fn payment_learn(
+    pub async fn payment_record(
         &self,
         id: &PaymentId,
         fact: &PaymentFact,
         source: &str,
         now: Timestamp,
-    ) -> Result<PaymentLearnt, StoreError> {
+    ) -> Result<PaymentRecorded, StoreError> {
         self.while_contended(|| self.payment_learn_once(id, fact, source, now))
             .await
     }
@@ -60,28 +60,28 @@ impl Store {
         fact: &PaymentFact,
         source: &str,
         now: Timestamp,
-    ) -> Result<PaymentLearnt, StoreError> {
+    ) -> Result<PaymentRecorded, StoreError> {
         let known = self
             .payment_find(id)
             .await?
             .unwrap_or_else(|| Payment::unknown(id.clone()));
-        let learnt = match known.learn(fact.clone(), source, now) {
-            Ok(Some(learnt)) => learnt,
-            Ok(None) => return Ok(PaymentLearnt::Known),
-            Err(contradiction) => return Ok(PaymentLearnt::Contradicts(contradiction)),
+        let learned = match known.learn(fact.clone(), source, now) {
+            Ok(Some(learned)) => learned,
+            Ok(None) => return Ok(PaymentRecorded::Known),
+            Err(contradiction) => return Ok(PaymentRecorded::Contradicts(contradiction)),
         };
-        let written = self.postings(LEARN, &learnt.postings).await?;
+        let written = self.postings(LEARN, &learned.postings).await?;
         let mut tx = self.table.transaction(LEARN);
-        tx.add(self.payment_put(&learnt.payment, known.version))
+        tx.add(self.payment_put(&learned.payment, known.version))
             .or(Refusal::Changed);
         tx.join(&written.items, Refusal::Posting);
-        if let Some(expiry) = self.expiry_put(&known, &learnt.payment) {
+        if let Some(expiry) = self.expiry_put(&known, &learned.payment) {
             tx.add(expiry).or(Refusal::Expiry);
         }
         let wrong = |what: &str| StoreError::inconsistent(LEARN, format!("payment {id}: {what}"));
         match tx.commit().await? {
-            Committed::Written => Ok(PaymentLearnt::News(
-                learnt
+            Committed::Written => Ok(PaymentRecorded::News(
+                learned
                     .postings
                     .iter()
                     .map(Posting::entry)
@@ -107,15 +107,15 @@ impl Store {
 
     /// Builds the row with the expiry day of the purchase, if this fact is the one that revealed
     /// the purchase.
-    fn expiry_put(&self, known: &Payment, learnt: &Payment) -> Option<TransactWriteItem> {
-        let bought = learnt
+    fn expiry_put(&self, known: &Payment, learned: &Payment) -> Option<TransactWriteItem> {
+        let bought = learned
             .purchase
             .as_ref()
             .filter(|_| known.purchase.is_none())?;
         let day = bought.expires_at?.day();
         Some(put_new(
             &self.table,
-            keys::expiry(&day, &learnt.id).attributes(),
+            keys::expiry(&day, &learned.id).attributes(),
         ))
     }
 

@@ -170,13 +170,13 @@ async fn every_order_of_stripe_s_events_ends_the_same() {
                 );
             }
             for fact in &sent {
-                let learnt = store
-                    .payment_learn(&payment, fact, "evt_1", NOW)
+                let learned = store
+                    .payment_record(&payment, fact, "evt_1", NOW)
                     .await
                     .expect("an answer");
                 assert!(
-                    !matches!(learnt, PaymentLearnt::Contradicts(_)),
-                    "{name}: {learnt:?}"
+                    !matches!(learned, PaymentRecorded::Contradicts(_)),
+                    "{name}: {learned:?}"
                 );
                 let balance = store.balance_find(&account(1)).await.expect("a balance");
                 assert!(
@@ -209,7 +209,7 @@ async fn facts_may_come_all_at_once() {
         while !open.is_empty() {
             let posted = together(
                 open.iter()
-                    .map(|fact| store.payment_learn(&payment, fact, "evt_1", NOW)),
+                    .map(|fact| store.payment_record(&payment, fact, "evt_1", NOW)),
             )
             .await;
             // A posting with too much contention fails and is retried, as a message would be.
@@ -241,7 +241,7 @@ async fn a_refund_of_what_was_spent_is_a_debt_that_the_next_purchase_pays() {
     let id = account(1);
     let first = PaymentId::parse("pi_1").expect("an id");
     store
-        .payment_learn(&first, &bought(), "evt_1", NOW)
+        .payment_record(&first, &bought(), "evt_1", NOW)
         .await
         .expect("an answer");
     store
@@ -253,7 +253,7 @@ async fn a_refund_of_what_was_spent_is_a_debt_that_the_next_purchase_pays() {
         .await
         .expect("an answer");
     store
-        .payment_learn(&first, &PaymentFact::Refunded(PAID), "evt_2", NOW)
+        .payment_record(&first, &PaymentFact::Refunded(PAID), "evt_2", NOW)
         .await
         .expect("an answer");
     let of = |available, held, debt| Balance {
@@ -272,7 +272,7 @@ async fn a_refund_of_what_was_spent_is_a_debt_that_the_next_purchase_pays() {
     assert_eq!(refused, Post::Insufficient(of(0, 0, 7_000)));
     let second = PaymentId::parse("pi_2").expect("an id");
     store
-        .payment_learn(&second, &bought(), "evt_3", NOW)
+        .payment_record(&second, &bought(), "evt_3", NOW)
         .await
         .expect("an answer");
     assert_eq!(
@@ -287,7 +287,7 @@ async fn a_payment_has_one_buyer() {
     let store = books(4).await;
     let payment = PaymentId::parse("pi_1").expect("an id");
     store
-        .payment_learn(&payment, &bought(), "evt_1", NOW)
+        .payment_record(&payment, &bought(), "evt_1", NOW)
         .await
         .expect("an answer");
     let PaymentFact::Bought(purchase) = bought() else {
@@ -303,13 +303,13 @@ async fn a_payment_has_one_buyer() {
             ..purchase.clone()
         },
     ] {
-        let learnt = store
-            .payment_learn(&payment, &PaymentFact::Bought(other), "evt_2", NOW)
+        let learned = store
+            .payment_record(&payment, &PaymentFact::Bought(other), "evt_2", NOW)
             .await
             .expect("an answer");
         assert!(
-            matches!(learnt, PaymentLearnt::Contradicts(_)),
-            "{learnt:?}"
+            matches!(learned, PaymentRecorded::Contradicts(_)),
+            "{learned:?}"
         );
     }
     assert_eq!(

@@ -56,16 +56,16 @@ fn told<'a>(facts: impl IntoIterator<Item = &'a PaymentFact>) -> (Payment, Vec<i
     let mut payment = Payment::unknown(PaymentId::parse("pi_1").expect("an id"));
     let (mut free, mut path) = (0, Vec::new());
     for fact in facts {
-        if let Some(learnt) = payment
+        if let Some(learned) = payment
             .learn(fact.clone(), "evt_1", NOW)
             .expect("no contradiction")
         {
-            free += learnt
+            free += learned
                 .postings
                 .iter()
                 .map(|posting| posting.entry().free)
                 .sum::<i64>();
-            payment = learnt.payment;
+            payment = learned.payment;
         }
         path.push(free);
     }
@@ -247,17 +247,17 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
         facts.extend((before > 0).then_some(PaymentFact::Refunded(before)));
         let (payment, path) = told(&facts);
         let free = path.last().expect("a grant") - spent;
-        let learnt = payment
+        let learned = payment
             .expire(credits(gone), NOW)
             .expect("it had not gone before");
         let free = free
-            + learnt
+            + learned
                 .postings
                 .iter()
                 .map(|posting| posting.entry().free)
                 .sum::<i64>();
-        assert!(learnt.payment.expire(credits(gone), NOW).is_none(), "once");
-        let told = learnt
+        assert!(learned.payment.expire(credits(gone), NOW).is_none(), "once");
+        let told = learned
             .payment
             .learn(PaymentFact::Refunded(after), "evt_2", NOW)
             .expect("no contradiction");
