@@ -1,6 +1,6 @@
 //! `installation.*`: records whether an owner has the App installed and active.
 
-use crate::{Ctx, newcomers};
+use crate::{Ctx, sign_ups};
 use domain::accounts::InstallationState;
 use domain::inbox::events::{InstallationChange, InstallationEvent};
 use domain::retry::{Done, Failure};
@@ -21,7 +21,7 @@ pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Res
         .installation_note(event.installation, event.owner, state, event.as_of)
         .await?;
     if event.change == InstallationChange::Created && noted == InstallationNoted::Now {
-        newcomers::welcome(ctx, event.owner, event.installation, now).await?;
+        sign_ups::welcome(ctx, event.owner, event.installation, now).await?;
     }
     Ok(match noted {
         InstallationNoted::Now => Done::Applied(format!(

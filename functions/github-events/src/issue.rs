@@ -3,7 +3,7 @@
 //! Safe to run twice: one fact creates one job, and a cancellation is written on the version that
 //! it was decided on.
 
-use crate::{Ctx, newcomers, policy};
+use crate::{Ctx, policy, sign_ups};
 use domain::accounts::Payer;
 use domain::ids::JobId;
 use domain::inbox::events::{IssueChange, IssueEvent};
@@ -41,7 +41,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     let payer = ctx.store.payer_find(origin.owner, origin.installation);
     let account = match payer.await? {
         Payer::Account(account) => account,
-        Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
+        Payer::Unknown => return sign_ups::postpone(ctx, origin, now).await,
         Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
     };
     if work::switch(&ctx.switches, &account, now).await == Switch::Off {

@@ -12,10 +12,10 @@ mod config;
 mod installation;
 mod issue;
 mod marketplace;
-mod newcomers;
 mod policy;
 mod pull_request;
 mod requested;
+mod sign_ups;
 
 pub use config::{Config, Ctx};
 

@@ -1,6 +1,6 @@
 //! `marketplace_purchase.*`: records what an owner has bought on the GitHub Marketplace.
 
-use crate::{Ctx, newcomers};
+use crate::{Ctx, sign_ups};
 use domain::billing::marketplace::{EventRank, MarketplacePurchase, PurchaseState};
 use domain::inbox::EventRow;
 use domain::inbox::events::{MarketplaceChange, MarketplaceEvent};
@@ -56,7 +56,7 @@ pub async fn handle(
     let whose = match (account, state) {
         (Some(account), _) => format!("of account {account}"),
         (None, PurchaseState::Active) => {
-            newcomers::bought(ctx, event, now).await?;
+            sign_ups::bought(ctx, event, now).await?;
             "who signs up with it".to_owned()
         }
         (None, PurchaseState::Cancelled) => "who has no account".to_owned(),

@@ -19,7 +19,7 @@ pub async fn ensure(
     sign_up: &SignUp,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
-    let Some(attempt) = store.signup_try(&sign_up.newcomer, now).await? else {
+    let Some(attempt) = store.signup_try(&sign_up.applicant, now).await? else {
         return Ok(None);
     };
     match attempt.next(now) {
@@ -45,7 +45,7 @@ async fn look_up(
         return Ok(Some(customer.id));
     }
     match store
-        .signup_try_anew(&sign_up.newcomer, attempt, now)
+        .signup_try_again(&sign_up.applicant, attempt, now)
         .await?
     {
         Some(attempt) => create(store, stripe, sign_up, attempt, now).await,
@@ -71,7 +71,7 @@ async fn create(
         // customer.
         Err(error) if error.failure_is_stored() => {
             store
-                .signup_try_failed(&sign_up.newcomer, attempt, now)
+                .signup_try_failed(&sign_up.applicant, attempt, now)
                 .await?;
             Err(Failure::after(FOUND_AFTER, error))
         }

@@ -92,7 +92,7 @@ pub async fn on_schedule(
 /// Sweeps until nothing is due or the time runs out.
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
-    let switches = ctx.switches.switches_anew(ctx.outside.now()).await;
+    let switches = ctx.switches.switches_fresh(ctx.outside.now()).await;
     for _ in 0..PASSES_MAX {
         let passed = pass(ctx, &switches).await?;
         swept.sent += passed.sent;
@@ -186,8 +186,8 @@ async fn row_messages(
                 account,
             }])
         }
-        DueItem::SignUp(newcomer) => Ok(vec![Sending {
-            message: Message::SignUp(newcomer.clone()),
+        DueItem::SignUp(applicant) => Ok(vec![Sending {
+            message: Message::SignUp(applicant.clone()),
             account: None,
         }]),
     }

@@ -242,7 +242,7 @@ async fn names_tiers_and_meters_follow_the_catalogue() {
 /// A push is interrupted at each change, before or after Stripe makes it. The next push continues,
 /// and in the end every object exists once.
 #[tokio::test(start_paused = true)]
-async fn a_push_that_was_stopped_goes_on() {
+async fn a_push_that_was_stopped_resumes() {
     let dearer = BUILT_IN
         .replace("\"29.00\"", "\"31.00\"")
         .replace("each = \"8.00\"", "each = \"9.00\"");

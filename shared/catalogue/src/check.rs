@@ -139,7 +139,7 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
         .filter(|(meter, quota)| quota.beyond == OverQuota::Charge && !charged(meter))
     {
         fault(format!(
-            "beyond its quota of {meter} it goes on, but {meter} is not charged; add a charge or refuse"
+            "beyond its quota of {meter} it continues, but {meter} is not charged; add a charge or refuse"
         ));
     }
 }

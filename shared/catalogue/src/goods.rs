@@ -46,7 +46,7 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
             .unwrap_or_default();
         let kind = fields.read(
             "kind",
-            "\"counter\" (adds up) or \"level\" (so many at a time)",
+            "\"counter\" (adds up) or \"level\" (how many at a time)",
             |text| match text {
                 "counter" => Some(MeterKind::Counter),
                 "level" => Some(MeterKind::Level),

@@ -30,7 +30,7 @@ pub struct Account {
 impl Account {
     /// Whether installing the App created the account, without a request. Only then may its owner
     /// move to another account.
-    pub fn came_by_itself(&self) -> bool {
+    pub fn came_automatically(&self) -> bool {
         self.way == Some(SignUpSource::Installation) && self.is_open()
     }
 

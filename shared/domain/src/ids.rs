@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_parse() {
+    fn other_texts_do_not_parse() {
         for text in [
             "",
             "job_",

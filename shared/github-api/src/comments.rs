@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deleted_one_is_written_anew() {
+    async fn a_deleted_one_is_written_again() {
         let peer = Peer::script([
             missing(PATCH),
             found(PAGE_1, json!([])),

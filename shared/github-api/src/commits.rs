@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strangers_branches_and_lost_bases_end_it() {
+    async fn foreign_branches_and_lost_bases_end_it() {
         let peer = Peer::script([head("c1"), commit(OURS, "Tallyhook-Job: job_10")]);
         assert!(matches!(
             ensure(&peer, &changes()).await,

@@ -125,7 +125,7 @@ mod tests {
     const POST: &str = "POST /repos/octo/hello/issues/8/labels";
 
     #[tokio::test]
-    async fn an_issue_is_told_from_a_pull_request() {
+    async fn an_issue_differs_from_a_pull_request() {
         let shape = |state: &str, more: serde_json::Value| {
             let mut issue =
                 json!({ "id": 70, "number": 8, "title": "A", "body": null, "state": state });

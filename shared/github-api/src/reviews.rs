@@ -36,7 +36,7 @@ mod tests {
     const POST: &str = "POST /repos/octo/hello/pulls/8/requested_reviewers";
 
     #[tokio::test]
-    async fn reviewers_are_asked_together_and_strangers_refused() {
+    async fn reviewers_are_asked_together_and_unknown_ones_refused() {
         let peer = Peer::script([made(POST, json!({}))]);
         let logins = ["grace".to_owned(), "ada".to_owned()];
         repository(&peer)

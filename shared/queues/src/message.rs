@@ -216,7 +216,7 @@ impl Message {
             Self::Request(job) | Self::Work(_, job) | Self::Comment(job) => job.to_string(),
             Self::Usage(debts) => debts.pointer(),
             Self::Notice(key) => key.pointer(),
-            Self::SignUp(newcomer) => newcomer.pointer(),
+            Self::SignUp(applicant) => applicant.pointer(),
             Self::Assist(id) => id.to_string(),
         }
     }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_round_trip_and_strangers_do_not_parse() {
+    fn messages_round_trip_and_other_texts_do_not_parse() {
         let job = "job_01hf7yat00zzzzzzzzzzzzzzzz";
         for (kind, key) in [
             ("github", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),

@@ -93,7 +93,7 @@ impl Store {
         };
         let item = Item::new(&attributes, "take a due row");
         let swept: u32 = item.find_number("swept")?.unwrap_or(0);
-        let (moved, wait) = match goes_on(due, &item, switches)? {
+        let (moved, wait) = match continues(due, &item, switches)? {
             Switch::On => (
                 Moved::On,
                 Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS)),
@@ -115,7 +115,7 @@ impl Store {
 
 /// Whether the work of a row may continue. Notices about what has happened are sent even if
 /// everything is paused.
-fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, StoreError> {
+fn continues(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, StoreError> {
     Ok(match &due.item {
         DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
         DueItem::Usage(debts) => switches.usage(&debts.account, Switch::On),

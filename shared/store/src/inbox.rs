@@ -79,7 +79,7 @@ pub enum Taken {
 }
 
 const REPLAY: &str = "replay an event";
-const OWING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
+const PENDING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Inbox {
     /// Records a verified delivery.
@@ -362,7 +362,7 @@ impl Inbox {
         let waited = due
             .due_at
             .since(received_at)
-            .clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
+            .clamp(RESEND_AFTER, PENDING_ATTEMPTS_KEPT);
         let pending = text(keys::state(&due.key, EventState::Pending));
         let change = Change::of(keys::event(&due.key))
             .set("at", time(now.plus(waited)))
@@ -382,8 +382,8 @@ impl Inbox {
         key: &EventKey,
         now: Timestamp,
     ) -> Result<Option<EventRow>, StoreError> {
-        self.owing_again(
-            owing_again(key, now).when("attribute_exists(pk)", vec![]),
+        self.pending_again(
+            pending_again(key, now).when("attribute_exists(pk)", vec![]),
             key,
         )
         .await
@@ -397,16 +397,16 @@ impl Inbox {
         account: &AccountId,
         now: Timestamp,
     ) -> Result<Option<EventRow>, StoreError> {
-        let change = owing_again(key, now)
+        let change = pending_again(key, now)
             .set("acct", text(account.as_str()))
             .when(
                 "attribute_exists(pk) AND (attribute_not_exists(#acct) OR #acct = :acct)",
                 vec![],
             );
-        self.owing_again(change, key).await
+        self.pending_again(change, key).await
     }
 
-    async fn owing_again(
+    async fn pending_again(
         &self,
         change: Change,
         key: &EventKey,
@@ -529,7 +529,7 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
     })
 }
 
-fn owing_again(key: &EventKey, now: Timestamp) -> Change {
+fn pending_again(key: &EventKey, now: Timestamp) -> Change {
     Change::of(keys::event(key))
         .set("sx", text(keys::state(key, EventState::Pending)))
         .set("at", time(now.plus(RESEND_AFTER)))

@@ -26,7 +26,7 @@ pub use accounts::moving::{Move, OwnerMoved, Proof};
 pub use accounts::rates::{RateCounted, Requests, Window};
 pub use accounts::reveals::reveal_digest;
 pub use accounts::sessions::{Linked, session_digest};
-pub use accounts::signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_newcomer};
+pub use accounts::signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_applicant};
 pub use accounts::{AccountBegun, AccountCreated, InstallationNoted};
 pub use billing::intents::{Begun, Intent};
 pub use billing::marketplace::PurchaseNoted;

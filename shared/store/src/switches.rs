@@ -22,7 +22,7 @@ use std::time::Duration;
 /// How long positions are cached.
 pub(crate) const BELIEVED: Duration = Duration::from_secs(60);
 /// The maximum age of a position that stops work: long enough for one batch of messages.
-const ANEW: Duration = Duration::from_secs(1);
+const FRESH_FOR: Duration = Duration::from_secs(1);
 /// The number of changes of a switch to list.
 const CHANGES_MAX: i32 = 50;
 
@@ -91,14 +91,14 @@ impl Switchboard {
             .await);
         match believed {
             Switch::On => Switch::On,
-            Switch::Off => of(&self.switches_anew(now).await),
+            Switch::Off => of(&self.switches_fresh(now).await),
         }
     }
 
     /// Reads all switches, at most a second old.
-    pub async fn switches_anew(&self, now: Timestamp) -> Switches {
+    pub async fn switches_fresh(&self, now: Timestamp) -> Switches {
         self.believed
-            .now(now, ANEW, async || self.switch_read().await)
+            .now(now, FRESH_FOR, async || self.switch_read().await)
             .await
     }
 

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn meters_of_another_kind_are_told_apart() {
+    async fn meters_of_another_kind_differ() {
         let mut counting = meter("mtr_2", "tokens");
         counting["default_aggregation"]["formula"] = json!("count");
         let peer = Peer::script([page(&[meter("mtr_1", "steps"), counting], "false")]);

@@ -210,7 +210,7 @@ pub(crate) mod tests {
             item.price
                 .recurring
                 .clone()
-                .expect("it comes again")
+                .expect("it is repeated")
                 .usage_type
         };
         assert_eq!(

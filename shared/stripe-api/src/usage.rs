@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_told_again_and_known() {
+    async fn a_lost_answer_is_repeated_and_recognized() {
         let peer = Peer::script([
             Reply::Lost,
             Reply::with(400, &[("stripe-should-retry", "false")], DUPLICATE),

@@ -22,7 +22,7 @@ const STORY: [(&str, EventState, &str); 35] = [
     (
         "payment_method.attached",
         Ignored,
-        "Stripe is asked for them",
+        "payment methods are not kept",
     ),
     (
         "payment_intent.succeeded",
@@ -87,7 +87,7 @@ const STORY: [(&str, EventState, &str); 35] = [
     (
         "payment_method.detached",
         Ignored,
-        "Stripe is asked for them",
+        "payment methods are not kept",
     ),
     ("charge.dispute.closed", Processed, "gave 7500 credits back"),
     (

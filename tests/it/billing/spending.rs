@@ -110,8 +110,8 @@ async fn pull_requests_by_meter_stop_at_the_limit() {
     for number in [32, 33] {
         assert!(!program.works(number).await);
         let words = program.words(number);
-        let says = "of the 37.50 USD that you want to spend at most in this billing period, 30.00 USD are spent; a job \
-                    could cost more than is left. Raise the limit at https://tallyhook.test/billing";
+        let says = "30.00 USD of your spend limit of 37.50 USD for this billing period are spent; a job \
+                    could cost more than is left. Ask again in the next billing period. Or raise the limit at https://tallyhook.test/billing";
         assert!(
             words.contains(says) && words.contains("nothing is billed"),
             "{words}"

@@ -85,7 +85,7 @@ async fn stuck_usage_is_reported_again_under_a_new_identifier_once() {
         let again = world
             .admin_request("POST", &resend, Some("local-token"), None)
             .await;
-        assert_problem("said again", &again, 409, "not_parked");
+        assert_problem("said again", &again, 409, "not_stuck");
         assert_eq!(world.usage_in(&account, "owed").await.len(), 1);
 
         world.settle().await;
@@ -96,7 +96,7 @@ async fn stuck_usage_is_reported_again_under_a_new_identifier_once() {
             .collect();
         assert_eq!(sent, [format!("{id}-pull_requests-2")]);
         let [sent] = world
-            .usage_in(&account, "told")
+            .usage_in(&account, "reported")
             .await
             .try_into()
             .expect("one");
@@ -109,7 +109,7 @@ async fn stuck_usage_is_reported_again_under_a_new_identifier_once() {
         let late = world
             .admin_request("POST", &resend, Some("local-token"), None)
             .await;
-        assert_problem("reported by now", &late, 409, "not_parked");
+        assert_problem("reported by now", &late, 409, "not_stuck");
         world.done().await;
     }
 }
@@ -203,7 +203,7 @@ async fn much_usage_is_paged_without_gaps_or_repeats() {
             &serde_json::from_str(&text).expect("JSON"),
         );
     }
-    let (mut sizes, mut seen, mut query) = (Vec::new(), Vec::new(), "?state=told".to_owned());
+    let (mut sizes, mut seen, mut query) = (Vec::new(), Vec::new(), "?state=reported".to_owned());
     loop {
         let (status, page) = world
             .operator("GET", &format!("{}{query}", path(&account)), None)
@@ -218,7 +218,7 @@ async fn much_usage_is_paged_without_gaps_or_repeats() {
         let Some(next) = page["next_cursor"].as_str() else {
             break;
         };
-        query = format!("?state=told&cursor={next}");
+        query = format!("?state=reported&cursor={next}");
     }
     assert_eq!(sizes, [50, 50, 20]);
     assert!(

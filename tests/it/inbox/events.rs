@@ -64,7 +64,7 @@ async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
         ("source=stripe", vec![2]),
         ("status=ignored", vec![50, 50, 20]),
         ("status=unattributed", vec![2]),
-        ("source=github&status=finished", vec![0]),
+        ("source=github&status=processed", vec![0]),
     ] {
         let (sizes, rows) = pages(&world, query).await;
         assert_eq!(sizes, expected, "{query}");

@@ -354,7 +354,7 @@ async fn an_event_without_attempts_left_fails_and_is_no_dead_letter() {
         .assert_outcome(
             &delivery,
             EventState::Failed,
-            "gave up after 12 tries: could not read the file",
+            "gave up after 12 attempts: could not read the file",
         )
         .await;
     assert_eq!(

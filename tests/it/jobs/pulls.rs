@@ -403,7 +403,7 @@ async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
     world
         .assert_not_delivered(
             JobState::Failed,
-            "gave up after 12 tries: could not open the pull request",
+            "gave up after 12 attempts: could not open the pull request",
         )
         .await;
     world.done().await;

@@ -141,7 +141,7 @@ async fn nonsense_from_the_model_is_asked_again() {
 async fn a_model_that_never_makes_sense_ends_the_job() {
     let world = job_with("code", vec!["hm".to_owned(); 40]).await;
     let words = format!(
-        "gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for"
+        "gave up after {ATTEMPTS_MAX} attempts: the model did not answer in the form it was asked for"
     );
     world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(
@@ -348,7 +348,7 @@ async fn a_model_that_stays_down_ends_the_job_with_one_comment() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     let words = format!(
-        "gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500"
+        "gave up after {ATTEMPTS_MAX} attempts: could not ask the model: the provider failed with 500"
     );
     world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(

@@ -38,7 +38,7 @@ async fn an_account_is_made_once() {
 
 fn sign_up(n: u8) -> SignUp {
     SignUp {
-        newcomer: Applicant::Owner(OwnerId::new(n.into())),
+        applicant: Applicant::Owner(OwnerId::new(n.into())),
         account: account(n),
         way: SignUpSource::Installation,
         plan: "payg".to_owned(),

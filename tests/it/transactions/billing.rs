@@ -15,8 +15,8 @@ use domain::switches::{Switch, SwitchName};
 use domain::units::Credits;
 use std::time::Duration;
 use store::{
-    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Owed, PaymentRecorded, Post, Store,
-    SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
+    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Owed, PaymentRecorded, Post,
+    Store, SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
 };
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn a_usage_record_is_in_one_place() {
         let one = one.expect("an answer");
         assert!(matches!(one, Decided::Now(_)), "{on}: {one:?}");
         let other = other.expect("an answer");
-        assert_eq!(other, Decided::NotParked(UsageState::Owed), "{on}");
+        assert_eq!(other, Decided::NotStuck(UsageState::Owed), "{on}");
         assert_eq!(unbill(identifier).await, Unbilled::Already, "{on}");
     })
     .await;

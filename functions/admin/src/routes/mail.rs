@@ -52,7 +52,7 @@ pub async fn change(
     for (kind, switch) in switches {
         ctx.store.account_notices_set(&id, kind, switch).await?;
     }
-    tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "changed what an account is told by mail");
+    tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "changed which mails an account gets");
     shown(&ctx, &id).await
 }
 

@@ -66,10 +66,10 @@ pub async fn approve(
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let newcomer = read(&id)?;
+    let applicant = read(&id)?;
     let state = match ctx
         .store
-        .signup_approve(&newcomer, ctx.outside.now())
+        .signup_approve(&applicant, ctx.outside.now())
         .await?
     {
         SignUpMoved::Now => {
@@ -79,7 +79,7 @@ pub async fn approve(
                 audit = true,
                 "approved a sign-up"
             );
-            ctx.queues.send(&Message::SignUp(newcomer), None).await?;
+            ctx.queues.send(&Message::SignUp(applicant), None).await?;
             Stands::Owed
         }
         SignUpMoved::Stays(state) => state,
@@ -145,7 +145,7 @@ fn shown(row: &SignUpRow) -> Value {
         ..
     } = row;
     json!({
-        "id": sign_up.newcomer.pointer(),
+        "id": sign_up.applicant.pointer(),
         "state": state.as_str(),
         "why": why,
         "way": sign_up.way.as_str(),

@@ -37,8 +37,9 @@ pub async fn list(
     let Query(filter) = filter
         .map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
     let state = filter.state.as_deref().and_then(UsageState::parse);
-    let state =
-        state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, stuck or told"))?;
+    let state = state.ok_or_else(|| {
+        ApiError::bad_request("bad_state", "`state` must be `owed`, `stuck` or `reported`")
+    })?;
     let behind = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let behind = behind
         .map(|(_, text)| UsageIdentifier::parse(&text).ok_or_else(cursors::bad))
@@ -132,14 +133,14 @@ fn decided(decided: Decided) -> Result<UsageRow, ApiError> {
         Decided::Unknown => Err(absent()),
         Decided::WrittenOff => Err(ApiError::conflict(
             "written_off",
-            "this record was written off and is never told",
+            "this record was written off and will not be reported",
         )),
-        Decided::NotParked(state) => {
+        Decided::NotStuck(state) => {
             let detail = format!(
                 "this record is {}; only a stuck one is decided about",
                 state.as_str()
             );
-            Err(ApiError::conflict("not_parked", detail))
+            Err(ApiError::conflict("not_stuck", detail))
         }
     }
 }
@@ -170,7 +171,7 @@ fn shown(state: UsageState, row: &UsageRow) -> Value {
         "carried_to": when(row.carried_to),
         "first_attempt": when(row.first_attempt),
         "reported_at": when(row.reported_at),
-        "parked_at": when(row.parked_at),
+        "stuck_at": when(row.stuck_at),
         "reason": row.reason,
         "written_off": row.written_off.as_ref().map(|word| {
             json!({ "at": word.at.to_string(), "by": word.by, "reason": word.reason })

@@ -119,7 +119,7 @@ async fn what_bounces_is_taken_and_the_page_shows_it_as_text() {
 }
 
 #[tokio::test]
-async fn what_becomes_of_a_mail_is_told_once_by_its_configuration_set() {
+async fn what_becomes_of_a_mail_is_reported_once_by_its_configuration_set() {
     let mail = mailbox();
     for to in [
         "success@simulator.amazonses.com",

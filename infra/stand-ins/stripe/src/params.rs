@@ -36,11 +36,11 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 impl Params {
     /// Refuses any parameter whose outermost name is not in the list. `expand` is always allowed.
     pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
-        let stranger = self.0.iter().find(|(name, _)| {
+        let unknown = self.0.iter().find(|(name, _)| {
             let outer = name.split('[').next().unwrap_or_default();
             outer != "expand" && !known.contains(&outer)
         });
-        match stranger {
+        match unknown {
             None => Ok(()),
             Some((name, _)) => Err(ApiError::parameter(
                 name,

@@ -136,7 +136,7 @@ impl Answer {
 }
 
 #[tokio::test]
-async fn only_test_keys_open_the_door() {
+async fn only_test_keys_are_accepted() {
     let scene = scene();
     for (credential, status) in [
         ("Bearer sk_test_x", 200),

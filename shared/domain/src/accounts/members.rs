@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_his_own_admin_and_an_organization_says_the_rest() {
+    fn an_owner_is_their_own_admin_and_an_organization_says_the_rest() {
         let owner = OwnerId::new(7);
         for (user, place, role) in [
             (7, OrgRole::Outside, Role::Admin),

@@ -70,7 +70,7 @@ impl Applicant {
         };
         // Accept the canonical text only, so that two rows cannot stand for the same applicant.
         found
-            .filter(|newcomer| newcomer.pointer() == text)
+            .filter(|applicant| applicant.pointer() == text)
             .ok_or(BadApplicant)
     }
 }
@@ -98,7 +98,7 @@ words! {
 /// A sign-up as it was first written; none of it changes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignUp {
-    pub newcomer: Applicant,
+    pub applicant: Applicant,
     pub account: AccountId,
     pub way: SignUpSource,
     pub plan: String,
@@ -113,7 +113,7 @@ pub struct SignUp {
 impl fmt::Debug for SignUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignUp")
-            .field("newcomer", &self.newcomer)
+            .field("applicant", &self.applicant)
             .field("account", &self.account)
             .finish_non_exhaustive()
     }
@@ -122,7 +122,7 @@ impl fmt::Debug for SignUp {
 impl SignUp {
     /// The GitHub owner, if that identifies the applicant.
     pub const fn owner(&self) -> Option<OwnerId> {
-        match self.newcomer {
+        match self.applicant {
             Applicant::Owner(owner) => Some(owner),
             Applicant::Mail(_) => None,
         }
@@ -221,10 +221,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newcomer_reads_back_by_one_text() {
+    fn an_applicant_reads_back_by_one_text() {
         let digest = "0a".repeat(32);
         for text in [format!("mail#{digest}"), "owner#9001".to_owned()] {
-            assert_eq!(Applicant::parse(&text).expect("a newcomer").pointer(), text);
+            assert_eq!(
+                Applicant::parse(&text).expect("an applicant").pointer(),
+                text
+            );
         }
         for text in [
             "",
@@ -306,7 +309,7 @@ mod tests {
     #[test]
     fn a_name_is_not_printed() {
         let sign_up = SignUp {
-            newcomer: Applicant::Owner(OwnerId::new(1)),
+            applicant: Applicant::Owner(OwnerId::new(1)),
             account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
             way: SignUpSource::Form,
             plan: "trial".to_owned(),

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn decimals_have_so_many_places_and_no_more() {
+    fn decimals_have_a_number_of_places_and_no_more() {
         for (text, places, parsed) in [
             ("5", 0, Some(5)),
             ("5.0", 0, Some(5)),

@@ -141,7 +141,7 @@ async fn move_owner(
         .await?
         .ok_or_else(|| taken(login))?;
     if from.moved_to.as_ref() != Some(&wish.to) {
-        if !from.came_by_itself() {
+        if !from.came_automatically() {
             return Err(taken(login).into());
         }
         if !store.account_is_unused(&wish.from).await? {

@@ -91,8 +91,8 @@ pub(super) async fn spend_limit_reached(
         .usage_text(unit, spent)
         .unwrap_or_else(|| "your spend limit is reached".to_owned());
     let reason = format!(
-        "{words}; a job could cost more than is left.{} Or ask again in the next billing period.",
-        pointer(orders, "Raise the limit at")
+        "{words}; a job could cost more than is left. Ask again in the next billing period.{}",
+        pointer(orders, "Or raise the limit at")
     );
     refuse(orders, new, &reason).await
 }

@@ -121,7 +121,7 @@ async fn refusals_have_classes_and_hold_no_secret() {
 }
 
 #[tokio::test]
-async fn a_visitor_reads_all_pages_of_what_he_reaches() {
+async fn a_visitor_reads_all_pages_of_what_they_reach() {
     let one = |id: u64| json!({ "id": id, "account": { "id": id + 1, "login": "acme", "type": "Organization" } });
     let full: Vec<_> = (0..100).map(one).collect();
     let rest = json!([one(100), { "id": 7, "account": { "id": 8, "login": "ann", "type": "User" } }, { "id": 9, "account": null }]);

@@ -30,7 +30,7 @@ use domain::notices::Notice;
 use domain::time::Timestamp;
 
 /// Returns the applicant of a mail address.
-pub fn mail_newcomer(address: &MailAddress) -> Applicant {
+pub fn mail_applicant(address: &MailAddress) -> Applicant {
     let digest = AddressDigest::parse(&mailings::digest(address));
     Applicant::Mail(digest.expect("a SHA-256 in hexadecimal digits"))
 }
@@ -107,16 +107,20 @@ impl Store {
         {
             Updated::Done(()) => Ok(SignUpOwed::Now),
             Updated::Refused(_) => {
-                let known = self.signup_find(&sign_up.newcomer).await?;
-                let known = known
-                    .ok_or_else(|| StoreError::bad_item(READ, &sign_up.newcomer.pointer(), "pk"))?;
+                let known = self.signup_find(&sign_up.applicant).await?;
+                let known = known.ok_or_else(|| {
+                    StoreError::bad_item(READ, &sign_up.applicant.pointer(), "pk")
+                })?;
                 Ok(SignUpOwed::Already(Box::new(known)))
             }
         }
     }
 
-    pub async fn signup_find(&self, newcomer: &Applicant) -> Result<Option<SignUpRow>, StoreError> {
-        let found = self.table.get(READ, &keys::sign_up(newcomer)).await?;
+    pub async fn signup_find(
+        &self,
+        applicant: &Applicant,
+    ) -> Result<Option<SignUpRow>, StoreError> {
+        let found = self.table.get(READ, &keys::sign_up(applicant)).await?;
         found.as_ref().map(row_of).transpose()
     }
 
@@ -124,10 +128,10 @@ impl Store {
     /// the time of the first attempt.
     pub async fn signup_try(
         &self,
-        newcomer: &Applicant,
+        applicant: &Applicant,
         now: Timestamp,
     ) -> Result<Option<CustomerCreation>, StoreError> {
-        let change = Change::of(keys::sign_up(newcomer))
+        let change = Change::of(keys::sign_up(applicant))
             .set_expression(
                 "#tried_at = if_not_exists(#tried_at, :now)",
                 vec![("now", time(now))],
@@ -144,13 +148,13 @@ impl Store {
     }
 
     /// Starts a new round, unless another caller already has.
-    pub async fn signup_try_anew(
+    pub async fn signup_try_again(
         &self,
-        newcomer: &Applicant,
+        applicant: &Applicant,
         was: CustomerCreation,
         now: Timestamp,
     ) -> Result<Option<CustomerCreation>, StoreError> {
-        let change = Change::of(keys::sign_up(newcomer))
+        let change = Change::of(keys::sign_up(applicant))
             .set("tried_at", time(now))
             .set("round", number(was.round + 1))
             .remove("failed_at");
@@ -161,11 +165,11 @@ impl Store {
     /// round has started.
     pub async fn signup_try_failed(
         &self,
-        newcomer: &Applicant,
+        applicant: &Applicant,
         was: CustomerCreation,
         now: Timestamp,
     ) -> Result<Option<CustomerCreation>, StoreError> {
-        let change = Change::of(keys::sign_up(newcomer)).set_expression(
+        let change = Change::of(keys::sign_up(applicant)).set_expression(
             "#failed_at = if_not_exists(#failed_at, :now)",
             vec![("now", time(now))],
         );
@@ -220,7 +224,7 @@ impl Store {
                 .map(|name| ("name".to_owned(), text(name))),
         );
         let mut tx = self.table.transaction(PROVISION);
-        tx.add(ended(&sign_up.newcomer, SignUpState::Done, now).item(&self.table))
+        tx.add(ended(&sign_up.applicant, SignUpState::Done, now).item(&self.table))
             .or(Refusal::Ended);
         tx.add(put_new(&self.table, profile));
         let welcome = notice_attributes(&sign_up.account, welcome, now);
@@ -243,11 +247,12 @@ impl Store {
     /// Ends a sign-up whose applicant got an account another way.
     pub async fn signup_joined(
         &self,
-        newcomer: &Applicant,
+        applicant: &Applicant,
         account: &AccountId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let change = ended(newcomer, SignUpState::Done, now).set("account", text(account.as_str()));
+        let change =
+            ended(applicant, SignUpState::Done, now).set("account", text(account.as_str()));
         self.table
             .update("join a sign-up to an account", change)
             .await
@@ -255,8 +260,8 @@ impl Store {
     }
 
     /// Records why an owed sign-up is waiting.
-    pub async fn signup_waits(&self, newcomer: &Applicant, why: &str) -> Result<(), StoreError> {
-        let change = Change::of(keys::sign_up(newcomer))
+    pub async fn signup_waits(&self, applicant: &Applicant, why: &str) -> Result<(), StoreError> {
+        let change = Change::of(keys::sign_up(applicant))
             .set("why", text(why))
             .when(
                 "#state = :owed",
@@ -272,10 +277,10 @@ impl Store {
     /// owed.
     pub async fn signup_approve(
         &self,
-        newcomer: &Applicant,
+        applicant: &Applicant,
         now: Timestamp,
     ) -> Result<SignUpMoved, StoreError> {
-        let key = keys::sign_up(newcomer);
+        let key = keys::sign_up(applicant);
         let due = keys::due(&key);
         let change = Change::of(key)
             .set("state", text(SignUpState::Owed.as_str()))
@@ -297,11 +302,11 @@ impl Store {
     /// Refuses a sign-up that has no account yet. It is no longer due.
     pub async fn signup_refuse(
         &self,
-        newcomer: &Applicant,
+        applicant: &Applicant,
         why: &str,
         now: Timestamp,
     ) -> Result<SignUpMoved, StoreError> {
-        let change = Change::of(keys::sign_up(newcomer))
+        let change = Change::of(keys::sign_up(applicant))
             .set("state", text(SignUpState::Refused.as_str()))
             .set("owner", text(keys::sign_ups(SignUpState::Refused)))
             .set("ended_at", time(now))
@@ -338,16 +343,16 @@ impl Store {
         let query = pages::of(query, &keys::sign_ups(state));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {
             let item = Item::new(attributes, LIST);
-            let newcomer = keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
+            let applicant = keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
             Ok(Some(Placed::new(
                 item.time("at")?,
-                newcomer.pointer(),
-                newcomer,
+                applicant.pointer(),
+                applicant,
             )))
         });
         let Page { rows, next } = pages::page(found.await?, limit);
         let rows =
-            futures::future::try_join_all(rows.iter().map(|newcomer| self.signup_find(newcomer)))
+            futures::future::try_join_all(rows.iter().map(|applicant| self.signup_find(applicant)))
                 .await?;
         Ok(Page {
             rows: rows.into_iter().flatten().collect(),
@@ -357,8 +362,8 @@ impl Store {
 }
 
 /// Ends an owed sign-up, and removes the applicant's personal data.
-fn ended(newcomer: &Applicant, state: SignUpState, now: Timestamp) -> Change {
-    Change::of(keys::sign_up(newcomer))
+fn ended(applicant: &Applicant, state: SignUpState, now: Timestamp) -> Change {
+    Change::of(keys::sign_up(applicant))
         .set("state", text(state.as_str()))
         .set("owner", text(keys::sign_ups(state)))
         .set("ended_at", time(now))
@@ -374,7 +379,7 @@ fn ended(newcomer: &Applicant, state: SignUpState, now: Timestamp) -> Change {
 }
 
 fn attributes(sign_up: &SignUp, state: SignUpState, now: Timestamp) -> Attributes {
-    let key = keys::sign_up(&sign_up.newcomer);
+    let key = keys::sign_up(&sign_up.applicant);
     let mut item = key.attributes();
     let mut more = vec![
         ("account", text(sign_up.account.as_str())),
@@ -442,7 +447,7 @@ fn row_of(attributes: &Attributes) -> Result<SignUpRow, StoreError> {
         .find_text("email")?
         .map(|text| MailAddress::parse(text).map_err(|_| item.bad("email")));
     let sign_up = SignUp {
-        newcomer: keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+        applicant: keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         account: item.parsed("account", AccountId::parse)?,
         way: item.parsed("way", |word| SignUpSource::parse(word).ok_or(()))?,
         plan: item.text("plan")?.to_owned(),

@@ -1,7 +1,7 @@
 //! Customers' requests to create something at Stripe. Each is recorded with all parameters before
 //! Stripe is called.
 //!
-//! Whoever resumes an action therefore sends the same request under the same idempotency key, and
+//! A resumed action therefore sends the same request under the same idempotency key, and
 //! Stripe creates only one object. A cart row maps an item to the action that is currently buying
 //! it, so that two concurrent actions for the same item lead to one purchase.
 

@@ -52,7 +52,7 @@ pub struct UsageRow {
     /// When it was reported to Stripe.
     pub reported_at: Option<Timestamp>,
     /// When it became stuck.
-    pub parked_at: Option<Timestamp>,
+    pub stuck_at: Option<Timestamp>,
     /// Why it became stuck.
     pub reason: Option<String>,
     /// Set if the record will never be reported, with who decided so.
@@ -83,7 +83,7 @@ pub enum Decided {
     /// The record was already written off.
     WrittenOff,
     /// The record exists but is not stuck.
-    NotParked(UsageState),
+    NotStuck(UsageState),
     /// There is no such record.
     Unknown,
 }
@@ -134,7 +134,7 @@ impl Store {
         self.owed_move(
             owed,
             stuck,
-            [("parked_at", time(now)), ("reason", text(reason))],
+            [("stuck_at", time(now)), ("reason", text(reason))],
         )
         .await
     }
@@ -170,7 +170,7 @@ impl Store {
                 .collect();
             item.extend(stuck.attributes());
             item.extend([
-                ("parked_at".to_owned(), time(now)),
+                ("stuck_at".to_owned(), time(now)),
                 ("reason".to_owned(), text(reason)),
             ]);
             let same = vec![("identifier", text(identifier.to_string()))];
@@ -222,7 +222,7 @@ impl Store {
                 carried_to: None,
                 first_attempt: None,
                 reported_at: None,
-                parked_at: None,
+                stuck_at: None,
                 reason: None,
                 written_off: None,
             })));
@@ -268,7 +268,7 @@ impl Store {
                 return Ok(if written_off {
                     Decided::WrittenOff
                 } else {
-                    Decided::NotParked(state)
+                    Decided::NotStuck(state)
                 });
             }
         }
@@ -344,7 +344,7 @@ fn row_of(attributes: &Attributes) -> Result<UsageRow, StoreError> {
         carried_to: item.find_time("carried_to")?,
         first_attempt: item.find_time("first_attempt")?,
         reported_at: item.find_time("reported_at")?,
-        parked_at: item.find_time("parked_at")?,
+        stuck_at: item.find_time("stuck_at")?,
         reason: words("reason")?,
         written_off: item.find_time("written_off_at")?.map(word).transpose()?,
         usage: usage_of(&item)?,

@@ -344,8 +344,8 @@ pub(crate) fn state_used(digest: &str) -> Key {
 
 pub(crate) const SIGN_UP: &str = "SIGNUP";
 
-pub(crate) fn sign_up(newcomer: &Applicant) -> Key {
-    Key::new(format!("{SIGN_UP}#{}", newcomer.pointer()), SIGN_UP)
+pub(crate) fn sign_up(applicant: &Applicant) -> Key {
+    Key::new(format!("{SIGN_UP}#{}", applicant.pointer()), SIGN_UP)
 }
 
 pub(crate) fn sign_up_of(pk: &str) -> Option<Applicant> {

@@ -144,7 +144,7 @@ async fn lookup_keys_go_ten_at_a_time() {
         prices[0]
             .recurring
             .clone()
-            .expect("it comes again")
+            .expect("it is repeated")
             .meter
             .as_deref(),
         Some("mtr_1")

@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use stand_in_shared::faults::Moment;
 use stand_in_stripe::Fault;
 use std::time::Duration;
-use store::mail_newcomer;
+use store::mail_applicant;
 
 pub const ANN: &str = "ann@acme.example";
 
 pub fn applicant(address: &str) -> Applicant {
-    mail_newcomer(&MailAddress::parse(address).expect("an address"))
+    mail_applicant(&MailAddress::parse(address).expect("an address"))
 }
 
 pub fn sign_up_body(address: &str, plan: &str) -> Value {

@@ -21,7 +21,8 @@ async fn credits_stop_at_the_limit_for_every_kind_of_hold() {
     );
     let detail = refused["detail"].as_str().expect("a sentence");
     assert!(
-        detail.contains("of the 700 credits") && detail.contains("600 credits are reserved"),
+        detail.contains("spend limit of 700 credits")
+            && detail.contains("600 credits are reserved"),
         "{detail}"
     );
     let (status, hold) = program.holds("100", "fits").await;
@@ -35,9 +36,7 @@ async fn credits_stop_at_the_limit_for_every_kind_of_hold() {
     world.settle().await;
     assert_eq!(program.pulls(), 1, "the job that came first is delivered");
     assert!(
-        program
-            .words(31)
-            .contains("of the 700 credits that you want to spend"),
+        program.words(31).contains("spend limit of 700 credits"),
         "{}",
         program.words(31)
     );

@@ -23,7 +23,7 @@ const GET: &[&str] = &["dynamodb:GetItem"];
 const LIST: &[&str] = &["dynamodb:Query"];
 /// Each write is conditional; transactions ask for the rights of what they contain.
 const UPDATE: &[&str] = &["dynamodb:UpdateItem"];
-/// Moving jobs and settling usage also deletes rows: OPEN#, OWED# and PARKED#.
+/// Moving jobs and settling usage also deletes rows: OPEN#, OWED# and STUCK#.
 const MOVE: &[&str] = &[
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",

@@ -20,7 +20,7 @@ use queues::Message;
 use rest::{Body, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::mail_newcomer;
+use store::mail_applicant;
 use utoipa::ToSchema;
 
 /// A sign-up.
@@ -88,7 +88,7 @@ pub async fn create(
     let first = begins_with(&ctx.catalogue, plan);
     let now = ctx.outside.now();
     let sign_up = SignUp {
-        newcomer: mail_newcomer(&email),
+        applicant: mail_applicant(&email),
         account: AccountId::mint(now, ctx.outside.random_bytes()),
         way: SignUpSource::Form,
         plan: first.id.to_string(),
@@ -108,7 +108,7 @@ pub async fn create(
     // them. If the message is lost, the row is due and the sweeper finds it.
     if let Err(error) = ctx
         .queues
-        .send(&Message::SignUp(sign_up.newcomer), None)
+        .send(&Message::SignUp(sign_up.applicant), None)
         .await
     {
         tracing::warn!(%error, "could not queue a sign-up; the sweeper will");

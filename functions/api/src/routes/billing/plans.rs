@@ -93,7 +93,7 @@ pub struct QuotaShown {
     /// When the quota renews: `month`, `subscription` or `never`.
     renews: &'static str,
     /// Whether usage beyond the limit is allowed and charged for.
-    goes_on: bool,
+    continues: bool,
 }
 
 /// The packs of credits on sale.
@@ -189,7 +189,7 @@ fn shown(quota: &Quota) -> QuotaShown {
     QuotaShown {
         limit,
         renews: quota.renews.as_str(),
-        goes_on: quota.beyond == OverQuota::Charge,
+        continues: quota.beyond == OverQuota::Charge,
     }
 }
 

@@ -118,7 +118,7 @@ pub async fn arrive(
     };
     let account = ctx.store.account_find(here).await?;
     let may_leave = has.accounts.get(here) == Some(&Role::Admin)
-        && account.is_some_and(|account| account.came_by_itself())
+        && account.is_some_and(|account| account.came_automatically())
         && ctx.store.account_is_unused(here).await?;
     if !may_leave {
         return Ok(redirect(&ctx.dashboard_url));

@@ -144,15 +144,15 @@ async fn drafts_are_kept_and_reviews_asked_of_collaborators_only() {
             .expect(201);
         assert_eq!(pull["requested_reviewers"][0]["login"], "grace");
     }
-    let stranger = scene
-        .post(&path, &token, json!({"reviewers": ["grace", "stranger"]}))
+    let unknown = scene
+        .post(&path, &token, json!({"reviewers": ["grace", "unknown"]}))
         .await
         .expect(422);
     assert!(
-        stranger["message"]
+        unknown["message"]
             .as_str()
             .is_some_and(|words| words.contains("collaborator")),
-        "{stranger}"
+        "{unknown}"
     );
     let view = scene.github.pulls("acme", "widget").remove(0);
     assert_eq!(

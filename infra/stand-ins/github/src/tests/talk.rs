@@ -144,7 +144,7 @@ async fn a_person_has_a_role() {
         .token(json!({"permissions": {"metadata": "read"}}))
         .await;
     scene.github.set_role("acme", "widget", "writer", "write");
-    for (login, role) in [("acme", "admin"), ("writer", "write"), ("stranger", "read")] {
+    for (login, role) in [("acme", "admin"), ("writer", "write"), ("unknown", "read")] {
         let path = format!("/repos/acme/widget/collaborators/{login}/permission");
         assert_eq!(
             scene.get(&path, &token).await.expect(200)["permission"],

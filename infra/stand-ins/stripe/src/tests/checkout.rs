@@ -24,7 +24,7 @@ pub(super) async fn session(scene: &Scene, price: &str, more: &str) -> Value {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story or table of cases")]
-async fn a_pack_is_paid_and_everybody_is_told() {
+async fn a_pack_is_paid_and_every_listener_hears() {
     let (scene, price) = shop().await;
     let more = "&customer=cus_1&client_reference_id=acc_7&metadata[order]=o1&payment_intent_data[metadata][order]=o1";
     let open = session(&scene, &price, more).await;

@@ -357,7 +357,7 @@ fn every_word_of_stripe_s_has_its_meaning() {
 }
 
 #[test]
-fn grace_ends_so_many_days_after_the_unpaid_period_began() {
+fn grace_ends_some_days_after_the_unpaid_period_began() {
     let late = || subscription("1", "teams", Status::PastDue);
     let until = day(30 + GRACE_DAYS);
     let before = Timestamp::from_millis(until.millis() - 1);
@@ -413,9 +413,9 @@ fn without_a_known_subscription_it_is_the_account_s_own_plan() {
         ("payg".to_owned(), Coverage::Full),
         "an unknown plan is everybody's"
     );
-    let stranger = subscription("1", "another_shop_s", Status::Active);
+    let unknown = subscription("1", "another_shop_s", Status::Active);
     assert_eq!(
-        seen("trial", &[stranger], day(32)),
+        seen("trial", &[unknown], day(32)),
         ("trial".to_owned(), Coverage::Full)
     );
     let nothing = Catalogue {
@@ -478,9 +478,9 @@ fn of_several_subscriptions_one_counts_whatever_their_order() {
         (
             "pro",
             [
-                of("1", "stranger", Status::Active, 9),
+                of("1", "unknown", Status::Active, 9),
                 of("2", "pro", Status::Active, 0),
-                of("3", "stranger", Status::Active, 9),
+                of("3", "unknown", Status::Active, 9),
             ],
         ),
     ] {

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_s_period_goes_on_before_stripe_has_said_so() {
+    fn a_subscription_s_period_continues_before_stripe_has_said_so() {
         let span = Span {
             start: at("2027-01-31T10:00:00Z"),
             end: at("2027-02-28T10:00:00Z"),

@@ -107,7 +107,7 @@ fn credits_are_counted_as_they_are_held() {
 }
 
 #[test]
-fn four_fifths_and_the_whole_are_told() {
+fn four_fifths_and_the_whole_are_reported() {
     let currency = Currency::parse("usd").expect("a currency");
     let limit = SpendLimit {
         money: Some(Money {
@@ -154,7 +154,7 @@ fn four_fifths_and_the_whole_are_told() {
     assert!(
         none.warning((SpendUnit::Credits, "p"), Spent::default(), NOW)
             .is_none(),
-        "nothing was spent, as he wished"
+        "nothing was spent, as the customer wished"
     );
     let told = none
         .reached((SpendUnit::Credits, "p"), Spent::default(), NOW)

@@ -67,7 +67,7 @@ async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
 
 /// Signs up an owner who bought a plan on the Marketplace and has no account yet.
 pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
-    let begun = newcomer(ctx, event.owner, SignUpSource::Marketplace, now);
+    let begun = applicant(ctx, event.owner, SignUpSource::Marketplace, now);
     // A free listing becomes the account's own plan. A paid listing overrides the account's own
     // plan while it is paid.
     let free = ctx
@@ -92,16 +92,16 @@ async fn sign_up(
 ) -> Result<SignUpOwed, Failure> {
     let sign_up = SignUp {
         installation: Some(installation),
-        ..newcomer(ctx, owner, SignUpSource::Installation, now)
+        ..applicant(ctx, owner, SignUpSource::Installation, now)
     };
     owe(ctx, &sign_up, now).await
 }
 
 /// Builds the sign-up of a new owner, with a trial.
-fn newcomer(ctx: &Ctx, owner: OwnerId, way: SignUpSource, now: Timestamp) -> SignUp {
+fn applicant(ctx: &Ctx, owner: OwnerId, way: SignUpSource, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
     SignUp {
-        newcomer: Applicant::Owner(owner),
+        applicant: Applicant::Owner(owner),
         account: AccountId::mint(now, ctx.outside.random_bytes()),
         way,
         plan: plan.to_string(),
@@ -120,9 +120,9 @@ async fn owe(ctx: &Ctx, sign_up: &SignUp, now: Timestamp) -> Result<SignUpOwed, 
         .await?;
     if owed == SignUpOwed::Now {
         let way = sign_up.way.as_str();
-        tracing::info!(account.id = %sign_up.account, newcomer = sign_up.newcomer.pointer(), way, "an owner signed up");
+        tracing::info!(account.id = %sign_up.account, applicant = sign_up.applicant.pointer(), way, "an owner signed up");
         ctx.queues
-            .send(&Message::SignUp(sign_up.newcomer.clone()), None)
+            .send(&Message::SignUp(sign_up.applicant.clone()), None)
             .await?;
     }
     Ok(owed)
