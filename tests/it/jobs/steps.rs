@@ -203,9 +203,9 @@ async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
         ),
         (
             json!([{ "path": "a", "content": "🦀".repeat(64 * 1024 + 1) }]),
-            "bytes, more than",
+            "the limit is 262144",
         ),
-        (json!(many), "101 files, more than 100"),
+        (json!(many), "101 files; the limit is 100"),
         (json!([]), "the agent proposed no change"),
     ] {
         let world = job_with("code", vec![code(changes)]).await;

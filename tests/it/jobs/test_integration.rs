@@ -179,7 +179,7 @@ async fn files_out_of_bounds_are_refused() {
         .collect();
     for (tests, code, says) in [
         (json!([]), "bad_files", "at least one"),
-        (json!(many), "bad_files", "fewer"),
+        (json!(many), "bad_files", "at most 20"),
         (
             json!([file("a", &"x".repeat(TEST_BYTES_MAX + 1))]),
             "bad_files",

@@ -130,7 +130,7 @@ async fn other_events_make_no_job() {
     assert_ignored(
         &world,
         "issue_comment.created",
-        "commands are taken on issues",
+        "commands work on issues only",
         on_pull,
     )
     .await;
@@ -179,7 +179,7 @@ async fn our_own_actions_request_nothing() {
         |_| {},
     )
     .await;
-    assert_ignored(&world, "pull_request.opened", "nobody asked", |event| {
+    assert_ignored(&world, "pull_request.opened", "not a pull request of ours", |event| {
         event["pull_request"]["head"]["ref"] = "renovate/all".into();
     })
     .await;
@@ -214,7 +214,7 @@ async fn a_policy_file_narrows_what_counts() {
         (
             "[triggers]\nopened = false",
             "issues.opened",
-            Some("wants a label or a command"),
+            Some("requires a label or a command"),
         ),
         ("[triggers]\nopened = false", "issues.labeled", None),
         ("[triggers]\nopened = false", "issue_comment.created", None),
@@ -228,7 +228,7 @@ async fn a_policy_file_narrows_what_counts() {
         (
             "[triggers]\ncommands = false",
             "issue_comment.created",
-            Some("takes no commands"),
+            Some("disables commands"),
         ),
         ("[triggers]\ncommands = false", "issues.labeled", None),
         (
