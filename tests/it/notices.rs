@@ -245,7 +245,7 @@ async fn a_welcome_has_a_link_that_is_mailed_once_and_then_forgotten() {
         )
         .await;
     assert!(status.is_success());
-    assert_eq!(listed["notices"][0]["outcome"], "told");
+    assert_eq!(listed["notices"][0]["outcome"], "sent");
     assert!(
         !listed.to_string().contains("canary") && !listed.to_string().contains(ADDRESS),
         "{listed}"

@@ -33,7 +33,7 @@ const STORY: [(&str, EventState, &str); 35] = [
     ("refund.created", Processed, "took 2500 credits back"),
     ("charge.refunded", Processed, "no credits moved"),
     ("refund.updated", Processed, "done before"),
-    ("checkout.session.expired", Ignored, "not paid"),
+    ("checkout.session.expired", Ignored, "nobody has paid"),
     (
         "customer.subscription.paused",
         Processed,

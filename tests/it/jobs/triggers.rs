@@ -179,9 +179,14 @@ async fn our_own_actions_request_nothing() {
         |_| {},
     )
     .await;
-    assert_ignored(&world, "pull_request.opened", "not a pull request of ours", |event| {
-        event["pull_request"]["head"]["ref"] = "renovate/all".into();
-    })
+    assert_ignored(
+        &world,
+        "pull_request.opened",
+        "not a pull request of ours",
+        |event| {
+            event["pull_request"]["head"]["ref"] = "renovate/all".into();
+        },
+    )
     .await;
     world.done().await;
 }
@@ -189,7 +194,7 @@ async fn our_own_actions_request_nothing() {
 /// The policy is read from the base branch and can only narrow.
 #[tokio::test(start_paused = true)]
 async fn a_policy_file_narrows_what_counts() {
-    let refused = "the repository's policy does not take wishes from this author";
+    let refused = "the repository's policy does not accept requests from this author";
     let policy = |text: &'static str, sample: &'static str, expected: Option<&'static str>| async move {
         let world = World::with(FaultPlan::None, &[]).await;
         world

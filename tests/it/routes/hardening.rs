@@ -322,11 +322,8 @@ async fn another_account_s_cursor_shows_nothing_of_it() {
         .expect("another page")
         .to_owned();
     let body =
-        json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "credits" });
-    let other = world
-        .operator("POST", "/api/v1/admin/accounts", Some(&body))
-        .await
-        .1;
+        json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "payg" });
+    let other = world.insist("POST", "/api/v1/admin/accounts", &body).await;
     let other = domain::ids::AccountId::parse(other["id"].as_str().expect("an id")).expect("an id");
     let theirs = world.key_of(&other, "theirs").await;
     for path in ["/api/v1/billing/transactions", "/api/v1/jobs"] {

@@ -56,7 +56,7 @@ impl World {
     }
 
     /// Sends an operator's request and repeats it while it conflicts with others.
-    async fn insist(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub async fn insist(&self, method: &str, path: &str, body: &Value) -> Value {
         loop {
             match self.operator(method, path, Some(body)).await {
                 (StatusCode::SERVICE_UNAVAILABLE, _) => {}

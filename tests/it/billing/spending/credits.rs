@@ -139,7 +139,7 @@ async fn a_hold_ends_in_the_period_in_which_it_was_made() {
         }
     );
     world.settle().await;
-    assert_eq!(world.subjects(), ["Most of your spend limit is spent"]);
+    assert_eq!(world.subjects(), ["You are near your spend limit"]);
     program.world.done().await;
 }
 
