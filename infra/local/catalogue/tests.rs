@@ -169,7 +169,7 @@ async fn a_dry_run_writes_nothing() {
         .await
         .expect("it only looks");
     assert_eq!(outcome, Outcome::Shown(28), "{said}");
-    assert!(said.contains("Nothing was changed"), "{said}");
+    assert!(said.contains("nothing was changed"), "{said}");
     shop.push(BUILT_IN).await;
     let (outcome, _) = shop
         .push_by(&api, BUILT_IN, true)
@@ -359,7 +359,7 @@ async fn a_meter_that_counts_otherwise_is_said_and_nothing_is_done() {
         .await
         .expect_err("it cannot be mended");
     assert!(
-        error.contains("deactivate it in Stripe's dashboard and run this again"),
+        error.contains("deactivate it in the Stripe dashboard and run this command again"),
         "{error}"
     );
 }

@@ -256,7 +256,7 @@ fn faults_of_the_head_and_its_meters() {
         ),
         (
             "= 1000\ndefault",
-            "= 1000\ncolour = 1\ndefault",
+            "= 1000\ncolor = 1\ndefault",
             "line 3, the catalogue: color means nothing here",
         ),
         (

@@ -113,7 +113,7 @@ async fn what_bounces_is_taken_and_the_page_shows_it_as_text() {
         .to_bytes();
     let page = String::from_utf8_lossy(&page);
     assert!(
-        page.contains("came back") && page.contains("&lt;i&gt;") && !page.contains("<i>"),
+        page.contains("(bounced)") && page.contains("&lt;i&gt;") && !page.contains("<i>"),
         "{page}"
     );
 }
