@@ -198,7 +198,7 @@ impl Checks<'_> {
             if pk.ends_with(&webhook.id)
                 && let Some(state) = item["sx"]["S"].as_str()
             {
-                item["sx"]["S"] = state.replace("#pending#", "#finished#").into();
+                item["sx"]["S"] = state.replace("#pending#", "#processed#").into();
             }
         }
     }
