@@ -9,7 +9,7 @@ use flows::accounts::rates::Who;
 use flows::accounts::sessions::{self, Person};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use rest::browsers::{CSRF, check_csrf};
+use rest::csrf::{CSRF, check_csrf};
 use std::sync::Arc;
 
 /// Returns the person whose session the request carries, if the session is valid.

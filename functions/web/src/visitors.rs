@@ -60,5 +60,5 @@ pub fn vouched(
     headers: &HeaderMap,
     token: Option<&str>,
 ) -> Result<(), ApiError> {
-    rest::browsers::check_csrf(&person.csrf_token(), token, headers, &ctx.dashboard_url)
+    rest::csrf::check_csrf(&person.csrf_token(), token, headers, &ctx.dashboard_url)
 }

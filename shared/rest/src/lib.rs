@@ -5,6 +5,7 @@
 //! so a malformed request gets the same kind of response everywhere.
 
 pub mod browsers;
+pub mod csrf;
 pub mod cursors;
 mod error;
 mod extract;
