@@ -15,9 +15,9 @@ const MARKUP_MAX: u64 = 99_999;
 
 pub fn money_shape(currency: Currency) -> String {
     match currency.decimals() {
-        0 => format!("a whole number of {currency} in quotes, as \"500\""),
+        0 => format!("a whole number of {currency} in quotes, such as \"500\""),
         places => format!(
-            "an amount of {currency} in quotes with at most {places} places, as \"8.{:0>places$}\"",
+            "an amount of {currency} in quotes with at most {places} places, such as \"8.{:0>places$}\"",
             0
         ),
     }

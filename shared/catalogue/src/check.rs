@@ -17,11 +17,7 @@ pub fn check(
     default_plan: Option<&Placed<PlanId>>,
 ) {
     if plans.is_empty() {
-        faults.note(
-            None,
-            "the catalogue",
-            "sells nothing; add a plan with [[plan]]",
-        );
+        faults.note(None, "the catalogue", "has no plans; add one with [[plan]]");
     }
     for (at, read) in plans.iter().enumerate() {
         let fault =
@@ -30,7 +26,7 @@ pub fn check(
             .iter()
             .any(|before| before.plan.id == read.plan.id)
         {
-            fault("there is another plan of this name; give each its own id".to_owned());
+            fault("another plan has this id; give each plan its own".to_owned());
         }
         payment(&read.plan, models, &fault);
         marketplace(&read.plan, &plans[..at], &fault);
@@ -41,11 +37,11 @@ pub fn check(
             let Some(named) = named else { continue };
             if *named == read.plan.id {
                 fault(format!(
-                    "{field} names the plan itself; name another one or leave it away"
+                    "{field} names the plan itself; name another plan or remove it"
                 ));
             } else if find(plans, named).is_none() {
                 fault(format!(
-                    "{field} names {named}, which is no plan here; correct it or add that plan"
+                    "{field} names {named}, which is not a plan in this catalogue; correct it or add that plan"
                 ));
             }
         }
@@ -57,21 +53,21 @@ pub fn check(
             .filter(|plan| costs(plan))
         {
             fault(format!(
-                "fallback names {}, which has to be paid for; name one without a price",
+                "fallback names {}, which has a price; name a plan without one",
                 free.id
             ));
         }
         if circles(plans, &read.plan) {
-            fault("its fallbacks lead back to it; let one of them end".to_owned());
+            fault("its fallbacks form a loop; remove the fallback of one of them".to_owned());
         }
     }
     if let Some(Placed { value: id, line }) = default_plan {
         let fault = |what: String| faults.note(Some(*line), "default_plan", what);
         match find(plans, id) {
-            None => fault(format!("there is no plan {id}; name one of the plans")),
-            Some(plan) if costs(plan) => {
-                fault(format!("{id} has to be paid for; name one without a price"))
-            }
+            None => fault(format!(
+                "no plan has the id {id}; use the id of one of the plans"
+            )),
+            Some(plan) if costs(plan) => fault(format!("{id} has a price; use a plan without one")),
             Some(_) => {}
         }
     }
@@ -103,33 +99,33 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
     if plan.pays == Pays::Credits {
         if plan.budget.is_zero() {
             fault(
-                "pays from credits and has no budget; add the most credits that a job may cost, as budget = 600"
+                "pays from credits but has no budget; add the most credits that a job can cost, such as budget = 600"
                     .to_owned(),
             );
         } else if plan.budget <= plan.fee {
             fault(format!(
-                "its budget of {} leaves nothing beside its fee of {}; raise budget",
-                plan.budget, plan.fee
+                "its fee of {} uses up its whole budget of {}; raise budget",
+                plan.fee, plan.budget
             ));
         }
         if models.is_empty() {
             fault(
-                "pays from credits, and no model has a price; add them with [[model]]".to_owned(),
+                "pays from credits, but no model has a price; add models with [[model]]".to_owned(),
             );
         }
     } else if !plan.fee.is_zero() || !plan.overdraft.is_zero() {
         fault(format!(
-            "fee and overdraft are credits, and it pays {way}; leave them away or say pays = \"credits\""
+            "fee and overdraft are amounts of credits, but this plan pays {way}; remove them or set pays = \"credits\""
         ));
     }
     if plan.pays == Pays::Meters && plan.charges.is_empty() {
         fault(
-            "pays by meters and charges nothing; add charges, or say pays = \"nothing\"".to_owned(),
+            "pays by meters but has no charges; add charges, or set pays = \"nothing\"".to_owned(),
         );
     }
     if plan.pays != Pays::Meters && !plan.charges.is_empty() {
         fault(format!(
-            "charges are for plans that pay by meters, and it pays {way}; leave one of them away"
+            "charges apply to plans that pay by meters, but this plan pays {way}; remove the charges or change pays"
         ));
     }
     let charged = |meter: &Meter| plan.charges.iter().any(|charge| charge.meter == *meter);
@@ -139,7 +135,7 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
         .filter(|(meter, quota)| quota.beyond == OverQuota::Charge && !charged(meter))
     {
         fault(format!(
-            "beyond its quota of {meter} it continues, but {meter} is not charged; add a charge or refuse"
+            "work continues beyond the quota of {meter}, but {meter} has no charge; add a charge, or set beyond = \"refuse\""
         ));
     }
 }
@@ -155,19 +151,19 @@ fn marketplace(plan: &Plan, before: &[Read], fault: &impl Fn(String)) {
         .find(|read| read.plan.marketplace.as_ref() == Some(listed))
     {
         fault(format!(
-            "marketplace {listed:?} is plan {}, too; give each its own",
+            "marketplace {listed:?} already belongs to plan {}; give each plan its own",
             other.plan.id
         ));
     }
     if plan.pays != Pays::Nothing {
         fault(
-            "marketplace: GitHub bills this plan, so its jobs cannot be paid for a second time; say pays = \"nothing\""
+            "marketplace: GitHub bills this plan, so its jobs must not be charged again; set pays = \"nothing\""
                 .to_owned(),
         );
     }
     if !plan.quotas.contains_key(&Meter::pull_requests()) {
         fault(
-            "marketplace: its price is flat; say how much it covers with quotas.pull_requests = { limit = 60 }"
+            "marketplace: its price is flat, so it needs a limit, such as quotas.pull_requests = { limit = 60 }"
                 .to_owned(),
         );
     }
@@ -210,7 +206,7 @@ pub fn twice<'p>(
         if let Some(before) = seen.get(price) {
             fault(
                 &entry,
-                format!("{price} sells {before}, too; give each its own price"),
+                format!("{price} is already the price of {before}; give each its own"),
             );
         }
         seen.insert(price, entry);

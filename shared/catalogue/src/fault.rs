@@ -33,7 +33,7 @@ impl CatalogueErrors {
 
 impl fmt::Display for CatalogueErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the catalogue cannot be used: ")?;
+        f.write_str("the catalogue is invalid: ")?;
         for (at, error) in self.0.iter().enumerate() {
             write!(f, "{}{error}", if at == 0 { "" } else { "; " })?;
         }

@@ -71,7 +71,7 @@ impl<'t> Fields<'t> {
         {
             fields.fault(
                 fields.line,
-                format!("{name} is missing; add for example {name} = {example}"),
+                format!("{name} is missing; add it, for example {name} = {example}"),
             );
         }
         fields
@@ -114,7 +114,10 @@ impl<'t> Fields<'t> {
             || text.chars().count() > most
             || text.chars().any(char::is_control)
         {
-            self.fault(line, format!("{name} is a line of 1 to {most} characters"));
+            self.fault(
+                line,
+                format!("{name} must be one line of 1 to {most} characters"),
+            );
             return None;
         }
         Some(Placed {
@@ -135,7 +138,7 @@ impl<'t> Fields<'t> {
         if value.is_none() {
             self.fault(
                 text.line,
-                format!("{name} = {:?} cannot be read; it is {shape}", text.value),
+                format!("{name} = {:?} is invalid; it must be {shape}", text.value),
             );
         }
         value.map(|value| Placed {
@@ -152,7 +155,7 @@ impl<'t> Fields<'t> {
         if number.is_none() {
             self.fault(
                 line,
-                format!("{name} is a whole number that is not negative, without quotes"),
+                format!("{name} must be a whole number, zero or more, without quotes"),
             );
         }
         number.map(|value| Placed { value, line })
@@ -165,7 +168,7 @@ impl<'t> Fields<'t> {
             .ok()
             .filter(|small| *small <= most);
         if small.is_none() {
-            self.fault(number.line, format!("{name} is at most {most}"));
+            self.fault(number.line, format!("{name} must be at most {most}"));
         }
         small
     }
@@ -180,7 +183,7 @@ impl<'t> Fields<'t> {
         match Credits::parse(text.unwrap_or_default()) {
             Ok(value) => Some(Placed { value, line }),
             Err(error) => {
-                self.fault(line, format!("{name}: {error}; decimals stand in quotes"));
+                self.fault(line, format!("{name}: {error}; write decimals in quotes"));
                 None
             }
         }
@@ -197,13 +200,19 @@ impl<'t> Fields<'t> {
             return Vec::new();
         };
         let DeValue::Array(values) = value else {
-            self.fault(line, format!("{name} is a list of texts: {name} = [\"…\"]"));
+            self.fault(
+                line,
+                format!("{name} must be a list of texts: {name} = [\"…\"]"),
+            );
             return Vec::new();
         };
         if values.len() > most {
             self.fault(
                 line,
-                format!("{name} has {} entries; {most} is the most", values.len()),
+                format!(
+                    "{name} has {} entries; it can have at most {most}",
+                    values.len()
+                ),
             );
         }
         let mut texts = Vec::new();
@@ -219,7 +228,10 @@ impl<'t> Fields<'t> {
                     value: text.to_owned(),
                     line,
                 }),
-                None => self.fault(line, format!("{name} is a list of texts, each in quotes")),
+                None => self.fault(
+                    line,
+                    format!("{name} must be a list of texts, each in quotes"),
+                ),
             }
         }
         texts
@@ -233,7 +245,7 @@ impl<'t> Fields<'t> {
         let DeValue::Table(table) = value else {
             self.fault(
                 line,
-                format!("{name} is a table: {name}.pull_requests = {{ … }}"),
+                format!("{name} must be a table: {name}.pull_requests = {{ … }}"),
             );
             return Vec::new();
         };
@@ -244,7 +256,7 @@ impl<'t> Fields<'t> {
                 DeValue::Table(inner) => found.push((key.get_ref().to_string(), start, inner)),
                 _ => self.fault(
                     self.page.line(start),
-                    format!("{name}.{key} is a table: {{ … }}", key = key.get_ref()),
+                    format!("{name}.{key} must be a table: {{ … }}", key = key.get_ref()),
                 ),
             }
         }
@@ -255,7 +267,7 @@ impl<'t> Fields<'t> {
         let start = self.values.get(name).map_or(0, |value| value.span().start);
         let (line, value) = self.take(name)?;
         let DeValue::Table(table) = value else {
-            self.fault(line, format!("{name} is a table: [{name}]"));
+            self.fault(line, format!("{name} must be a table: [{name}]"));
             return None;
         };
         Some(Self::new(self.page, name.to_owned(), start, table, must))
@@ -269,14 +281,17 @@ impl<'t> Fields<'t> {
         let DeValue::Array(values) = value else {
             self.fault(
                 line,
-                format!("{name} is a list of tables; write each as [[{name}]] or {{ … }}"),
+                format!("{name} must be a list of tables; write each as [[{name}]] or {{ … }}"),
             );
             return Vec::new();
         };
         if values.len() > most {
             self.fault(
                 line,
-                format!("there are {} of {name}; {most} is the most", values.len()),
+                format!(
+                    "there are {} entries of {name}; there can be at most {most}",
+                    values.len()
+                ),
             );
         }
         let mut tables = Vec::new();
@@ -284,7 +299,10 @@ impl<'t> Fields<'t> {
             let start = value.span().start;
             match value.into_inner() {
                 DeValue::Table(table) => tables.push((start, table)),
-                _ => self.fault(self.page.line(start), format!("{name} is a list of tables")),
+                _ => self.fault(
+                    self.page.line(start),
+                    format!("{name} must be a list of tables"),
+                ),
             }
         }
         tables
@@ -298,7 +316,7 @@ impl<'t> Fields<'t> {
             self.fault(
                 line,
                 format!(
-                    "{name} means nothing here; correct it or leave it away. Known are {known}"
+                    "{name} is not a field of this table; correct it or remove it. The fields are {known}"
                 ),
             );
         }

@@ -36,8 +36,8 @@ const PHASE: &[(&str, &str)] = &[("phase", "\"mitigate\""), ("result", "\"succes
 pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
     let mut meters = Meters::new();
     for (at, (start, table)) in head.tables("meter", METERS_MAX).into_iter().enumerate() {
-        let mut fields = Fields::new(page, format!("meter no. {}", at + 1), start, table, METER);
-        let id = fields.read("id", "1 to 40 characters out of a-z, 0-9 and _", |text| {
+        let mut fields = Fields::new(page, format!("meter {}", at + 1), start, table, METER);
+        let id = fields.read("id", "1 to 40 characters from a-z, 0-9 and _", |text| {
             Meter::parse(text).ok()
         });
         let name = fields
@@ -46,7 +46,7 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
             .unwrap_or_default();
         let kind = fields.read(
             "kind",
-            "\"counter\" (adds up) or \"level\" (how many at a time)",
+            "\"counter\" (adds up) or \"level\" (the number at one time)",
             |text| match text {
                 "counter" => Some(MeterKind::Counter),
                 "level" => Some(MeterKind::Level),
@@ -61,7 +61,10 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
             {
                 fields.fault(
                     id.line,
-                    format!("there is another meter {}; give each its own id", id.value),
+                    format!(
+                        "another meter has the id {}; give each meter its own",
+                        id.value
+                    ),
                 );
             }
         }
@@ -73,15 +76,12 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
 pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<CreditPack> {
     let mut packs: Vec<CreditPack> = Vec::new();
     for (at, (start, table)) in head.tables("pack", PACKS_MAX).into_iter().enumerate() {
-        let mut fields = Fields::new(page, format!("pack no. {}", at + 1), start, table, PACK);
-        let id = fields.read("id", "a name out of a-z, 0-9, _ and -", PlanId::parse);
+        let mut fields = Fields::new(page, format!("pack {}", at + 1), start, table, PACK);
+        let id = fields.read("id", "a name of a-z, 0-9, _ and -", PlanId::parse);
         if let Some(id) = &id {
             fields.rename(format!("pack {}", id.value));
             if packs.iter().any(|pack| pack.id == id.value) {
-                fields.fault(
-                    id.line,
-                    "there is another pack of this name; give each its own id",
-                );
+                fields.fault(id.line, "another pack has this id; give each pack its own");
             }
         }
         let name = fields
@@ -90,13 +90,13 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<C
             .unwrap_or_default();
         let credits = fields.credits("credits");
         if let Some(none) = credits.as_ref().filter(|credits| credits.value.is_zero()) {
-            fields.fault(none.line, "a pack without credits is no pack; say how many");
+            fields.fault(none.line, "credits must be at least 1");
         }
         let price = fields.money("price", currency);
         if let Some(free) = price.as_ref().filter(|price| price.value.minor == 0) {
             fields.fault(
                 free.line,
-                "a pack costs something; an operator gives credits away by an adjustment",
+                "price must be greater than zero; to give credits away, an operator makes an adjustment",
             );
         }
         let expires_days = fields
@@ -121,15 +121,12 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<C
 pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> Vec<ModelPrice> {
     let mut models: Vec<ModelPrice> = Vec::new();
     for (at, (start, table)) in head.tables("model", MODELS_MAX).into_iter().enumerate() {
-        let mut fields = Fields::new(page, format!("model no. {}", at + 1), start, table, MODEL);
+        let mut fields = Fields::new(page, format!("model {}", at + 1), start, table, MODEL);
         let model = fields.text("model");
         if let Some(Placed { value, line }) = &model {
             fields.rename(format!("model {value}"));
             if models.iter().any(|model| model.model == *value) {
-                fields.fault(
-                    *line,
-                    "there is another model of this name; keep the one that holds",
-                );
+                fields.fault(*line, "another entry has this model; keep one of them");
             }
         }
         let input = per_token(&mut fields, "input_cost_per_1k", credits_per_unit);
@@ -155,13 +152,13 @@ fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64)
         Err(BadModelPrice::Unreadable) => {
             fields.fault(
                 text.line,
-                format!("{name} is a decimal in quotes with at most six places, as \"0.003000\""),
+                format!("{name} must be a decimal in quotes with at most six places, such as \"0.003000\""),
             );
             0
         }
         Err(BadModelPrice::TooFine) => {
             let what =
-                "comes to less than a microcredit a token; round it up, or raise credits_per_unit";
+                "is less than a microcredit per token; round it up, or raise credits_per_unit";
             fields.fault(text.line, format!("{name} = {:?} {what}", text.value));
             0
         }

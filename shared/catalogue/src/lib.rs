@@ -66,7 +66,7 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
         faults.note(
             line,
             "the file",
-            format!("is no TOML: {}", error.message().replace('\n', ", ")),
+            format!("is not valid TOML: {}", error.message().replace('\n', ", ")),
         );
     }
     // Do not read a file with syntax errors: the missing part would cause misleading faults.
@@ -91,7 +91,11 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         HEAD,
     );
     let currency = head
-        .read("currency", "three letters, as \"usd\"", Currency::parse)
+        .read(
+            "currency",
+            "three letters, such as \"usd\"",
+            Currency::parse,
+        )
         .map(|currency| currency.value);
     // An invalid currency has already been reported. Continue with a default to find more faults.
     let currency = currency.or_else(|| Currency::parse("usd"))?;
@@ -99,7 +103,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
     if per_unit == Some(0) {
         head.fault(
             head.line,
-            "credits_per_unit is how many credits one unit of the currency buys; at least 1",
+            "credits_per_unit is the number of credits that one unit of the currency buys; it must be at least 1",
         );
     }
     let default = head.read("default_plan", "a plan's id", PlanId::parse);
@@ -114,7 +118,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
     let models = goods::models(page, &mut head, per_unit.map_or(1_000, u64::from));
     let markup = head.read(
         "markup_percentage",
-        "percents in quotes with two places, as \"20.00\"",
+        "a percentage in quotes with two places, such as \"20.00\"",
         amounts::markup,
     );
     let output_reserve = head

@@ -32,8 +32,8 @@ const PLAN: &[(&str, &str)] = &[
     ("pays", "\"credits\""),
 ];
 const CHARGE: &[(&str, &str)] = &[("meter", "\"pull_requests\""), ("counts", "\"pulls\"")];
-const QUOTA: &[(&str, &str)] = &[("limit", "100, or 0 for as much as one likes")];
-const NAME: &str = "a name out of a-z, 0-9, _ and -";
+const QUOTA: &[(&str, &str)] = &[("limit", "100, or 0 for no limit")];
+const NAME: &str = "a name of a-z, 0-9, _ and -";
 
 /// The catalogue's meters.
 pub type Meters = BTreeMap<Meter, MeterInfo>;
@@ -52,7 +52,7 @@ pub fn read(
     currency: Currency,
     meters: &Meters,
 ) -> Option<Read> {
-    let mut fields = Fields::new(page, format!("plan no. {at}"), start, table, PLAN);
+    let mut fields = Fields::new(page, format!("plan {at}"), start, table, PLAN);
     let id = fields.read("id", NAME, PlanId::parse).map(|id| id.value);
     if let Some(id) = &id {
         fields.rename(format!("plan {id}"));
@@ -103,7 +103,7 @@ pub fn read(
     if waits && plan.pays != Pays::Meters {
         fields.fault(
             line,
-            "unbilled_max is for plans that pay by meters; leave it away",
+            "unbilled_max applies to plans that pay by meters; remove it",
         );
     }
     fields.close();
@@ -141,7 +141,7 @@ pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
 pub fn price_id(text: &str) -> Result<PriceId, String> {
     if text.starts_with("prod_") {
         return Err(format!(
-            "{text} is a product; take the id of its price, price_…, from Stripe's dashboard"
+            "{text} is a product; use the id of its price, price_…, from Stripe's dashboard"
         ));
     }
     // Stripe's older prices were created as plans, and their ids begin with `plan_`.
@@ -149,12 +149,12 @@ pub fn price_id(text: &str) -> Result<PriceId, String> {
     PriceId::parse(text)
         .ok()
         .filter(|_| named)
-        .ok_or_else(|| format!("{text:?} is no id of a Stripe price, price_…"))
+        .ok_or_else(|| format!("{text:?} is not the id of a Stripe price, price_…"))
 }
 
 fn price(fields: &mut Fields<'_>, currency: Currency) -> (Availability, Option<RecurringPrice>) {
     let shape = format!(
-        "{}, or \"custom\" where it is agreed with each customer",
+        "{}, or \"custom\" if it is agreed with each customer",
         amounts::money_shape(currency)
     );
     let price = fields.read("price", &shape, |text| match text {
@@ -171,10 +171,7 @@ fn price(fields: &mut Fields<'_>, currency: Currency) -> (Availability, Option<R
         .and_then(|price| price.value)
         .filter(|amount| amount.minor > 0);
     if let (Some(every), None) = (&every, amount) {
-        fields.fault(
-            every.line,
-            "every goes with a price; leave it away or add price",
-        );
+        fields.fault(every.line, "every needs a price; add price or remove every");
     }
     let sold = if price.is_some_and(|price| price.value.is_none()) {
         Availability::ByAgreement
@@ -210,7 +207,7 @@ fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<
     {
         let mut charge = Fields::new(
             page,
-            format!("{entry}, charge no. {}", at + 1),
+            format!("{entry}, charge {}", at + 1),
             start,
             table,
             CHARGE,
@@ -220,13 +217,13 @@ fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<
             if kind == MeterKind::Level {
                 charge.fault(
                     name.line,
-                    format!("{meter} says how many there are; charge a counter"),
+                    format!("{meter} is a level, which cannot be charged; charge a counter"),
                 );
             }
             if found.iter().any(|one| one.meter == meter) {
                 charge.fault(
                     name.line,
-                    format!("{meter} is charged twice; put both into one charge"),
+                    format!("{meter} has two charges; combine them into one"),
                 );
             }
             Some(meter)
@@ -255,7 +252,7 @@ fn rate(charge: &mut Fields<'_>, currency: Currency) -> Option<Rate> {
         .filter(|way| charge.has(way))
         .count();
     if ways != 1 {
-        let what = "a charge has a rate: each = \"8.00\", or each_1k = \"0.015\" for a thousand, or tiers = [ … ]";
+        let what = "a charge needs one rate: each = \"8.00\", or each_1k = \"0.015\" for a thousand, or tiers = [ … ]";
         charge.fault(
             charge.line,
             if ways == 0 {
@@ -275,8 +272,7 @@ fn rate(charge: &mut Fields<'_>, currency: Currency) -> Option<Rate> {
 
 /// Reads the price of one unit, in minor units.
 fn unit(fields: &mut Fields<'_>, currency: Currency) -> Option<String> {
-    const SHAPE: &str =
-        "an amount in quotes, as \"8.00\", not finer than Stripe's twelve places of a minor unit";
+    const SHAPE: &str = "an amount in quotes, such as \"8.00\", with at most the twelve decimal places of a minor unit that Stripe accepts";
     let each = fields.read("each", SHAPE, |text| amounts::rate(text, currency, 0));
     let thousand = fields.read("each_1k", SHAPE, |text| amounts::rate(text, currency, 3));
     each.or(thousand).map(|unit| unit.value)
@@ -286,25 +282,19 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<RateTier> {
     let (page, entry, line) = (charge.page(), charge.entry.clone(), charge.line);
     let mut tiers: Vec<RateTier> = Vec::new();
     for (at, (start, table)) in charge.tables("tiers", TIERS_MAX).into_iter().enumerate() {
-        let mut tier = Fields::new(
-            page,
-            format!("{entry}, tier no. {}", at + 1),
-            start,
-            table,
-            &[],
-        );
+        let mut tier = Fields::new(page, format!("{entry}, tier {}", at + 1), start, table, &[]);
         let up_to = tier.whole("up_to");
         let before = tiers.last().map_or(Some(0), |tier| tier.up_to);
         match (before, &up_to) {
             (None, _) => tier.fault(
                 tier.line,
-                "comes after the one without up_to, which has no end; put it before",
+                "comes after the tier without up_to, which has no end; move it before that tier",
             ),
             (Some(before), Some(up_to)) if up_to.value <= before => {
                 tier.fault(
                     up_to.line,
                     format!(
-                        "up_to = {} does not rise; it must be over {before}",
+                        "up_to = {} must be greater than {before}, the tier before it",
                         up_to.value
                     ),
                 );
@@ -312,7 +302,7 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<RateTier> {
             (Some(_), _) => {}
         }
         if !tier.has("each") && !tier.has("each_1k") {
-            tier.fault(tier.line, "says no price; add each = \"8.00\"");
+            tier.fault(tier.line, "has no price; add each = \"8.00\"");
         }
         let unit = unit(&mut tier, currency);
         tiers.push(RateTier {
@@ -325,7 +315,7 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<RateTier> {
         page.faults.note(
             Some(line),
             &entry,
-            "the last of its tiers has no end; add { each = \"8.00\" } without up_to",
+            "the last tier must have no end; add { each = \"8.00\" } without up_to",
         );
     }
     tiers
@@ -355,10 +345,7 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
                 }
                 (MeterKind::Level, None) => Renewal::Never,
                 (MeterKind::Level, Some(renews)) => {
-                    quota.fault(
-                        renews.line,
-                        "how many there are at a time does not renew; leave renews away",
-                    );
+                    quota.fault(renews.line, "a level does not renew; remove renews");
                     Renewal::Never
                 }
             };
@@ -396,7 +383,7 @@ fn known(
         let known = known.join(", ");
         fields.fault(
             line,
-            format!("there is no meter {name}; add it with [[meter]] or take one of {known}"),
+            format!("no meter has the id {name}; add it with [[meter]], or use one of {known}"),
         );
     }
     found

@@ -43,7 +43,7 @@ pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue,
                 faults.note(
                     None,
                     FILE,
-                    format!("cannot read {path} ({error}); correct the path or leave it away"),
+                    format!("cannot read {path} ({error}); correct the path or remove the setting"),
                 );
                 return faults.finish(None);
             }
@@ -60,7 +60,7 @@ pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue,
                     None,
                     setting,
                     format!(
-                        "is {plan}'s price, which is no plan here; leave it away or add the plan"
+                        "is the price of {plan}, which is not a plan in this catalogue; remove the setting or add the plan"
                     ),
                 );
             }
@@ -93,7 +93,7 @@ fn modes(find: &impl Fn(&str) -> Option<String>, faults: &Faults) {
         && one != other
     {
         let what = format!(
-            "is of {} mode and {SECRET} of {} mode; take both from one mode",
+            "is a key of {} mode, but {SECRET} is one of {} mode; use keys of the same mode",
             mode(other),
             mode(one)
         );
@@ -164,10 +164,10 @@ mod tests {
         ])
         .expect_err("much is wrong");
         for part in [
-            "plan pro: price_1 sells plan basic, too",
+            "plan pro: price_1 is already the price of plan basic",
             "STRIPE_STARTER_PRICE_ID: prod_1 is a product",
-            "STRIPE_ENTERPRISE_PRICE_ID: \"29.00\" is no id",
-            "STRIPE_PUBLISHABLE_KEY: is of test mode and STRIPE_SECRET_KEY of live mode",
+            "STRIPE_ENTERPRISE_PRICE_ID: \"29.00\" is not the id",
+            "STRIPE_PUBLISHABLE_KEY: is a key of test mode, but STRIPE_SECRET_KEY is one of live mode",
         ] {
             assert!(errors.contains(part), "{part}: {errors}");
         }
