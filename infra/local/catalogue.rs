@@ -12,6 +12,7 @@ mod table;
 mod tests;
 
 pub use changes::PushOptions;
+pub use events::EVENTS;
 pub use push::{Outcome, Push};
 
 use crate::cli::{CatalogueCommand, Options};
@@ -82,7 +83,7 @@ pub async fn run(
 
 /// Reads the catalogue that functions would read with this environment. The error lists every
 /// fault, one per line.
-fn read(file: Option<&Path>, env: &Env) -> anyhow::Result<Catalogue> {
+pub fn read(file: Option<&Path>, env: &Env) -> anyhow::Result<Catalogue> {
     let file = file
         .map(|path| {
             path.to_str()

@@ -259,4 +259,9 @@ impl Options {
     pub const fn has_stand_in_github(&self) -> bool {
         self.github_url.is_none()
     }
+
+    /// Whether the stand-in Stripe is in use. Only it gets the catalogue at start.
+    pub const fn has_stand_in_stripe(&self) -> bool {
+        self.stripe_url.is_none()
+    }
 }

@@ -14,6 +14,7 @@ pub mod ledger;
 
 pub mod server;
 pub mod settings;
+pub mod shop;
 pub mod signing;
 pub mod stack;
 pub mod vendors_file;

@@ -7,7 +7,7 @@ use local_stack::cli::{Cli, Command, Options};
 use local_stack::ledger::LedgerTables;
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
-use local_stack::{apps, catalogue, demo, server, vendors_file};
+use local_stack::{apps, catalogue, demo, server, shop, vendors_file};
 use stand_in_shared::faults::Faults;
 use std::io::Write;
 use std::process::ExitCode;
@@ -99,7 +99,11 @@ async fn start(
         real_web: Some(real.web),
         settings,
     };
+    let catalogue = catalogue::read(None, &Env::of(parts.settings.clone()))?;
     let stack = Stack::start(parts).await?;
+    if options.has_stand_in_stripe() {
+        shop::open(&stack, &catalogue, base).await?;
+    }
     if options.has_stand_in_github() {
         demo::provision(&stack, token).await?;
     }
@@ -155,6 +159,7 @@ async fn serve(base: &str, token: &str) {
          GitHub        {base}/stand-ins/github\n  \
          Stripe        {base}/stand-ins/stripe\n  \
          mailbox       {base}/stand-ins/mail\n  \
+         buy credits   {base}/#buy\n  \
          API           {base}/api/v1/docs\n\n\
          Next: open the overview and follow the steps there, from a sign-up to a pull request of your own.\n\
          Operator token (for /api/v1/admin/…): {token}"

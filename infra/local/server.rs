@@ -1,11 +1,12 @@
 //! The HTTP server on 127.0.0.1, and the queues and schedules that invoke the functions.
 
+use crate::shop;
 use crate::stack::Stack;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::response::{Html, Response};
+use axum::extract::{DefaultBodyLimit, Path, Request};
+use axum::response::{Html, Redirect, Response};
 use axum::routing::{any, get};
 use bytes::Bytes;
 use domain::inbox::BODY_BYTES_MAX;
@@ -24,7 +25,7 @@ const SEAL_EVERY: Duration = Duration::from_secs(86_400);
 /// Late enough that the demo is over. Days on which the stack did not run are sealed now, too.
 const SEAL_AFTER: Duration = Duration::from_secs(60);
 const LOOK_SECONDS: i32 = 1;
-/// How often mail feedback and the stand-in GitHub's webhooks are delivered.
+/// How often mail feedback and the webhooks of the stand-in GitHub and Stripe are delivered.
 const DELIVER_EVERY: Duration = Duration::from_millis(500);
 /// How long running work may take to finish after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ impl Server {
         }
         tasks.spawn(sweep(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(mail_events(Arc::clone(&stack), stopped.clone()));
-        tasks.spawn(github_webhooks(Arc::clone(&stack), stopped.clone()));
+        tasks.spawn(webhooks(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(seal(Arc::clone(&stack), stopped));
         Self { stack, stop, tasks }
     }
@@ -120,12 +121,13 @@ async fn mail_events(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn github_webhooks(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
+async fn webhooks(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
     while tokio::time::timeout(DELIVER_EVERY, stopped.wait_for(|stop| *stop))
         .await
         .is_err()
     {
         stack.github_webhooks().await;
+        shop::deliver(&stack).await;
     }
 }
 
@@ -177,8 +179,14 @@ fn app(stack: &Arc<Stack>, base: String) -> Router {
     app.nest("/stand-ins/github", stack.vendors.github.pages())
         .nest("/stand-ins/stripe", stack.vendors.stripe.pages())
         .nest("/stand-ins/mail", stack.vendors.mail.pages())
+        .route("/stand-ins/{vendor}/", get(without_slash))
         .fallback(other_functions(stack))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// Leads people who typed a slash at the end to the page.
+async fn without_slash(Path(vendor): Path<String>) -> Redirect {
+    Redirect::permanent(&format!("/stand-ins/{vendor}"))
 }
 
 /// Routes admin paths to the admin function and all others to the API, like the gateway on AWS.
@@ -231,6 +239,15 @@ code,pre{font-size:.9em}pre{overflow-x:auto}li{margin:.4rem 0}</style>
 <li>Open an issue in <a href="/stand-ins/github/globex/greeter">globex/greeter</a>, for example with the body
 <code>Replace `Helo` with `Hello` in `src/greeting.rs`.</code>, and add the label <code>tallyhook</code>.</li>
 <li>Reload the issue: Tallyhook comments with the link to its pull request.</li>
+</ol>
+<h2 id="buy">Buy credits</h2>
+<ol>
+<li>Start a checkout with your API key. The response contains its <code>url</code>:
+<pre>curl -X POST {base}/api/v1/billing/checkout -H "authorization: Bearer $KEY" -H 'content-type: application/json' \
+  -H 'idempotency-key: my-first-purchase' -d '{"pack":"1k"}'</pre></li>
+<li>Open the <code>url</code> and press "Pay". The stand-in Stripe sends its webhooks, signed as Stripe signs them.</li>
+<li>The credits have arrived:
+<pre>curl {base}/api/v1/billing/balance -H "authorization: Bearer $KEY"</pre></li>
 </ol>
 <h2>Everything else</h2>
 <ul>

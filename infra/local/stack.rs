@@ -76,6 +76,8 @@ pub struct Stack {
     pub outside: Outside,
     /// The newest secret that signs GitHub's webhooks.
     pub github_secret: String,
+    /// The newest secret that signs Stripe's webhooks.
+    pub stripe_secret: String,
     pub billing: Billing,
 }
 
@@ -154,10 +156,14 @@ impl Stack {
             settings.insert(queue.setting().to_owned(), url.clone());
         }
         settings.extend(parts.settings);
-        let github_secret = settings
-            .get("GITHUB_WEBHOOK_SECRETS")
-            .and_then(|list| list.split(',').next());
-        let github_secret = github_secret.unwrap_or_default().trim().to_owned();
+        let newest = |setting: &str| {
+            let first = settings
+                .get(setting)
+                .and_then(|list| list.split(',').next());
+            first.unwrap_or_default().trim().to_owned()
+        };
+        let github_secret = newest("GITHUB_WEBHOOK_SECRETS");
+        let stripe_secret = newest("STRIPE_WEBHOOK_SECRETS");
         let off = settings
             .get("BILLING_ENABLED")
             .is_some_and(|text| text.eq_ignore_ascii_case("false"));
@@ -197,6 +203,7 @@ impl Stack {
             now: Arc::new(move || clock().millis()),
             outside,
             github_secret,
+            stripe_secret,
             billing,
         })
     }
@@ -312,7 +319,7 @@ fn settings() -> BTreeMap<String, String> {
         ("GITHUB_APP_ID", &APP_ID.to_string()),
         ("GITHUB_PRIVATE_KEY", &app_key().private_pem),
         ("STRIPE_URL", &format!("https://{STRIPE_HOST}")),
-        ("STRIPE_SECRET_KEY", "sk_test_local"),
+        ("STRIPE_SECRET_KEY", STRIPE_KEY),
         ("MODEL_URL", &format!("https://{MODEL_HOST}")),
         ("MODEL_NAME", "stand-in-1"),
         ("MODEL_API_KEY", LOCAL_MODEL_KEY),
@@ -339,6 +346,8 @@ pub fn ledger_keys(setting: String) -> KeySource {
 }
 
 pub const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
+/// The key of the stand-in Stripe's account.
+pub const STRIPE_KEY: &str = "sk_test_local";
 pub const LOCAL_MODEL_KEY: &str = "local-model-key";
 pub const LOCAL_SECRET: &str = "local-secret";
 /// The operator token for tests; `cargo run` replaces it with a random one.
