@@ -1,7 +1,7 @@
 //! A folder in `functions/`, a package, a binary and a function in `template.yaml` have one name. `tests/it/settings.rs`
 //! compares their settings.
 
-use crate::repository::{find, functions, names, pascal, read, report};
+use crate::repository::{find, functions, names, packages, pascal, read, report, sources};
 use crate::template::{events, template};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -178,4 +178,59 @@ fn receivers_answer_what_the_gateway_routes() {
         );
     }
     report(faults);
+}
+
+/// Every test harness and every run of rustdoc is a program to build, so a package asks only for those that have something to
+/// run. Forgetting a test costs more than building one: a package with tests must not switch them off.
+#[test]
+fn every_package_builds_the_tests_that_it_has() {
+    let folders = ["functions", "shared", "infra/stand-ins"]
+        .into_iter()
+        .flat_map(|folder| {
+            packages(folder)
+                .into_iter()
+                .map(move |name| format!("{folder}/{name}"))
+        });
+    let mut faults = Vec::new();
+    for folder in folders {
+        let manifest: toml::Table = read(format!("{folder}/Cargo.toml"))
+            .parse()
+            .unwrap_or_else(|error| panic!("{folder}/Cargo.toml: {error}"));
+        let texts: Vec<_> = sources()
+            .into_iter()
+            .filter(|path| path.starts_with(&format!("{folder}/")))
+            .map(|path| read(&path))
+            .collect();
+        let has_tests = texts
+            .iter()
+            .any(|text| text.contains("::test]") || text.contains("#[test]"));
+        let has_examples = texts.iter().any(|text| has_example(text));
+        let is_on = |what: &str| {
+            let set = manifest.get("lib").and_then(|lib| lib.get(what));
+            set.and_then(toml::Value::as_bool).unwrap_or(true)
+        };
+        for (what, has) in [("test", has_tests), ("doctest", has_examples)] {
+            if is_on(what) != has {
+                faults.push(format!(
+                    "{folder}/Cargo.toml: [lib] must say {what} = {has}"
+                ));
+            }
+        }
+    }
+    report(faults);
+}
+
+/// Whether a file's documentation contains a block of Rust.
+fn has_example(text: &str) -> bool {
+    let fences: Vec<_> = text
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with("//!") || line.starts_with("///"))
+        .filter_map(|line| line.split_once("```"))
+        .map(|(_, language)| language)
+        .collect();
+    let opening = fences.iter().step_by(2);
+    opening.into_iter().any(|language| {
+        language.is_empty() || language.starts_with("rust") || language.starts_with("compile_fail")
+    })
 }
