@@ -26,42 +26,48 @@ pub fn router(ctx: Ctx) -> Router {
     Router::new()
         .route("/health", get(routes::health::show))
         .merge(accounts())
-        .route("/api/v1/admin/mail/muted", delete(routes::mail::unmute))
-        .route("/api/v1/admin/switches", get(routes::switches::list))
+        .route(
+            "/api/v1/admin/mail/muted",
+            delete(routes::notices::mail::unmute),
+        )
+        .route("/api/v1/admin/switches", get(routes::inbox::switches::list))
         .route(
             "/api/v1/admin/switches/{name}",
-            get(routes::switches::show).put(routes::switches::change),
+            get(routes::inbox::switches::show).put(routes::inbox::switches::change),
         )
-        .route("/api/v1/admin/events", get(routes::events::list))
+        .route("/api/v1/admin/events", get(routes::inbox::events::list))
         .route(
             "/api/v1/admin/events/{source}/{id}",
-            get(routes::events::show),
+            get(routes::inbox::events::show),
         )
         .route(
             "/api/v1/admin/events/{source}/{id}/raw",
-            get(routes::events::raw),
+            get(routes::inbox::events::raw),
         )
         .route(
             "/api/v1/admin/events/{source}/{id}/replay",
-            post(routes::events::replay),
+            post(routes::inbox::events::replay),
         )
         .route(
             "/api/v1/admin/events/stripe/{id}/attribute",
-            post(routes::events::attribute),
+            post(routes::inbox::events::attribute),
         )
-        .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
-        .route("/api/v1/admin/signups", get(routes::signups::list))
+        .route("/api/v1/admin/jobs/{id}", get(routes::jobs::job::show))
+        .route(
+            "/api/v1/admin/signups",
+            get(routes::accounts::signups::list),
+        )
         .route(
             "/api/v1/admin/signups/{id}/approve",
-            post(routes::signups::approve),
+            post(routes::accounts::signups::approve),
         )
         .route(
             "/api/v1/admin/signups/{id}/refuse",
-            post(routes::signups::refuse),
+            post(routes::accounts::signups::refuse),
         )
         .route(
             "/api/v1/admin/queues/{queue}/redrive",
-            post(routes::queues::redrive),
+            post(routes::inbox::queues::redrive),
         )
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
@@ -72,55 +78,61 @@ pub fn router(ctx: Ctx) -> Router {
 /// The routes of one account.
 fn accounts() -> Router<Arc<Ctx>> {
     Router::new()
-        .route("/api/v1/admin/accounts", post(routes::accounts::create))
-        .route("/api/v1/admin/accounts/{id}", get(routes::accounts::show))
+        .route(
+            "/api/v1/admin/accounts",
+            post(routes::accounts::account::create),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}",
+            get(routes::accounts::account::show),
+        )
         .route(
             "/api/v1/admin/accounts/{id}/balance",
-            get(routes::credits::balance),
+            get(routes::ledger::credits::balance),
         )
         .route(
             "/api/v1/admin/accounts/{id}/ledger",
-            get(routes::credits::ledger),
+            get(routes::ledger::credits::ledger),
         )
         .route(
             "/api/v1/admin/accounts/{id}/adjustments",
-            post(routes::credits::adjust),
+            post(routes::ledger::credits::adjust),
         )
         .route(
             "/api/v1/admin/accounts/{id}/invoices",
-            get(routes::billing::invoices),
+            get(routes::billing::quotas::invoices),
         )
         .route(
             "/api/v1/admin/accounts/{id}/quotas",
-            get(routes::billing::quotas),
+            get(routes::billing::quotas::quotas),
         )
         .route(
             "/api/v1/admin/accounts/{id}/usage",
-            get(routes::usage::list),
+            get(routes::billing::usage::list),
         )
         .route(
             "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/resend",
-            post(routes::usage::resend),
+            post(routes::billing::usage::resend),
         )
         .route(
             "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/write-off",
-            post(routes::usage::write_off),
+            post(routes::billing::usage::write_off),
         )
         .route(
             "/api/v1/admin/accounts/{id}/api-keys",
-            post(routes::api_keys::create),
+            post(routes::accounts::api_keys::create),
         )
         .route(
             "/api/v1/admin/accounts/{id}/notices",
-            get(routes::accounts::notices),
+            get(routes::accounts::account::notices),
         )
         .route(
             "/api/v1/admin/accounts/{id}/mail",
-            get(routes::mail::show).put(routes::mail::change),
+            get(routes::notices::mail::show).put(routes::notices::mail::change),
         )
         .route(
             "/api/v1/admin/accounts/{id}/paused",
-            get(routes::switches::pause_show).put(routes::switches::pause),
+            get(routes::inbox::switches::pause_show).put(routes::inbox::switches::pause),
         )
 }
 

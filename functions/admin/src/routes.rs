@@ -1,19 +1,12 @@
-//! The routes, one file for each part of the path.
+//! The routes, with one folder per context.
 
 pub mod accounts;
-pub mod api_keys;
 pub mod billing;
-pub mod credits;
-pub mod events;
 pub mod health;
+pub mod inbox;
 pub mod jobs;
-pub mod mail;
-pub mod queues;
-pub mod signups;
-pub mod switches;
-pub mod usage;
-
-pub use rest::cursors;
+pub mod ledger;
+pub mod notices;
 
 use crate::ApiError;
 

@@ -2,7 +2,7 @@
 //! others.
 
 use crate::operator::Authorized;
-use crate::routes::accounts::existing;
+use crate::routes::accounts::account::existing;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;

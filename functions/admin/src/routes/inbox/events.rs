@@ -1,7 +1,6 @@
 //! `/api/v1/admin/events`: reads the event log, replays events and attributes them to accounts.
 
 use crate::operator::Authorized;
-use crate::routes::cursors;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -11,6 +10,7 @@ use domain::ids::AccountId;
 use domain::inbox::{EventKey, EventRow, EventSource, EventState};
 use http::{StatusCode, header};
 use queues::Message;
+use rest::cursors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;

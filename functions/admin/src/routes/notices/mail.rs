@@ -4,8 +4,8 @@
 //! The API accepts an address but never returns one: the operator who sets it knows it, and nobody
 //! else needs it.
 
-use super::accounts::existing;
 use crate::operator::Authorized;
+use crate::routes::accounts::account::existing;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;

@@ -4,9 +4,9 @@
 //! Every function sees a change within a minute. Each change is recorded with its operator and
 //! reason. Setting a switch to its current position changes nothing.
 
-use super::accounts::existing;
-use super::credits::reason;
 use crate::operator::Authorized;
+use crate::routes::accounts::account::existing;
+use crate::routes::ledger::credits::reason;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;

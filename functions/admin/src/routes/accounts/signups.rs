@@ -1,7 +1,6 @@
 //! `/api/v1/admin/signups`: lists, approves and refuses sign-ups.
 
 use crate::operator::Authorized;
-use crate::routes::cursors;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -9,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{Applicant, SignUpState as Stands};
 use queues::Message;
+use rest::cursors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;

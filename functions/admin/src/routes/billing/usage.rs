@@ -1,10 +1,9 @@
 //! `/api/v1/admin/accounts/{id}/usage`: lists owed, reported and stuck usage, and resends or writes
 //! off stuck usage.
 
-use super::accounts::existing;
-use super::credits::reason;
 use crate::operator::Authorized;
-use crate::routes::cursors;
+use crate::routes::accounts::account::existing;
+use crate::routes::ledger::credits::reason;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -13,6 +12,7 @@ use domain::billing::usage::{AccountMeter, Meter, UsageIdentifier, UsageSource};
 use domain::ids::UsageId;
 use http::StatusCode;
 use queues::Message;
+use rest::cursors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;

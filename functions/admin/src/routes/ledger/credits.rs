@@ -2,8 +2,7 @@
 //! credits and the entries behind them, and corrects the balance.
 
 use crate::operator::Authorized;
-use crate::routes::accounts::existing;
-use crate::routes::cursors;
+use crate::routes::accounts::account::existing;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -14,6 +13,7 @@ use domain::ledger::{AdjustmentSide, Entry, EntryDetails, EntryKind, Posting};
 use domain::units::{Credits, decimal};
 use http::StatusCode;
 use rest::IdempotencyKey;
+use rest::cursors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;

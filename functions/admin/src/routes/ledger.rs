@@ -1,0 +1,3 @@
+//! The ledger: balances, entries and adjustments.
+
+pub mod credits;

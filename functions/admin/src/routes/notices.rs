@@ -1,0 +1,3 @@
+//! Notices: where an account's mail goes.
+
+pub mod mail;
