@@ -1,12 +1,11 @@
 //! The OpenAPI document of the API, generated from its types.
 //!
-//! The parts that every route shares (the idempotency key, request ids, rate limits, problems) are
-//! added here once, so that a new route has them, too.
+//! [`rest::document`] adds the parts that every route shares.
 
-mod complete;
 mod welcome;
 
-use serde_json::Value;
+use rest::document::{Shape, complete};
+use serde_json::{Value, json};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -44,14 +43,78 @@ impl utoipa::Modify for Keys {
     }
 }
 
+/// The tags of the document.
+const TAGS: &[(&str, &str)] = &[
+    (
+        "sign-up",
+        "Signing up for an account with a first key. No key needed.",
+    ),
+    ("account", "Your account and its limits."),
+    (
+        "billing",
+        "Balance, movements, quotas, invoices and purchases.",
+    ),
+    ("credits", "Holds on credits for work of your own."),
+    (
+        "usage",
+        "Usage of your own service, counted against its quotas.",
+    ),
+    ("jobs", "Issues that become pull requests."),
+    ("commits", "Summaries of commits."),
+    ("tests", "Scoring test files and integrating tests. Free."),
+    ("keys", "Keys for your programs."),
+    ("people", "Sessions and members."),
+    ("sales", "Plans and packs on sale. No key needed."),
+    ("service", "The API itself. No key needed."),
+];
+
+const SHAPE: Shape = Shape {
+    prefix: "/api/v1/",
+    tags: TAGS,
+    protected: &["401", "403", "429", "500", "503"],
+    statuses: &[
+        (
+            "202",
+            "Accepted; work in progress finishes its current step first.",
+        ),
+        ("401", "The request has no valid key or session."),
+        (
+            "402",
+            "The request needs a payment first: there are not enough credits, or the payment failed.",
+        ),
+        (
+            "403",
+            "This key or role lacks the scope, or the session sent no CSRF token.",
+        ),
+        ("404", "It does not exist, or belongs to another account."),
+    ],
+};
+
+/// The prefix of the routes that also answer browsers.
+const PAGES: &str = "/welcome/";
+
 /// Returns the complete document.
 pub fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         let (_, document) = crate::routes::all().split_for_parts();
         // The types of the document always serialize to JSON.
         let mut document = serde_json::to_value(document).unwrap_or_default();
-        complete::complete(&mut document);
+        complete(&mut document, &SHAPE);
+        add_pages(&mut document);
         document
     });
     &DOCUMENT
+}
+
+/// A client that does not accept JSON receives a page from these routes.
+fn add_pages(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, methods) in paths.filter(|(path, _)| path.starts_with(PAGES)) {
+        for (_, operation) in methods.as_object_mut().into_iter().flatten() {
+            let responses = operation["responses"].as_object_mut();
+            for (_, response) in responses.into_iter().flatten() {
+                response["content"]["text/html"] = json!({ "schema": { "type": "string" } });
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What the HTTP functions share: extractors, errors as JSON problems, request ids, idempotency
-//! keys and cursors, and for browsers session cookies and pages.
+//! keys, cursors, views and the common parts of their OpenAPI documents, and for browsers session
+//! cookies and pages.
 //!
 //! This crate calls no vendor, no store and no queue. Every extractor rejects with an [`ApiError`],
 //! so a malformed request gets the same kind of response everywhere.
@@ -7,12 +8,14 @@
 pub mod browsers;
 pub mod csrf;
 pub mod cursors;
+pub mod document;
 mod error;
 mod extract;
 mod idempotency;
 pub mod pages;
 pub mod requests;
 mod respond;
+pub mod views;
 pub mod welcome;
 
 pub use error::{ApiError, Problem, too_many_without_key};

@@ -7,11 +7,11 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::{Coverage, Entitlements};
-use domain::billing::plans::{Limit, Period};
-use domain::billing::subscriptions::Invoice;
+use domain::billing::plans::Period;
 use domain::billing::usage::Meter;
 use domain::time::Timestamp;
 use flows::accounts::{Entitled, load};
+use rest::views::{InvoiceShown, QuotaUse};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -84,21 +84,6 @@ pub struct Quotas {
     spending: SpendingShown,
 }
 
-/// The usage of a quota.
-#[derive(Serialize, ToSchema)]
-pub struct QuotaUse {
-    meter: String,
-    used: u64,
-    /// The limit per period; 0 means unlimited.
-    limit: u64,
-    /// The units left in the period. Absent if unlimited.
-    left: Option<u64>,
-    /// The name of the period.
-    period: String,
-    /// When the next period begins, if known.
-    renews_at: Option<String>,
-}
-
 /// Retrieves the usage of each quota of your plan in its current period.
 #[utoipa::path(get, path = "/api/v1/billing/quota", tag = "billing",
     responses((status = 200, body = Quotas)))]
@@ -118,19 +103,7 @@ pub async fn quota(
             .store
             .quota_used(&account.id, meter, &period.key)
             .await?;
-        let (limit, left) = match quota.limit {
-            Limit::Unlimited => (0, None),
-            Limit::Of(limit) => (limit, Some(limit.saturating_sub(used))),
-        };
-        let renews_at = period.end.map(|end| end.to_string());
-        quotas.push(QuotaUse {
-            meter: meter.to_string(),
-            used,
-            limit,
-            left,
-            period: period.key,
-            renews_at,
-        });
+        quotas.push(QuotaUse::of(meter, quota.limit, used, period));
     }
     let spending = spend_limit::shown(
         &ctx.store,
@@ -153,21 +126,6 @@ pub struct Invoices {
     invoices: Vec<InvoiceShown>,
 }
 
-/// An invoice.
-#[derive(Serialize, ToSchema)]
-pub struct InvoiceShown {
-    id: String,
-    number: Option<String>,
-    /// The status at Stripe, such as `open` or `paid`.
-    status: String,
-    amount_due_minor: i64,
-    amount_paid_minor: i64,
-    currency: String,
-    /// The page where the invoice can be viewed and paid.
-    url: Option<String>,
-    created_at: String,
-}
-
 /// Lists your invoices, newest first.
 #[utoipa::path(get, path = "/api/v1/billing/invoices", tag = "billing",
     responses((status = 200, body = Invoices)))]
@@ -177,21 +135,8 @@ pub async fn invoices(
 ) -> Result<Json<Invoices>, ApiError> {
     let invoices = ctx.store.invoice_list(&caller.account).await?;
     Ok(Json(Invoices {
-        invoices: invoices.into_iter().map(shown).collect(),
+        invoices: invoices.iter().map(InvoiceShown::of).collect(),
     }))
-}
-
-fn shown(invoice: Invoice) -> InvoiceShown {
-    InvoiceShown {
-        id: invoice.id.to_string(),
-        number: invoice.number,
-        status: invoice.status,
-        amount_due_minor: invoice.amount_due_minor,
-        amount_paid_minor: invoice.amount_paid_minor,
-        currency: invoice.currency,
-        url: invoice.url,
-        created_at: invoice.created_at.to_string(),
-    }
 }
 
 /// Returns the period in which the account's meter counts now.

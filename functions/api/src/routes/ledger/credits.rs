@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::ledger::{Entry, EntryKind};
-use domain::units::decimal;
 use http::header;
+use rest::views::Transaction;
 use rest::{Params, cursors};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -34,24 +34,6 @@ pub struct BalanceShown {
     recent_transactions: Vec<Transaction>,
 }
 
-/// A transaction: one movement of credits.
-#[derive(Serialize, ToSchema)]
-pub struct Transaction {
-    id: String,
-    /// The direction: `credit`, `debit`, `hold` or `release`.
-    #[serde(rename = "type")]
-    side: &'static str,
-    /// The kind of transaction in more detail.
-    kind: &'static str,
-    amount: String,
-    /// The change of the available balance.
-    available_change: String,
-    description: String,
-    /// The origin: a Stripe object, a job or an operator.
-    source: String,
-    at: String,
-}
-
 /// Retrieves your balance.
 #[utoipa::path(get, path = "/api/v1/billing/balance", tag = "billing",
     responses((status = 200, body = BalanceShown)))]
@@ -65,7 +47,7 @@ pub async fn balance(
         balance: balance.available.to_string(),
         held: balance.held.to_string(),
         debt: balance.debt.to_string(),
-        recent_transactions: recent.rows.iter().map(shown).collect(),
+        recent_transactions: recent.rows.iter().map(Transaction::of).collect(),
     }))
 }
 
@@ -126,7 +108,7 @@ pub async fn transactions(
         .collect();
     match filter.format.as_deref() {
         None | Some("json") => {
-            let transactions = entries.into_iter().map(shown).collect();
+            let transactions = entries.into_iter().map(Transaction::of).collect();
             Ok(Json(Transactions {
                 transactions,
                 next_cursor,
@@ -161,7 +143,7 @@ fn kind(word: &str) -> Result<EntryKind, ApiError> {
 fn csv(entries: &[&Entry]) -> String {
     let mut table = "at,type,kind,amount,available_change,description,source,id\r\n".to_owned();
     for entry in entries {
-        let line = shown(entry);
+        let line = Transaction::of(entry);
         let fields = [
             &line.at,
             line.side,
@@ -187,23 +169,4 @@ fn field(text: &str) -> String {
         ""
     };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
-fn shown(entry: &Entry) -> Transaction {
-    let side = match entry.kind {
-        EntryKind::Hold => "hold",
-        EntryKind::Release => "release",
-        _ if entry.free.saturating_add(entry.held) < 0 => "debit",
-        _ => "credit",
-    };
-    Transaction {
-        id: entry.cause.clone(),
-        side,
-        kind: entry.kind.as_str(),
-        amount: entry.amount.to_string(),
-        available_change: decimal(entry.free),
-        description: entry.note.clone(),
-        source: entry.source.clone(),
-        at: entry.at.to_string(),
-    }
 }

@@ -7,22 +7,13 @@ use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::notices::{self, NoticeKind};
+use domain::notices;
 use rest::Body;
-use serde::{Deserialize, Serialize};
+use rest::views::NoticesShown;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// The notice preferences of the account.
-#[derive(Serialize, ToSchema)]
-pub struct NoticesShown {
-    /// Whether the account has an email address. Without one it receives no mail.
-    has_address: bool,
-    /// Each kind of notice, and whether the account receives it.
-    #[schema(example = json!({ "payment_failed": true, "job_finished": false }))]
-    kinds: BTreeMap<String, bool>,
-}
 
 /// A change of notice preferences.
 #[derive(Deserialize, ToSchema)]
@@ -65,11 +56,6 @@ pub async fn switch(
 
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<Json<NoticesShown>, ApiError> {
     let mailing = ctx.store.account_mail_find(&caller.account).await?;
-    let kinds = NoticeKind::ALL
-        .iter()
-        .map(|kind| (kind.as_str().to_owned(), mailing.switch(*kind).is_on()));
-    Ok(Json(NoticesShown {
-        has_address: mailing.address.is_some(),
-        kinds: kinds.collect(),
-    }))
+    let is_on = |kind| mailing.switch(kind).is_on();
+    Ok(Json(NoticesShown::of(mailing.address.is_some(), is_on)))
 }

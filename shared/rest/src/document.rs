@@ -1,55 +1,34 @@
-//! Adds the parts of the document that every route shares.
+//! Completes an OpenAPI document: adds the parts that every route shares, so that a new route has
+//! them, too. These are the tags, operation ids, problems, request ids, rate limits and the
+//! idempotency key.
 
 use serde_json::{Map, Value, json};
 
-/// The tags of the document.
-const TAGS: [(&str, &str); 12] = [
-    (
-        "sign-up",
-        "Signing up for an account with a first key. No key needed.",
-    ),
-    ("account", "Your account and its limits."),
-    (
-        "billing",
-        "Balance, movements, quotas, invoices and purchases.",
-    ),
-    ("credits", "Holds on credits for work of your own."),
-    (
-        "usage",
-        "Usage of your own service, counted against its quotas.",
-    ),
-    ("jobs", "Issues that become pull requests."),
-    ("commits", "Summaries of commits."),
-    ("tests", "Scoring test files and integrating tests. Free."),
-    ("keys", "Keys for your programs."),
-    ("people", "Sessions and members."),
-    ("sales", "Plans and packs on sale. No key needed."),
-    ("service", "The API itself. No key needed."),
-];
+/// What distinguishes the document of one function from those of others.
+pub struct Shape {
+    /// The prefix of the paths. What follows it names the operation.
+    pub prefix: &'static str,
+    /// The tags and their descriptions, in the order of the document.
+    pub tags: &'static [(&'static str, &'static str)],
+    /// The error statuses of every route that needs credentials.
+    pub protected: &'static [&'static str],
+    /// Descriptions of statuses that mean something of their own here.
+    pub statuses: &'static [(&'static str, &'static str)],
+}
 
-/// The description of each status, unless a route has its own.
-const STATUSES: [(&str, &str); 15] = [
+/// The description of each status, unless the function or the route has its own.
+const STATUSES: [(&str, &str); 14] = [
     ("200", "Done."),
     ("201", "Created."),
-    (
-        "202",
-        "Accepted; work in progress finishes its current step first.",
-    ),
+    ("202", "Accepted."),
     ("204", "Done; the answer is empty."),
     (
         "400",
         "The request is malformed or out of bounds; see `detail`.",
     ),
-    ("401", "The request has no valid key or session."),
-    (
-        "402",
-        "The request needs a payment first: there are not enough credits, or the payment failed.",
-    ),
-    (
-        "403",
-        "This key or role lacks the scope, or the session sent no CSRF token.",
-    ),
-    ("404", "It does not exist, or belongs to another account."),
+    ("401", "The request has no valid credentials."),
+    ("403", "The caller may not do this."),
+    ("404", "It does not exist."),
     (
         "409",
         "The request conflicts with the present state, or the Idempotency-Key was used for another request.",
@@ -73,16 +52,11 @@ const STATUSES: [(&str, &str); 15] = [
     ),
 ];
 
-/// The prefix of the routes that also answer browsers.
-const PAGES: &str = "/welcome/";
-
-/// The error statuses of every route that needs a key.
-const BEHIND_A_KEY: [&str; 5] = ["401", "403", "429", "500", "503"];
-
 /// Completes every operation, and adds tags, headers and parameters.
-pub fn complete(document: &mut Value) {
-    let tags = TAGS.map(|(name, description)| json!({ "name": name, "description": description }));
-    document["tags"] = Value::from(tags.to_vec());
+pub fn complete(document: &mut Value, shape: &Shape) {
+    let tag =
+        |(name, description): &(&str, &str)| json!({ "name": name, "description": description });
+    document["tags"] = shape.tags.iter().map(tag).collect();
     document["components"]["headers"] = headers();
     let mut idempotency_key = Value::Null;
     let Some(paths) = document["paths"].as_object_mut() else {
@@ -91,17 +65,23 @@ pub fn complete(document: &mut Value) {
     for (path, methods) in paths {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
             let name = path
-                .trim_start_matches("/api/v1/")
+                .trim_start_matches(shape.prefix)
+                .trim_start_matches('/')
                 .replace(['/', '-', '.'], "_")
                 .replace(['{', '}'], "");
             operation["operationId"] = format!("{method}_{name}").into();
-            complete_operation(path, operation, &mut idempotency_key);
+            complete_operation(path, operation, shape, &mut idempotency_key);
         }
     }
     document["components"]["parameters"] = json!({ "IdempotencyKey": idempotency_key });
 }
 
-fn complete_operation(path: &str, operation: &mut Value, idempotency_key: &mut Value) {
+fn complete_operation(
+    path: &str,
+    operation: &mut Value,
+    shape: &Shape,
+    idempotency_key: &mut Value,
+) {
     if operation["description"].is_null() {
         operation["description"] = operation["summary"].clone();
     }
@@ -115,7 +95,7 @@ fn complete_operation(path: &str, operation: &mut Value, idempotency_key: &mut V
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
     };
-    let also = BEHIND_A_KEY.into_iter().filter(|_| !open);
+    let also = shape.protected.iter().copied().filter(|_| !open);
     let also = also
         .chain(asks.then_some("400"))
         .chain(path.contains('{').then_some("404"));
@@ -125,11 +105,7 @@ fn complete_operation(path: &str, operation: &mut Value, idempotency_key: &mut V
             .or_insert_with(|| json!({ "description": "" }));
     }
     for (status, response) in responses {
-        complete_response(status, response, !open);
-        if path.starts_with(PAGES) {
-            // A client that does not accept JSON receives a page.
-            response["content"]["text/html"] = json!({ "schema": { "type": "string" } });
-        }
+        complete_response(status, response, shape, !open);
     }
 }
 
@@ -165,9 +141,10 @@ fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bo
     asks
 }
 
-fn complete_response(status: &str, response: &mut Value, counted: bool) {
+fn complete_response(status: &str, response: &mut Value, shape: &Shape, protected: bool) {
     if response["description"].as_str().is_none_or(str::is_empty) {
-        let known = STATUSES.iter().find(|(known, _)| *known == status);
+        let mut all = shape.statuses.iter().chain(&STATUSES);
+        let known = all.find(|(known, _)| *known == status);
         response["description"] = known.map_or("", |(_, words)| words).into();
     }
     let mut headers = Map::new();
@@ -178,7 +155,7 @@ fn complete_response(status: &str, response: &mut Value, counted: bool) {
         )
     };
     say("x-request-id");
-    if counted && status != "401" {
+    if protected && shape.protected.contains(&"429") && status != "401" {
         for name in ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"] {
             say(name);
         }
