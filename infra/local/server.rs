@@ -257,6 +257,6 @@ code,pre{font-size:.9em}pre{overflow-x:auto}li{margin:.4rem 0}</style>
 <li><a href="/api/v1/docs">API documentation</a>; <a href="/api/v1/plans">plans and prices</a></li>
 <li><a href="/signin">Sign in</a> with the stand-in GitHub; <a href="/setup">your accounts</a>; <a href="/api/v1/session">your session</a></li>
 <li><code>POST /github/webhook</code>, <code>POST /stripe/webhook</code>: signed with <code>local-secret</code> unless you set other secrets</li>
-<li><code>GET /api/v1/admin/events</code> and other operator routes, with the operator token that was printed at start</li>
+<li><code>GET /api/v1/admin/events</code> and <a href="/api/v1/admin/openapi.json">other operator routes</a>, with the operator token that was printed at start</li>
 <li><a href="/health">Health</a></li>
 </ul></html>"#;

@@ -32,7 +32,7 @@ impl FromRequestParts<Arc<Ctx>> for Authorized {
 }
 
 fn unauthorized() -> ApiError {
-    ApiError::unauthorized("send an operator's token as Authorization: Bearer <token>")
+    ApiError::unauthorized("Send an operator's token as `Authorization: Bearer <token>`.")
 }
 
 /// Returns the operator that the token belongs to. Compares digests in constant time and checks

@@ -1,21 +1,68 @@
 //! The routes, with one folder per context.
 
-pub mod accounts;
-pub mod billing;
-pub mod health;
-pub mod inbox;
-pub mod jobs;
-pub mod ledger;
-pub mod notices;
+mod accounts;
+mod billing;
+mod health;
+mod inbox;
+mod jobs;
+mod ledger;
+mod notices;
 
-use crate::ApiError;
+use self::accounts::{account, api_keys, signups};
+use self::billing::{invoices, quotas, usage};
+use self::inbox::{events, pauses, queues, switches};
+use self::jobs::job;
+use self::ledger::credits;
+use self::notices::{log, mail};
+use crate::document::Document;
+use crate::{ApiError, Ctx};
+use std::sync::Arc;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-/// Answers a request whose path matches no route.
-pub async fn absent() -> ApiError {
-    ApiError::not_found("there is nothing at this path")
+/// Every route with its entry in the document.
+pub fn all() -> OpenApiRouter<Arc<Ctx>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::health))
+        .routes(routes!(health::openapi))
+        .routes(routes!(events::list))
+        .routes(routes!(events::show))
+        .routes(routes!(events::raw))
+        .routes(routes!(events::replay))
+        .routes(routes!(events::attribute))
+        .routes(routes!(queues::redrive))
+        .routes(routes!(switches::list))
+        .routes(routes!(switches::show, switches::change))
+        .routes(routes!(pauses::show, pauses::change))
+        .routes(routes!(job::show))
+        .routes(routes!(invoices::list))
+        .routes(routes!(quotas::list))
+        .routes(routes!(usage::list))
+        .routes(routes!(usage::resend))
+        .routes(routes!(usage::write_off))
+        .routes(routes!(credits::balance))
+        .routes(routes!(credits::ledger))
+        .routes(routes!(credits::adjust))
+        .routes(routes!(account::create))
+        .routes(routes!(account::show))
+        .routes(routes!(api_keys::create))
+        .routes(routes!(signups::list))
+        .routes(routes!(signups::approve))
+        .routes(routes!(signups::refuse))
+        .routes(routes!(log::list))
+        .routes(routes!(mail::show, mail::change))
+        .routes(routes!(mail::unmute))
 }
 
-/// Answers a request whose path exists but does not support the method.
+/// The response to an unknown path.
+pub async fn absent() -> ApiError {
+    ApiError::not_found(
+        "Nothing exists at this path; see `/api/v1/admin/openapi.json` for the paths that exist.",
+    )
+}
+
+/// The response to a known path with an unsupported method.
 pub async fn wrong_method() -> ApiError {
     ApiError::method_not_allowed()
 }

@@ -185,7 +185,7 @@ pub struct BadNoticeKind;
 impl fmt::Display for BadNoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known: Vec<_> = NoticeKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        write!(f, "a notice kind must be one of {}", known.join(", "))
+        write!(f, "A kind of notice must be one of {}.", known.join(", "))
     }
 }
 

@@ -1,3 +1,4 @@
 //! Jobs, in full.
 
 pub mod job;
+mod steps;

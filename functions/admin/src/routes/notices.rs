@@ -1,3 +1,4 @@
-//! Notices: where an account's mail goes.
+//! Notices: what customers were sent, and where their mail goes.
 
+pub mod log;
 pub mod mail;

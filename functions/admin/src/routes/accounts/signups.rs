@@ -1,48 +1,85 @@
 //! `/api/v1/admin/signups`: lists, approves and refuses sign-ups.
 
 use crate::operator::Authorized;
+use crate::reason::{self, Reason};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{Applicant, SignUpState as Stands};
+use domain::ids::{InstallationId, OwnerId};
 use queues::Message;
-use rest::cursors;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rest::{Body, Params, Path, cursors};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Cursor, SignUpMoved, SignUpRow};
+use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 50;
-const REASON_CHARS_MAX: usize = 500;
 
-#[derive(Deserialize)]
+/// The query of a listing.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// The state of the sign-ups: `WAITING_FOR_APPROVAL`, `OWED`, `DONE` or `REFUSED`. Without a
+    /// state, those that wait for approval are listed.
+    #[param(pattern = "^(WAITING_FOR_APPROVAL|OWED|DONE|REFUSED)?$")]
     state: Option<String>,
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Why {
-    reason: String,
+/// A page of sign-ups, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct SignUps {
+    signups: Vec<SignUpShown>,
+    /// The cursor of the next page; absent on the last page.
+    next_cursor: Option<String>,
 }
 
-/// Lists sign-ups in one state, newest first. Without a state, lists those that wait for approval.
+/// A sign-up.
+#[derive(Serialize, ToSchema)]
+pub struct SignUpShown {
+    id: String,
+    state: &'static str,
+    /// The reason for the state, if there is more to say.
+    why: Option<String>,
+    /// Where the applicant signed up.
+    way: &'static str,
+    account_id: String,
+    plan: String,
+    /// The plan that the applicant chose. It starts after the trial.
+    wished_plan: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    /// The id of the owner on GitHub.
+    owner_id: Option<u64>,
+    installation_id: Option<u64>,
+    at: String,
+    ended_at: Option<String>,
+}
+
+/// The state of a sign-up after a request.
+#[derive(Serialize, ToSchema)]
+pub struct SignUpNow {
+    id: String,
+    state: &'static str,
+}
+
+/// Lists sign-ups in one state, newest first.
+#[utoipa::path(get, path = "/api/v1/admin/signups", tag = "accounts", params(Filter),
+    responses((status = 200, body = SignUps)))]
 pub async fn list(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Query(filter) = filter
-        .map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
+    Params(filter): Params<Filter>,
+) -> Result<Json<SignUps>, ApiError> {
     let state = match filter.state.as_deref() {
         None | Some("") => Stands::WaitingForApproval,
         Some(text) => Stands::parse(text).ok_or_else(|| {
-            let words: Vec<&str> = Stands::ALL.iter().map(|state| state.as_str()).collect();
-            ApiError::bad_request("bad_state", format!("state is one of {}", words.join(", ")))
+            let known = Stands::ALL.map(Stands::as_str).join(", ");
+            ApiError::bad_request("bad_state", format!("`state` must be one of {known}."))
         })?,
     };
     let cursor = filter
@@ -54,18 +91,23 @@ pub async fn list(
     let cursor = cursor.map(Cursor::from);
     let page = ctx.store.signup_list(state, cursor.as_ref(), PAGE).await?;
     let next = page.next.map(|next| cursors::write(next.at, &next.id));
-    Ok(Json(
-        json!({ "signups": page.rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next }),
-    ))
+    Ok(Json(SignUps {
+        signups: page.rows.iter().map(shown).collect(),
+        next_cursor: next,
+    }))
 }
 
-/// Approves a sign-up so that its account is provisioned, even if it was refused before. Approving
-/// it again changes nothing.
+/// Approves a sign-up so that its account is provisioned, even if it was refused before.
+///
+/// Approving it again changes nothing.
+#[utoipa::path(post, path = "/api/v1/admin/signups/{id}/approve", tag = "accounts",
+    params(("id" = String, Path, description = "The sign-up's id.")),
+    responses((status = 200, body = SignUpNow)))]
 pub async fn approve(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<SignUpNow>, ApiError> {
     let applicant = read(&id)?;
     let state = match ctx
         .store
@@ -85,24 +127,21 @@ pub async fn approve(
         SignUpMoved::Stays(state) => state,
         SignUpMoved::Unknown => return Err(absent()),
     };
-    Ok(Json(json!({ "id": id, "state": state.as_str() })))
+    let state = state.as_str();
+    Ok(Json(SignUpNow { id, state }))
 }
 
 /// Refuses a sign-up that has no account yet.
+#[utoipa::path(post, path = "/api/v1/admin/signups/{id}/refuse", tag = "accounts",
+    params(("id" = String, Path, description = "The sign-up's id.")), request_body = Reason,
+    responses((status = 200, body = SignUpNow), (status = 409)))]
 pub async fn refuse(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    body: Result<Json<Why>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Json(why) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let reason = why.reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        return Err(ApiError::bad_request(
-            "bad_reason",
-            format!("reason has 1 to {REASON_CHARS_MAX} characters"),
-        ));
-    }
+    Body(why): Body<Reason>,
+) -> Result<Json<SignUpNow>, ApiError> {
+    let reason = reason::checked(&why.reason)?;
     match ctx
         .store
         .signup_refuse(&read(&id)?, reason, ctx.outside.now())
@@ -119,13 +158,14 @@ pub async fn refuse(
         SignUpMoved::Stays(Stands::Done) => {
             return Err(ApiError::conflict(
                 "has_an_account",
-                "there is an account already; it is not taken back by this",
+                "This sign-up has an account already; a refusal does not take it back.",
             ));
         }
         SignUpMoved::Stays(_) => {}
         SignUpMoved::Unknown => return Err(absent()),
     }
-    Ok(Json(json!({ "id": id, "state": Stands::Refused.as_str() })))
+    let state = Stands::Refused.as_str();
+    Ok(Json(SignUpNow { id, state }))
 }
 
 fn read(id: &str) -> Result<Applicant, ApiError> {
@@ -133,30 +173,25 @@ fn read(id: &str) -> Result<Applicant, ApiError> {
 }
 
 fn absent() -> ApiError {
-    ApiError::not_found("there is no such sign-up")
+    ApiError::not_found("There is no such sign-up.")
 }
 
-fn shown(row: &SignUpRow) -> Value {
-    let SignUpRow {
-        sign_up,
-        state,
-        why,
-        ended_at,
-        ..
-    } = row;
-    json!({
-        "id": sign_up.applicant.pointer(),
-        "state": state.as_str(),
-        "why": why,
-        "way": sign_up.way.as_str(),
-        "account_id": sign_up.account.as_str(),
-        "plan": sign_up.plan,
-        "wished_plan": sign_up.wish,
-        "email": sign_up.email.as_ref().map(MailAddress::as_str),
-        "name": sign_up.name,
-        "owner_id": sign_up.owner().map(domain::ids::OwnerId::get),
-        "installation_id": sign_up.installation.map(domain::ids::InstallationId::get),
-        "at": sign_up.at.to_string(),
-        "ended_at": ended_at.map(|at| at.to_string()),
-    })
+fn shown(row: &SignUpRow) -> SignUpShown {
+    let sign_up = &row.sign_up;
+    let email = sign_up.email.as_ref().map(MailAddress::as_str);
+    SignUpShown {
+        id: sign_up.applicant.pointer(),
+        state: row.state.as_str(),
+        why: row.why.clone(),
+        way: sign_up.way.as_str(),
+        account_id: sign_up.account.to_string(),
+        plan: sign_up.plan.clone(),
+        wished_plan: sign_up.wish.clone(),
+        email: email.map(str::to_owned),
+        name: sign_up.name.clone(),
+        owner_id: sign_up.owner().map(OwnerId::get),
+        installation_id: sign_up.installation.map(InstallationId::get),
+        at: sign_up.at.to_string(),
+        ended_at: row.ended_at.map(|at| at.to_string()),
+    }
 }

@@ -1,55 +1,40 @@
-//! `/api/v1/admin/accounts/{id}/invoices` and `…/quotas`: an account's invoices, and its usage of
-//! its plan.
+//! `GET /api/v1/admin/accounts/{id}/quotas`: an account's usage of its plan.
 
 use crate::operator::Authorized;
-use crate::routes::accounts::account::{existing, whole};
+use crate::routes::accounts::account::whole;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::billing::entitlements::entitlements;
 use domain::billing::plans::{Limit, Period, Renewal};
-use domain::billing::subscriptions::Invoice;
 use domain::billing::usage::Meter;
 use domain::retry::Failure;
-use serde_json::{Value, json};
+use rest::Path;
+use rest::views::QuotaUse;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-/// Lists an account's invoices, newest first.
-pub async fn invoices(
+/// The usage of each meter.
+#[derive(Serialize, ToSchema)]
+pub struct Quotas {
+    /// The plan in effect.
+    plan: String,
+    quotas: Vec<QuotaUse>,
+}
+
+/// Shows what an account has used on each meter of its plan in the current period.
+///
+/// A limit of 0 means that there is no limit.
+#[utoipa::path(get, path = "/api/v1/admin/accounts/{id}/quotas", tag = "billing",
+    params(("id" = String, Path, description = "The account's id.")),
+    responses((status = 200, body = Quotas)))]
+pub async fn list(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let account = existing(&ctx, &id).await?;
-    let invoices = ctx.store.invoice_list(&account).await?;
-    Ok(Json(
-        json!({ "invoices": invoices.iter().map(shown).collect::<Vec<_>>() }),
-    ))
-}
-
-fn shown(invoice: &Invoice) -> Value {
-    json!({
-        "id": invoice.id.as_str(),
-        "number": invoice.number,
-        "status": invoice.status,
-        "subscription": invoice.subscription.as_ref().map(|id| id.as_str()),
-        "amount_due_minor": invoice.amount_due_minor,
-        "amount_paid_minor": invoice.amount_paid_minor,
-        "currency": invoice.currency,
-        "url": invoice.url,
-        "created_at": invoice.created_at.to_string(),
-        "as_of": invoice.as_of.to_string(),
-    })
-}
-
-/// Shows what an account has used on each meter of its plan in the current period. A limit of 0
-/// means that there is no limit.
-pub async fn quotas(
-    _: Authorized,
-    State(ctx): State<Arc<Ctx>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Quotas>, ApiError> {
     let (account, contracts) = whole(&ctx, &id).await?;
     let now = ctx.outside.now();
     let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
@@ -79,17 +64,15 @@ pub async fn quotas(
             entitlements.period,
             now,
         );
-        let limit = match quota.map(|quota| quota.limit) {
-            Some(Limit::Of(limit)) => limit,
-            Some(Limit::Unlimited) | None => 0,
-        };
-        quotas.push(json!({
-            "meter": meter.as_str(),
-            "used": ctx.store.quota_used(&account.id, meter, &period.key).await?,
-            "limit": limit,
-            "period": period.key,
-            "renews_at": period.end.map(|at| at.to_string()),
-        }));
+        let limit = quota.map_or(Limit::Unlimited, |quota| quota.limit);
+        let used = ctx
+            .store
+            .quota_used(&account.id, meter, &period.key)
+            .await?;
+        quotas.push(QuotaUse::of(meter, limit, used, period));
     }
-    Ok(Json(json!({ "plan": plan.id.as_str(), "quotas": quotas })))
+    Ok(Json(Quotas {
+        plan: plan.id.to_string(),
+        quotas,
+    }))
 }

@@ -2,40 +2,95 @@
 //! off stuck usage.
 
 use crate::operator::Authorized;
+use crate::reason::{self, Reason};
 use crate::routes::accounts::account::existing;
-use crate::routes::ledger::credits::reason;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::billing::usage::{AccountMeter, Meter, UsageIdentifier, UsageSource};
 use domain::ids::UsageId;
+use domain::time::Timestamp;
 use http::StatusCode;
 use queues::Message;
-use rest::cursors;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rest::{Body, Params, Path, cursors};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Decided, UsageRow, UsageState, WriteOff};
+use utoipa::{IntoParams, ToSchema};
 
 const PAGE: i32 = 50;
 
-#[derive(Deserialize)]
+/// The query of a listing.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// The state of the records: `owed`, `stuck` or `reported`.
+    #[param(
+        required = true,
+        pattern = "^(owed|stuck|reported)$",
+        example = "stuck"
+    )]
     state: Option<String>,
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
+/// A page of usage records, by meter and newest first.
+#[derive(Serialize, ToSchema)]
+pub struct UsageRecords {
+    usage: Vec<UsageShown>,
+    /// The cursor of the next page; absent on the last page.
+    next_cursor: Option<String>,
+}
+
+/// A usage record: what Stripe is to bill.
+#[derive(Serialize, ToSchema)]
+pub struct UsageShown {
+    id: String,
+    meter: String,
+    /// The state: `owed`, `stuck` or `reported`.
+    state: &'static str,
+    stripe_customer_id: String,
+    value: u64,
+    /// The job that it is for.
+    job: Option<String>,
+    /// The report of an external agent that it is for.
+    report: Option<String>,
+    /// The assist that it is for.
+    assist: Option<String>,
+    /// The identifier under which it is reported.
+    identifier: String,
+    used_at: String,
+    /// The time that it is reported with, if that is not `used_at`.
+    carried_to: Option<String>,
+    /// When it was first sent, while it is owed.
+    first_attempt: Option<String>,
+    reported_at: Option<String>,
+    stuck_at: Option<String>,
+    /// Why it is stuck.
+    reason: Option<String>,
+    written_off: Option<WrittenOff>,
+}
+
+/// An operator's decision that a record is never reported.
+#[derive(Serialize, ToSchema)]
+pub struct WrittenOff {
+    at: String,
+    by: String,
+    reason: String,
+}
+
 /// Lists an account's usage records in one state, by meter and newest first.
+#[utoipa::path(get, path = "/api/v1/admin/accounts/{id}/usage", tag = "billing",
+    params(("id" = String, Path, description = "The account's id."), Filter),
+    responses((status = 200, body = UsageRecords)))]
 pub async fn list(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    filter: Result<Query<Filter>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Query(filter) = filter
-        .map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
+    Params(filter): Params<Filter>,
+) -> Result<Json<UsageRecords>, ApiError> {
     let state = filter.state.as_deref().and_then(UsageState::parse);
     let state = state.ok_or_else(|| {
         ApiError::bad_request("bad_state", "`state` must be `owed`, `stuck` or `reported`")
@@ -58,18 +113,23 @@ pub async fn list(
         .next
         .zip(next)
         .map(|(last, at)| cursors::write(at, &last.to_string()));
-    Ok(Json(json!({
-        "usage": page.rows.iter().map(|row| shown(state, row)).collect::<Vec<_>>(),
-        "next_cursor": next,
-    })))
+    Ok(Json(UsageRecords {
+        usage: page.rows.iter().map(|row| shown(state, row)).collect(),
+        next_cursor: next,
+    }))
 }
 
 /// Makes a stuck record owed again under a new identifier, and queues it.
+#[utoipa::path(post, path = "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/resend", tag = "billing",
+    params(("id" = String, Path, description = "The account's id."),
+        ("meter" = String, Path, description = "The record's meter.", example = "pull_requests"),
+        ("usage" = String, Path, description = "The record's id.")),
+    responses((status = 202, body = UsageShown, description = "Accepted; the record is owed."), (status = 409)))]
 pub async fn resend(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(path): Path<(String, String, String)>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<UsageShown>), ApiError> {
     let (debts, usage) = named(&ctx, path).await?;
     let row = decided(
         ctx.store
@@ -83,21 +143,19 @@ pub async fn resend(
     Ok((StatusCode::ACCEPTED, Json(shown(UsageState::Owed, &row))))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Why {
-    reason: String,
-}
-
 /// Records that a stuck record will never be reported to Stripe.
+#[utoipa::path(post, path = "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/write-off", tag = "billing",
+    params(("id" = String, Path, description = "The account's id."),
+        ("meter" = String, Path, description = "The record's meter.", example = "pull_requests"),
+        ("usage" = String, Path, description = "The record's id.")),
+    request_body = Reason, responses((status = 200, body = UsageShown), (status = 409)))]
 pub async fn write_off(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(path): Path<(String, String, String)>,
-    body: Result<Json<Why>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Json(why) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let reason = reason(&why.reason)?;
+    Body(why): Body<Reason>,
+) -> Result<Json<UsageShown>, ApiError> {
+    let reason = reason::checked(&why.reason)?;
     let (debts, usage) = named(&ctx, path).await?;
     let word = WriteOff {
         at: ctx.outside.now(),
@@ -133,11 +191,11 @@ fn decided(decided: Decided) -> Result<UsageRow, ApiError> {
         Decided::Unknown => Err(absent()),
         Decided::WrittenOff => Err(ApiError::conflict(
             "written_off",
-            "this record was written off and will not be reported",
+            "This record was written off and will not be reported.",
         )),
         Decided::NotStuck(state) => {
             let detail = format!(
-                "this record is {}; only a stuck one is decided about",
+                "This record is {}; only a stuck one can be resent or written off.",
                 state.as_str()
             );
             Err(ApiError::conflict("not_stuck", detail))
@@ -146,35 +204,37 @@ fn decided(decided: Decided) -> Result<UsageRow, ApiError> {
 }
 
 fn absent() -> ApiError {
-    ApiError::not_found("there is no such usage record")
+    ApiError::not_found("There is no such usage record.")
 }
 
-fn shown(state: UsageState, row: &UsageRow) -> Value {
+fn shown(state: UsageState, row: &UsageRow) -> UsageShown {
     let usage = &row.usage;
     let (job, report, assist) = match &usage.of {
-        UsageSource::Job(job) => (Some(job.as_str()), None, None),
-        UsageSource::Report(act) => (None, Some(act.as_str()), None),
-        UsageSource::Assist(assist) => (None, None, Some(assist.as_str())),
+        UsageSource::Job(job) => (Some(job.to_string()), None, None),
+        UsageSource::Report(act) => (None, Some(act.to_string()), None),
+        UsageSource::Assist(assist) => (None, None, Some(assist.to_string())),
     };
-    let when = |at: Option<domain::time::Timestamp>| at.map(|at| at.to_string());
-    json!({
-        "id": usage.id.as_str(),
-        "meter": usage.meter.as_str(),
-        "state": state.as_str(),
-        "stripe_customer_id": usage.customer.as_str(),
-        "value": usage.value,
-        "job": job,
-        "report": report,
-        "assist": assist,
-        "identifier": usage.identifier.to_string(),
-        "used_at": usage.at.to_string(),
-        "carried_to": when(row.carried_to),
-        "first_attempt": when(row.first_attempt),
-        "reported_at": when(row.reported_at),
-        "stuck_at": when(row.stuck_at),
-        "reason": row.reason,
-        "written_off": row.written_off.as_ref().map(|word| {
-            json!({ "at": word.at.to_string(), "by": word.by, "reason": word.reason })
+    let when = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    UsageShown {
+        id: usage.id.to_string(),
+        meter: usage.meter.to_string(),
+        state: state.as_str(),
+        stripe_customer_id: usage.customer.to_string(),
+        value: usage.value,
+        job,
+        report,
+        assist,
+        identifier: usage.identifier.to_string(),
+        used_at: usage.at.to_string(),
+        carried_to: when(row.carried_to),
+        first_attempt: when(row.first_attempt),
+        reported_at: when(row.reported_at),
+        stuck_at: when(row.stuck_at),
+        reason: row.reason.clone(),
+        written_off: row.written_off.as_ref().map(|word| WrittenOff {
+            at: word.at.to_string(),
+            by: word.by.clone(),
+            reason: word.reason.clone(),
         }),
-    })
+    }
 }

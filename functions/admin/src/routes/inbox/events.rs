@@ -3,47 +3,80 @@
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::ids::AccountId;
 use domain::inbox::{EventKey, EventRow, EventSource, EventState};
 use http::{StatusCode, header};
 use queues::Message;
-use rest::cursors;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rest::{Body, Params, Path, cursors};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Cursor;
+use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 50;
 
-#[derive(Deserialize)]
+/// The query of a listing.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// Return only events of this sender: `github` or `stripe`.
+    #[param(pattern = "^(github|stripe)?$")]
     source: Option<String>,
+    /// Return only events in this state: `pending`, `processed`, `ignored`, `failed`, `quarantined`
+    /// or `unattributed`.
+    #[param(pattern = "^(pending|processed|ignored|failed|quarantined|unattributed)?$")]
     status: Option<String>,
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
+/// A page of events, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Events {
+    events: Vec<EventShown>,
+    /// The cursor of the next page; absent on the last page.
+    next_cursor: Option<String>,
+}
+
+/// A recorded event, without its body.
+#[derive(Serialize, ToSchema)]
+pub struct EventShown {
+    /// The id that the sender gave it.
+    id: String,
+    /// The sender: `github` or `stripe`.
+    source: &'static str,
+    #[serde(rename = "type")]
+    name: String,
+    status: &'static str,
+    /// What shows that the sender sent it.
+    provenance: String,
+    received_at: String,
+    processed_at: Option<String>,
+    /// What became of it.
+    outcome: Option<String>,
+    attempts: u32,
+    /// The account that an operator attributed it to.
+    account: Option<String>,
+    /// The digest of its body.
+    digest: String,
+    body_bytes: u64,
+}
+
 /// Lists events, newest first.
+#[utoipa::path(get, path = "/api/v1/admin/events", tag = "inbox", params(Filter),
+    responses((status = 200, body = Events)))]
 pub async fn list(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
-    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Query(filter) = filter.map_err(|_| {
-        ApiError::bad_request("bad_query", "the query takes source, status and cursor")
-    })?;
-    let sources =
-        match filter.source.as_deref() {
-            None | Some("") => EventSource::ALL.to_vec(),
-            Some(text) => {
-                vec![EventSource::parse(text).ok_or_else(|| {
-                    ApiError::bad_request("bad_source", "source is github or stripe")
-                })?]
-            }
-        };
+    Params(filter): Params<Filter>,
+) -> Result<Json<Events>, ApiError> {
+    let sources = match filter.source.as_deref() {
+        None | Some("") => EventSource::ALL.to_vec(),
+        Some(text) => vec![EventSource::parse(text).ok_or_else(bad_source)?],
+    };
     let states = match filter.status.as_deref() {
         None | Some("") => EventState::ALL.to_vec(),
         Some(text) => vec![EventState::parse(text).ok_or_else(bad_status)?],
@@ -71,28 +104,31 @@ pub async fn list(
         .last()
         .filter(|_| more)
         .map(|row| cursors::write(row.listed_at, row.key.id()));
-    Ok(Json(
-        json!({ "events": rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next }),
-    ))
+    Ok(Json(Events {
+        events: rows.iter().map(shown).collect(),
+        next_cursor: next,
+    }))
+}
+
+fn bad_source() -> ApiError {
+    ApiError::bad_request("bad_source", "`source` must be `github` or `stripe`.")
 }
 
 fn bad_status() -> ApiError {
-    let words: Vec<&str> = EventState::ALL
-        .into_iter()
-        .map(EventState::as_str)
-        .collect();
-    ApiError::bad_request(
-        "bad_status",
-        format!("status is one of {}", words.join(", ")),
-    )
+    let known = EventState::ALL.map(EventState::as_str).join(", ");
+    ApiError::bad_request("bad_status", format!("`status` must be one of {known}."))
 }
 
-/// Shows one event, without its body.
+/// Shows an event, without its body.
+#[utoipa::path(get, path = "/api/v1/admin/events/{source}/{id}", tag = "inbox",
+    params(("source" = String, Path, description = "The sender: `github` or `stripe`.", example = "github"),
+        ("id" = String, Path, description = "The event's id.")),
+    responses((status = 200, body = EventShown)))]
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path((source, id)): Path<(String, String)>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<EventShown>, ApiError> {
     let row = ctx
         .inbox
         .find_row(&key(&source, &id)?)
@@ -102,6 +138,11 @@ pub async fn show(
 }
 
 /// Returns the exact bytes that were received.
+#[utoipa::path(get, path = "/api/v1/admin/events/{source}/{id}/raw", tag = "inbox",
+    params(("source" = String, Path, description = "The sender: `github` or `stripe`.", example = "github"),
+        ("id" = String, Path, description = "The event's id.")),
+    responses((status = 200, description = "The bytes.", body = String,
+        content_type = "application/octet-stream")))]
 pub async fn raw(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -121,13 +162,18 @@ pub async fn raw(
     Ok((headers, event.body).into_response())
 }
 
-/// Makes an event pending again and queues it. Effects that were already applied are not applied
-/// again.
+/// Makes an event pending again and queues it.
+///
+/// Effects that were already applied are not applied again.
+#[utoipa::path(post, path = "/api/v1/admin/events/{source}/{id}/replay", tag = "inbox",
+    params(("source" = String, Path, description = "The sender: `github` or `stripe`.", example = "github"),
+        ("id" = String, Path, description = "The event's id.")),
+    responses((status = 202, body = EventShown, description = "Accepted; the event is pending.")))]
 pub async fn replay(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path((source, id)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<EventShown>), ApiError> {
     let key = key(&source, &id)?;
     let row = ctx
         .inbox
@@ -139,28 +185,34 @@ pub async fn replay(
     Ok((StatusCode::ACCEPTED, Json(shown(&row))))
 }
 
-#[derive(Deserialize)]
+/// The account that an event concerns.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attribution {
+    /// The account's id.
+    #[schema(example = "acc_01hf7yat00zzzzzzzzzzzzzzzz")]
     account: String,
 }
 
-/// Attributes a Stripe event of an unknown customer to an account, and queues it. The first
-/// attribution stays; repeating it does no harm.
+/// Attributes a Stripe event of an unknown customer to an account, and queues it.
+///
+/// The first attribution stays; repeating it does no harm.
+#[utoipa::path(post, path = "/api/v1/admin/events/stripe/{id}/attribute", tag = "inbox",
+    params(("id" = String, Path, description = "The event's id.")), request_body = Attribution,
+    responses((status = 202, body = EventShown, description = "Accepted; the event is pending."), (status = 409)))]
 pub async fn attribute(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    body: Result<Json<Attribution>, JsonRejection>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(said) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    Body(attribution): Body<Attribution>,
+) -> Result<(StatusCode, Json<EventShown>), ApiError> {
     let unknown = || {
         ApiError::bad_request(
             "bad_account",
-            "account is the id of an account, acc_…, that exists",
+            "`account` must be the id of an account, `acc_…`.",
         )
     };
-    let account = AccountId::parse(&said.account).map_err(|_| unknown())?;
+    let account = AccountId::parse(&attribution.account).map_err(|_| unknown())?;
     ctx.store
         .account_find(&account)
         .await?
@@ -170,7 +222,7 @@ pub async fn attribute(
     let settled = |row: &EventRow| {
         ApiError::conflict(
             "not_unattributed",
-            format!("this event is {}", row.state.as_str()),
+            format!("This event is {}.", row.state.as_str()),
         )
     };
     if known.state != EventState::Unattributed && known.account.as_ref() != Some(&account) {
@@ -193,22 +245,22 @@ fn key(source: &str, id: &str) -> Result<EventKey, ApiError> {
 }
 
 fn absent() -> ApiError {
-    ApiError::not_found("there is no such event")
+    ApiError::not_found("There is no such event.")
 }
 
-fn shown(row: &EventRow) -> Value {
-    json!({
-        "id": row.key.id(),
-        "source": row.key.source().as_str(),
-        "type": row.name,
-        "status": row.state.as_str(),
-        "provenance": row.provenance,
-        "received_at": row.received_at.to_string(),
-        "processed_at": row.processed_at.map(|at| at.to_string()),
-        "outcome": row.outcome,
-        "attempts": row.attempts,
-        "account": row.account.as_ref().map(AccountId::as_str),
-        "digest": row.digest,
-        "body_bytes": row.body_bytes,
-    })
+fn shown(row: &EventRow) -> EventShown {
+    EventShown {
+        id: row.key.id().to_owned(),
+        source: row.key.source().as_str(),
+        name: row.name.clone(),
+        status: row.state.as_str(),
+        provenance: row.provenance.clone(),
+        received_at: row.received_at.to_string(),
+        processed_at: row.processed_at.map(|at| at.to_string()),
+        outcome: row.outcome.clone(),
+        attempts: row.attempts,
+        account: row.account.as_ref().map(ToString::to_string),
+        digest: row.digest.clone(),
+        body_bytes: row.body_bytes,
+    }
 }

@@ -3,20 +3,33 @@
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use queues::Queue;
-use serde_json::{Value, json};
+use rest::Path;
+use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A queue whose dead letters move back to it.
+#[derive(Serialize, ToSchema)]
+pub struct Redriven {
+    queue: &'static str,
+    /// Always `true`.
+    redriven: bool,
+}
 
 /// Moves a queue's dead letters back to it.
+#[utoipa::path(post, path = "/api/v1/admin/queues/{queue}/redrive", tag = "inbox",
+    params(("queue" = String, Path, description = "The queue.", example = "plan")),
+    responses((status = 202, body = Redriven, description = "Accepted; the queue moves them.")))]
 pub async fn redrive(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(queue): Path<String>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let words: Vec<&str> = Queue::ALL.into_iter().map(Queue::as_str).collect();
-    let absent = || ApiError::not_found(format!("the queues are {}", words.join(", ")));
+) -> Result<(StatusCode, Json<Redriven>), ApiError> {
+    let known = || Queue::ALL.map(Queue::as_str).join(", ");
+    let absent = || ApiError::not_found(format!("`queue` must be one of {}.", known()));
     let queue = Queue::parse(&queue).ok_or_else(absent)?;
     ctx.queues.redrive(queue).await?;
     tracing::info!(
@@ -25,8 +38,9 @@ pub async fn redrive(
         audit = true,
         "redrove dead letters"
     );
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(json!({ "queue": queue.as_str(), "redriven": true })),
-    ))
+    let redriven = Redriven {
+        queue: queue.as_str(),
+        redriven: true,
+    };
+    Ok((StatusCode::ACCEPTED, Json(redriven)))
 }

@@ -1,42 +1,102 @@
-//! `/api/v1/admin/switches` and `/api/v1/admin/accounts/{id}/paused`: what an operator can stop
-//! immediately.
+//! `/api/v1/admin/switches`: what an operator can stop immediately.
 //!
 //! Every function sees a change within a minute. Each change is recorded with its operator and
 //! reason. Setting a switch to its current position changes nothing.
 
 use crate::operator::Authorized;
-use crate::routes::accounts::account::existing;
-use crate::routes::ledger::credits::reason;
+use crate::reason;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::accounts::operators::Operator;
 use domain::ids::ActionId;
-use domain::switches::Switch;
-use domain::switches::SwitchName;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use domain::switches::{Switch, SwitchName};
+use rest::{Body, Path};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{SwitchRow, SwitchWord, Switched, Which};
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+/// The position that a switch is to have.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub struct Position {
     on: bool,
+    /// Why. It is recorded.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "A test.")]
     reason: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pause {
-    paused: bool,
-    reason: String,
+/// Every switch, and every account that is paused.
+#[derive(Serialize, ToSchema)]
+pub struct Switches {
+    switches: Vec<SwitchShown>,
+    paused_accounts: Vec<PausedAccount>,
 }
 
-/// Lists every switch: its position, when, by whom and why it was set, and what its being off
-/// means.
-pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Value>, ApiError> {
+/// A switch.
+#[derive(Serialize, ToSchema)]
+pub struct SwitchShown {
+    name: &'static str,
+    /// Its position; absent if no operator has set it.
+    on: Option<bool>,
+    /// Its position while no operator has set it.
+    default: &'static str,
+    /// The latest change.
+    word: Option<SwitchChange>,
+    /// The effect while it is off.
+    while_off: &'static str,
+}
+
+/// A change: who set the position, when and why.
+#[derive(Serialize, ToSchema)]
+pub struct SwitchChange {
+    on: bool,
+    by: String,
+    reason: String,
+    at: String,
+}
+
+impl SwitchChange {
+    pub fn of(row: &SwitchRow) -> Self {
+        Self {
+            on: row.position.is_on(),
+            by: row.by.clone(),
+            reason: row.reason.clone(),
+            at: row.at.to_string(),
+        }
+    }
+}
+
+/// An account whose work is paused.
+#[derive(Serialize, ToSchema)]
+pub struct PausedAccount {
+    account_id: String,
+    /// The change that paused it.
+    word: SwitchChange,
+}
+
+/// A switch with its latest changes, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct SwitchHistory {
+    #[serde(flatten)]
+    switch: SwitchShown,
+    changes: Vec<SwitchChange>,
+}
+
+/// The position of a switch after a request.
+#[derive(Serialize, ToSchema)]
+pub struct SwitchNow {
+    name: &'static str,
+    on: bool,
+    /// Whether the request changed it.
+    changed: bool,
+}
+
+/// Lists every switch and every paused account.
+#[utoipa::path(get, path = "/api/v1/admin/switches", tag = "inbox",
+    responses((status = 200, body = Switches)))]
+pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Switches>, ApiError> {
     let touched = ctx.switches.switch_list().await?;
     let mut switches = Vec::new();
     for name in SwitchName::ALL {
@@ -53,22 +113,27 @@ pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Val
         switches.push(shown(name, row.as_ref()));
     }
     let paused = touched.iter().filter_map(|(which, row)| match which {
-        Which::Account(id) if row.position == Switch::Off => {
-            Some(json!({ "account_id": id.as_str(), "word": word(row) }))
-        }
+        Which::Account(id) if row.position == Switch::Off => Some(PausedAccount {
+            account_id: id.to_string(),
+            word: SwitchChange::of(row),
+        }),
         Which::Account(_) | Which::Named(_) => None,
     });
-    Ok(Json(
-        json!({ "switches": switches, "paused_accounts": paused.collect::<Vec<_>>() }),
-    ))
+    Ok(Json(Switches {
+        switches,
+        paused_accounts: paused.collect(),
+    }))
 }
 
-/// Shows one switch with its latest changes, newest first.
+/// Shows a switch with its latest changes, newest first.
+#[utoipa::path(get, path = "/api/v1/admin/switches/{name}", tag = "inbox",
+    params(("name" = String, Path, description = "The switch.", example = "process_github")),
+    responses((status = 200, body = SwitchHistory)))]
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<SwitchHistory>, ApiError> {
     let name = named(&name)?;
     let changes = match name {
         SwitchName::Ingest(source) => {
@@ -79,22 +144,24 @@ pub async fn show(
             ctx.switches.switch_changes(&Which::Named(name)).await?
         }
     };
-    let mut answer = shown(name, changes.first());
-    answer["changes"] = changes.iter().map(word).collect();
-    Ok(Json(answer))
+    Ok(Json(SwitchHistory {
+        switch: shown(name, changes.first()),
+        changes: changes.iter().map(SwitchChange::of).collect(),
+    }))
 }
 
 /// Sets a switch.
+#[utoipa::path(put, path = "/api/v1/admin/switches/{name}", tag = "inbox",
+    params(("name" = String, Path, description = "The switch.", example = "process_github")),
+    request_body = Position, responses((status = 200, body = SwitchNow)))]
 pub async fn change(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(name): Path<String>,
-    body: Result<Json<Wanted>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    Body(wanted): Body<Position>,
+) -> Result<Json<SwitchNow>, ApiError> {
     let name = named(&name)?;
-    let (word, act) = said(&ctx, &operator, Switch::from(wanted.on), &wanted.reason)?;
+    let (word, act) = word(&ctx, &operator, Switch::from(wanted.on), &wanted.reason)?;
     let switched = match name {
         SwitchName::Ingest(source) => {
             let ingest = ctx.ingest(source);
@@ -107,60 +174,21 @@ pub async fn change(
         }
     };
     tracing::warn!(operator.name = operator.name, switch.name = name.as_str(), switch.on = wanted.on, outcome = ?switched, audit = true, "switched");
-    Ok(Json(
-        json!({ "name": name.as_str(), "on": wanted.on, "changed": switched == Switched::Now }),
-    ))
-}
-
-/// Shows whether an account is paused, with the latest changes, newest first.
-pub async fn pause_show(
-    _: Authorized,
-    State(ctx): State<Arc<Ctx>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let id = existing(&ctx, &id).await?;
-    let changes = ctx.switches.switch_changes(&Which::Account(id)).await?;
-    let paused = changes
-        .first()
-        .is_some_and(|row| row.position == Switch::Off);
-    Ok(Json(
-        json!({ "paused": paused, "changes": changes.iter().map(word).collect::<Vec<_>>() }),
-    ))
-}
-
-/// Pauses or resumes an account's work.
-pub async fn pause(
-    Authorized(operator): Authorized,
-    State(ctx): State<Arc<Ctx>>,
-    Path(id): Path<String>,
-    body: Result<Json<Pause>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let id = existing(&ctx, &id).await?;
-    let (word, act) = said(
-        &ctx,
-        &operator,
-        Switch::from(!wanted.paused),
-        &wanted.reason,
-    )?;
-    let switched = ctx
-        .switches
-        .switch_set(&Which::Account(id.clone()), &word, &act)
-        .await?;
-    tracing::warn!(operator.name = operator.name, account.id = %id, account.paused = wanted.paused, outcome = ?switched, audit = true, "paused or let go on");
-    Ok(Json(
-        json!({ "paused": wanted.paused, "changed": switched == Switched::Now }),
-    ))
+    Ok(Json(SwitchNow {
+        name: name.as_str(),
+        on: wanted.on,
+        changed: switched == Switched::Now,
+    }))
 }
 
 fn named(name: &str) -> Result<SwitchName, ApiError> {
     let known = || SwitchName::ALL.map(SwitchName::as_str).join(", ");
     SwitchName::parse(name)
-        .ok_or_else(|| ApiError::not_found(format!("the switches are {}", known())))
+        .ok_or_else(|| ApiError::not_found(format!("The switch must be one of {}.", known())))
 }
 
-fn said(
+/// What an operator wants to be recorded, and the id of the change.
+pub fn word(
     ctx: &Ctx,
     by: &Operator,
     position: Switch,
@@ -170,7 +198,7 @@ fn said(
     let word = SwitchWord {
         position,
         by: by.name.clone(),
-        reason: reason(why)?.to_owned(),
+        reason: reason::checked(why)?.to_owned(),
         at,
     };
     Ok((word, ActionId::mint(at, ctx.outside.random_bytes())))
@@ -178,20 +206,16 @@ fn said(
 
 /// A switch that no operator has set is on, unless the function that reads it has a setting of the
 /// same name that turns it off.
-fn shown(name: SwitchName, row: Option<&SwitchRow>) -> Value {
-    json!({
-        "name": name.as_str(),
-        "on": row.map(|row| row.position.is_on()),
-        "default": match name {
+fn shown(name: SwitchName, row: Option<&SwitchRow>) -> SwitchShown {
+    SwitchShown {
+        name: name.as_str(),
+        on: row.map(|row| row.position.is_on()),
+        default: match name {
             SwitchName::Billing => "as BILLING_ENABLED says; on where it says nothing",
             SwitchName::AutoProvision => "as AUTO_PROVISION says; on where it says nothing",
             SwitchName::Ingest(_) | SwitchName::Process(_) => "on",
         },
-        "word": row.map(word),
-        "while_off": name.while_off(),
-    })
-}
-
-fn word(row: &SwitchRow) -> Value {
-    json!({ "on": row.position.is_on(), "by": row.by, "reason": row.reason, "at": row.at.to_string() })
+        word: row.map(SwitchChange::of),
+        while_off: name.while_off(),
+    }
 }

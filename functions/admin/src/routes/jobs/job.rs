@@ -1,49 +1,149 @@
-//! `/api/v1/admin/jobs`: shows jobs in full.
+//! `GET /api/v1/admin/jobs/{id}`: a job in full.
 
+use super::steps::{StepShown, TokensShown};
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::billing::usage::AccountMeter;
-use domain::ids::{JobId, UsageId};
-use domain::jobs::pulls::{FileEdit, branch};
-use domain::jobs::steps::{Step, StepOutput, Steps};
-use domain::jobs::{Funding, JobRow, cost_to_customer};
-use serde_json::{Value, json};
+use domain::ids::{CommentId, JobId, UsageId};
+use domain::jobs::pulls::branch;
+use domain::jobs::steps::Steps;
+use domain::jobs::{Funding, JobFacts, JobRow, PullRef, cost_to_customer};
+use rest::Path;
+use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-/// Shows one job: its state, the output and usage of each step, and whether its usage was reported
-/// to Stripe.
+/// A job in full.
+#[derive(Serialize, ToSchema)]
+pub struct JobShown {
+    id: String,
+    state: String,
+    /// The number of writes.
+    version: u64,
+    account: String,
+    repository: RepositoryShown,
+    issue: IssueShown,
+    /// The event that requested the job.
+    trigger: String,
+    /// Who requested it, on GitHub.
+    asked_by: String,
+    wishes: PullWishes,
+    base: Base,
+    /// The branch of the pull request.
+    branch: String,
+    /// The failed attempts at the current step.
+    attempts: u32,
+    /// How often a review asked for more work.
+    rounds: u32,
+    tokens: TokensShown,
+    pull: Option<PullShown>,
+    /// Why the job ended, or why its cancellation was requested.
+    reason: Option<String>,
+    /// The id of its comment on the issue.
+    comment: Option<u64>,
+    steps: Vec<StepShown>,
+    timeline: Vec<Moment>,
+    payment: Payment,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RepositoryShown {
+    id: u64,
+    owner: String,
+    name: String,
+    installation: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct IssueShown {
+    number: u64,
+    title: Option<String>,
+}
+
+/// What the repository's policy asks of pull requests.
+#[derive(Serialize, ToSchema)]
+pub struct PullWishes {
+    draft: bool,
+    labels: Vec<String>,
+    reviewers: Vec<String>,
+}
+
+/// What the pull request is based on.
+#[derive(Serialize, ToSchema)]
+pub struct Base {
+    branch: String,
+    sha: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct PullShown {
+    number: u64,
+    url: String,
+}
+
+/// A state that the job entered, and when.
+#[derive(Serialize, ToSchema)]
+pub struct Moment {
+    state: String,
+    at: String,
+}
+
+/// How a job is paid for.
+#[derive(Serialize, ToSchema)]
+pub struct Payment {
+    /// What pays: `credits`, `meters` or `nothing`.
+    by: &'static str,
+    /// The state in which the job becomes billable.
+    billable: &'static str,
+    /// The most it may cost, in credits.
+    budget: Option<String>,
+    /// The period whose quota counts the job.
+    period: String,
+    /// The version of the catalogue.
+    price_version: String,
+    /// The models' cost so far, in credits.
+    cost: String,
+    /// The price so far, in credits.
+    price: String,
+    /// The credits reserved, if credits pay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<String>,
+    /// The usage reported to Stripe, if meters pay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Vec<Reported>>,
+}
+
+/// Whether usage was reported to Stripe.
+#[derive(Serialize, ToSchema)]
+pub struct Reported {
+    meter: String,
+    reported_at: Option<String>,
+}
+
+/// Shows a job: its state, the output and usage of each step, and how it is paid for.
+#[utoipa::path(get, path = "/api/v1/admin/jobs/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id.")),
+    responses((status = 200, body = JobShown)))]
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let absent = || ApiError::not_found("there is no such job");
+) -> Result<Json<JobShown>, ApiError> {
+    let absent = || ApiError::not_found("There is no such job.");
     let id = JobId::parse(&id).map_err(|_| absent())?;
     let (row, steps) = ctx.store.job_find_whole(&id).await?.ok_or_else(absent)?;
-    let mut job = shown(&row, &steps);
-    job["payment"] = payment(&ctx, &row).await?;
-    Ok(Json(job))
+    let payment = payment(&ctx, &row).await?;
+    Ok(Json(shown(&row, &steps, payment)))
 }
 
 /// How a job is paid for, and whether its usage was reported if Stripe bills it.
-async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Value, ApiError> {
+async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Payment, ApiError> {
     let terms = &row.facts.terms;
-    let mut payment = json!({
-        "billable": terms.billable.as_str(),
-        "budget": terms.budget.map(|budget| budget.to_string()),
-        "period": terms.period,
-        "price_version": terms.priced_by,
-        "cost": row.cost.to_string(),
-        "price": cost_to_customer(row).to_string(),
-    });
-    match &terms.funding {
-        Funding::Prepaid { held, .. } => {
-            payment["by"] = json!("credits");
-            payment["held"] = json!(held.to_string());
-        }
-        Funding::Free => payment["by"] = json!("nothing"),
+    let (by, held, usage) = match &terms.funding {
+        Funding::Prepaid { held, .. } => ("credits", Some(held.to_string()), None),
+        Funding::Free => ("nothing", None, None),
         Funding::Metered { counts, .. } => {
             let mut usage = Vec::new();
             for (meter, _) in counts {
@@ -55,65 +155,76 @@ async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Value, ApiError> {
                     .store
                     .usage_find(&debts, &UsageId::of_job(&row.facts.id))
                     .await?;
-                usage.push(json!({ "meter": meter.as_str(), "reported_at": reported_at.map(|at| at.to_string()) }));
+                usage.push(Reported {
+                    meter: meter.to_string(),
+                    reported_at: reported_at.map(|at| at.to_string()),
+                });
             }
-            payment["by"] = json!("meters");
-            payment["usage"] = json!(usage);
+            ("meters", None, Some(usage))
         }
-    }
-    Ok(payment)
-}
-
-fn shown(row: &JobRow, steps: &Steps) -> Value {
-    let facts = &row.facts;
-    json!({
-        "id": facts.id.as_str(),
-        "state": row.state.as_str(),
-        "version": row.version,
-        "account": facts.account.as_str(),
-        "repository": { "id": facts.repository.get(), "owner": facts.owner_login, "name": facts.repository_name, "installation": facts.installation.get() },
-        "issue": { "number": facts.issue_number, "title": steps.order().map(|order| &order.title) },
-        "trigger": facts.trigger,
-        "asked_by": facts.asked_by,
-        "wishes": { "draft": facts.wishes.draft().is_on(), "labels": facts.wishes.labels(), "reviewers": facts.wishes.reviewers() },
-        "base": { "branch": facts.base_branch, "sha": row.base_sha },
-        "branch": branch(&facts.id),
-        "attempts": row.attempts,
-        "rounds": row.rounds,
-        "tokens": { "input": row.tokens.input, "output": row.tokens.output },
-        "pull": row.pull.as_ref().map(|pull| json!({ "number": pull.number, "url": pull.url })),
-        "reason": row.reason,
-        "comment": row.comment.map(domain::ids::CommentId::get),
-        "steps": steps.0.iter().map(step).collect::<Vec<_>>(),
-        "timeline": row.timeline.iter().map(|moment| json!({ "state": moment.state.as_str(), "at": moment.at.to_string() })).collect::<Vec<_>>(),
-    })
-}
-
-fn step(step: &Step) -> Value {
-    let (kind, output) = match &step.output {
-        StepOutput::Issue(order) => ("order", json!({ "title": order.title, "body": order.body })),
-        StepOutput::Plan(plan) => ("plan", json!({ "text": plan.text, "files": plan.files })),
-        StepOutput::Code(proposal) => {
-            let changes = proposal.changes().iter().map(|file| match &file.change {
-                FileEdit::Write(content) => json!({ "path": file.path, "content": content }),
-                FileEdit::Delete => json!({ "path": file.path, "delete": true }),
-            });
-            let changes: Vec<_> = changes.collect();
-            (
-                "code",
-                json!({ "title": proposal.title(), "body": proposal.body(), "changes": changes }),
-            )
-        }
-        StepOutput::Review(review) => (
-            "review",
-            json!({ "verdict": review.verdict.as_str(), "notes": review.notes }),
-        ),
     };
-    json!({
-        "kind": kind,
-        "at": step.at.to_string(),
-        "model": step.model,
-        "tokens": { "input": step.tokens.input, "output": step.tokens.output },
-        "output": output,
+    Ok(Payment {
+        by,
+        billable: terms.billable.as_str(),
+        budget: terms.budget.map(|budget| budget.to_string()),
+        period: terms.period.clone(),
+        price_version: terms.priced_by.clone(),
+        cost: row.cost.to_string(),
+        price: cost_to_customer(row).to_string(),
+        held,
+        usage,
     })
+}
+
+fn shown(row: &JobRow, steps: &Steps, payment: Payment) -> JobShown {
+    let facts = &row.facts;
+    let pull = |pull: &PullRef| PullShown {
+        number: pull.number,
+        url: pull.url.clone(),
+    };
+    let timeline = row.timeline.iter().map(|moment| Moment {
+        state: moment.state.as_str().to_owned(),
+        at: moment.at.to_string(),
+    });
+    JobShown {
+        id: facts.id.to_string(),
+        state: row.state.as_str().to_owned(),
+        version: row.version,
+        account: facts.account.to_string(),
+        repository: repository(facts),
+        issue: IssueShown {
+            number: facts.issue_number,
+            title: steps.order().map(|order| order.title.clone()),
+        },
+        trigger: facts.trigger.clone(),
+        asked_by: facts.asked_by.clone(),
+        wishes: PullWishes {
+            draft: facts.wishes.draft().is_on(),
+            labels: facts.wishes.labels().to_vec(),
+            reviewers: facts.wishes.reviewers().to_vec(),
+        },
+        base: Base {
+            branch: facts.base_branch.clone(),
+            sha: row.base_sha.clone(),
+        },
+        branch: branch(&facts.id),
+        attempts: row.attempts,
+        rounds: row.rounds,
+        tokens: TokensShown::of(row.tokens),
+        pull: row.pull.as_ref().map(pull),
+        reason: row.reason.clone(),
+        comment: row.comment.map(CommentId::get),
+        steps: steps.0.iter().map(StepShown::of).collect(),
+        timeline: timeline.collect(),
+        payment,
+    }
+}
+
+fn repository(facts: &JobFacts) -> RepositoryShown {
+    RepositoryShown {
+        id: facts.repository.get(),
+        owner: facts.owner_login.clone(),
+        name: facts.repository_name.clone(),
+        installation: facts.installation.get(),
+    }
 }

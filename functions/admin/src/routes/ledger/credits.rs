@@ -2,116 +2,158 @@
 //! credits and the entries behind them, and corrects the balance.
 
 use crate::operator::Authorized;
+use crate::reason;
 use crate::routes::accounts::account::existing;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::accounts::operators::Operator;
 use domain::ids::AccountId;
-use domain::ledger::{AdjustmentSide, Entry, EntryDetails, EntryKind, Posting};
+use domain::ledger::{AdjustmentSide, Entry, EntryDetails, Posting};
 use domain::units::{Credits, decimal};
 use http::StatusCode;
-use rest::IdempotencyKey;
-use rest::cursors;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rest::views::Transaction;
+use rest::{Body, IdempotencyKey, Params, Path, cursors};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Cursor, Post};
+use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 50;
-const REASON_CHARS_MAX: usize = 500;
 /// The most credits that one adjustment may move, so that a typing error cannot give away more.
 const ADJUSTMENT_MAX: u64 = 1_000_000;
 
+/// A balance in credits.
+#[derive(Serialize, ToSchema)]
+pub struct Balance {
+    /// The credits available to spend.
+    available: String,
+    /// The credits reserved for work in progress.
+    held: String,
+    /// The credits owed, because credits were taken back after they had been spent.
+    debt: String,
+}
+
 /// Shows an account's balance.
+#[utoipa::path(get, path = "/api/v1/admin/accounts/{id}/balance", tag = "ledger",
+    params(("id" = String, Path, description = "The account's id.")),
+    responses((status = 200, body = Balance)))]
 pub async fn balance(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Balance>, ApiError> {
     let account = existing(&ctx, &id).await?;
-    Ok(Json(shown_balance(&ctx, &account).await?))
+    Ok(Json(balance_of(&ctx, &account).await?))
 }
 
-async fn shown_balance(ctx: &Ctx, account: &AccountId) -> Result<Value, ApiError> {
+async fn balance_of(ctx: &Ctx, account: &AccountId) -> Result<Balance, ApiError> {
     let balance = ctx.store.balance_find(account).await?;
-    Ok(json!({
-        "available": balance.available.to_string(),
-        "held": balance.held.to_string(),
-        "debt": balance.debt.to_string(),
-    }))
+    Ok(Balance {
+        available: balance.available.to_string(),
+        held: balance.held.to_string(),
+        debt: balance.debt.to_string(),
+    })
 }
 
-#[derive(Deserialize)]
+/// The query of a listing.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub struct From {
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
+/// A page of ledger entries, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Entries {
+    entries: Vec<EntryShown>,
+    /// The cursor of the next page; absent on the last page.
+    next_cursor: Option<String>,
+}
+
+/// A ledger entry.
+#[derive(Serialize, ToSchema)]
+pub struct EntryShown {
+    #[serde(flatten)]
+    transaction: Transaction,
+    /// The change of the reserved credits.
+    held_change: String,
+    /// The version of the catalogue that priced it; absent if the catalogue did not price it.
+    price_version: Option<String>,
+}
+
 /// Lists an account's ledger entries, newest first.
+#[utoipa::path(get, path = "/api/v1/admin/accounts/{id}/ledger", tag = "ledger",
+    params(("id" = String, Path, description = "The account's id."), Filter),
+    responses((status = 200, body = Entries)))]
 pub async fn ledger(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    Query(from): Query<From>,
-) -> Result<Json<Value>, ApiError> {
+    Params(filter): Params<Filter>,
+) -> Result<Json<Entries>, ApiError> {
     let account = existing(&ctx, &id).await?;
-    let cursor = from.cursor.as_deref().map(cursors::read).transpose()?;
+    let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let cursor = cursor.map(Cursor::from);
     let page = ctx
         .store
         .entry_list(&account, cursor.as_ref(), PAGE)
         .await?;
-    Ok(Json(json!({
-        "entries": page.rows.iter().map(shown).collect::<Vec<_>>(),
-        "next_cursor": page.next.map(|next| cursors::write(next.at, &next.id)),
-    })))
+    Ok(Json(Entries {
+        entries: page.rows.iter().map(shown).collect(),
+        next_cursor: page.next.map(|next| cursors::write(next.at, &next.id)),
+    }))
 }
 
-fn shown(entry: &Entry) -> Value {
-    let side = match entry.kind {
-        EntryKind::Hold => "hold",
-        EntryKind::Release => "release",
-        _ if entry.free.saturating_add(entry.held) < 0 => "debit",
-        _ => "credit",
-    };
-    json!({
-        "id": entry.cause,
-        "type": side,
-        "kind": entry.kind.as_str(),
-        "amount": entry.amount.to_string(),
-        "available_change": decimal(entry.free),
-        "held_change": decimal(entry.held),
-        "description": entry.note,
-        "source": entry.source,
-        "price_version": (!entry.priced_by.is_empty()).then_some(&entry.priced_by),
-        "at": entry.at.to_string(),
-    })
+fn shown(entry: &Entry) -> EntryShown {
+    EntryShown {
+        transaction: Transaction::of(entry),
+        held_change: decimal(entry.held),
+        price_version: (!entry.priced_by.is_empty()).then(|| entry.priced_by.clone()),
+    }
 }
 
-#[derive(Deserialize)]
+/// A correction of a balance.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// Credits, such as `12.5`. A negative amount takes credits away.
+pub struct Adjustment {
+    /// Credits, at most a million. A negative amount takes credits away.
+    #[schema(pattern = r"^-?[0-9]+(\.[0-9]{1,6})?$", example = "12.5")]
     amount: String,
-    /// Recorded on the ledger entry.
+    /// Why. The ledger entry shows it.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "A gift.")]
     reason: String,
 }
 
-/// Corrects a balance, once for each idempotency key.
+/// An adjustment that was made.
+#[derive(Serialize, ToSchema)]
+pub struct Adjusted {
+    /// The id of its ledger entry.
+    id: String,
+    /// The balance now.
+    balance: Balance,
+}
+
+/// Corrects a balance.
+///
+/// The request is carried out once for each Idempotency-Key; a repeat answers 200.
+#[utoipa::path(post, path = "/api/v1/admin/accounts/{id}/adjustments", tag = "ledger",
+    params(("id" = String, Path, description = "The account's id."), IdempotencyKey),
+    request_body = Adjustment,
+    responses((status = 201, body = Adjusted), (status = 409), (status = 422),
+        (status = 200, body = Adjusted, description = "It was made before.")))]
 pub async fn adjust(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     once: IdempotencyKey,
-    body: Result<Json<Wanted>, JsonRejection>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    Body(wanted): Body<Adjustment>,
+) -> Result<(StatusCode, Json<Adjusted>), ApiError> {
     let account = existing(&ctx, &id).await?;
     let (amount, side) = amount(&wanted.amount)?;
-    let reason = reason(&wanted.reason)?;
+    let reason = reason::checked(&wanted.reason)?;
     let action = once.act(&account, "admin/adjustments").id();
     let Operator { name } = operator;
     let label = EntryDetails {
@@ -129,31 +171,21 @@ pub async fn adjust(
         Post::Posted => StatusCode::CREATED,
         Post::AlreadyPosted => StatusCode::OK,
         Post::CauseReused => {
-            let detail = "this Idempotency-Key has made another adjustment; take a new one for a new adjustment";
+            let detail = "This `Idempotency-Key` has made another adjustment; send a new one for a new adjustment.";
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
         Post::Insufficient(_) | Post::NoHold | Post::SpendLimitReached => {
             return Err(ApiError::unprocessable(
                 "out_of_bounds",
-                "no balance can be that large",
+                "No balance can be that large.",
             ));
         }
     };
-    let balance = shown_balance(&ctx, &account).await?;
-    Ok((
-        status,
-        Json(json!({ "id": posting.entry().cause, "balance": balance })),
-    ))
-}
-
-/// Checks the reason that an operator gave, and trims it.
-pub fn reason(text: &str) -> Result<&str, ApiError> {
-    let reason = text.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        let detail = format!("reason says why, in 1 to {REASON_CHARS_MAX} characters");
-        return Err(ApiError::bad_request("bad_reason", detail));
-    }
-    Ok(reason)
+    let adjusted = Adjusted {
+        id: posting.entry().cause.clone(),
+        balance: balance_of(&ctx, &account).await?,
+    };
+    Ok((status, Json(adjusted)))
 }
 
 fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {
@@ -162,19 +194,17 @@ fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {
         .map_or((text, AdjustmentSide::Credit), |digits| {
             (digits, AdjustmentSide::Debit)
         });
-    let amount = Credits::parse(digits)
-        .map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
+    let bad = |detail: &str| ApiError::bad_request("bad_amount", detail);
+    let detail = "`amount` must be a number of credits with at most six places, such as `12.5`.";
+    let amount = Credits::parse(digits).map_err(|_| bad(detail))?;
     if amount.is_zero() {
-        return Err(ApiError::bad_request(
-            "bad_amount",
-            "an adjustment of nothing changes nothing",
-        ));
+        return Err(bad("`amount` must not be zero."));
     }
     if Credits::whole(ADJUSTMENT_MAX).is_some_and(|most| amount > most) {
-        let detail = format!(
-            "one adjustment moves at most {ADJUSTMENT_MAX} credits; split it if it has to be more"
+        let most = format!(
+            "`amount` must be at most {ADJUSTMENT_MAX} credits; split a larger adjustment."
         );
-        return Err(ApiError::bad_request("bad_amount", detail));
+        return Err(bad(&most));
     }
     Ok((amount, side))
 }

@@ -8,36 +8,58 @@ use crate::operator::Authorized;
 use crate::routes::accounts::account::existing;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use domain::accounts::addresses::MailAddress;
-use domain::notices::{self, NoticeKind};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use axum::extract::State;
+use domain::accounts::addresses::{BadAddress, MailAddress};
+use domain::ids::AccountId;
+use domain::notices;
+use rest::views::NoticesShown;
+use rest::{Body, Path};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Unmuted;
+use utoipa::ToSchema;
 
 /// The fields to change. Absent fields stay as they are.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// An empty text removes the address.
+pub struct MailChange {
+    /// The account's address; an empty text removes it.
+    #[schema(max_length = 254, example = "ann@acme.example")]
     address: Option<String>,
-    /// Kinds of notice, and whether the account gets mail about each.
+    /// Kinds of notice, and whether the account receives them. Other kinds keep their setting.
     #[serde(default)]
+    #[schema(example = json!({ "job_finished": true }))]
     kinds: BTreeMap<String, bool>,
 }
 
+/// An address whose mail bounced.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MutedAddress {
+    #[schema(min_length = 3, max_length = 254, example = "ann@acme.example")]
+    address: String,
+}
+
+/// Whether an address was muted.
+#[derive(Serialize, ToSchema)]
+pub struct AddressUnmuted {
+    /// Always `false`.
+    muted: bool,
+    /// Whether it was muted before the request.
+    was_muted: bool,
+}
+
 /// Changes where an account's mail goes and which notices it gets.
+#[utoipa::path(put, path = "/api/v1/admin/accounts/{id}/mail", tag = "notices",
+    params(("id" = String, Path, description = "The account's id.")), request_body = MailChange,
+    responses((status = 200, body = NoticesShown)))]
 pub async fn change(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    body: Result<Json<Wanted>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    Body(wanted): Body<MailChange>,
+) -> Result<Json<NoticesShown>, ApiError> {
     let id = existing(&ctx, &id).await?;
     let switches = notices::switches(&wanted.kinds)
         .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
@@ -45,8 +67,7 @@ pub async fn change(
         let address = (!text.trim().is_empty())
             .then(|| MailAddress::parse(text))
             .transpose();
-        let address = address
-            .map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
+        let address = address.map_err(bad_address)?;
         ctx.store.account_mail_set(&id, address.as_ref()).await?;
     }
     for (kind, switch) in switches {
@@ -56,48 +77,42 @@ pub async fn change(
     shown(&ctx, &id).await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Meant {
-    address: String,
+fn bad_address(error: BadAddress) -> ApiError {
+    ApiError::bad_request("bad_address", format!("`address` is {error}."))
 }
 
 /// Unmutes an address whose mail bounced.
+#[utoipa::path(delete, path = "/api/v1/admin/mail/muted", tag = "notices", request_body = MutedAddress,
+    responses((status = 200, body = AddressUnmuted)))]
 pub async fn unmute(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
-    body: Result<Json<Meant>, JsonRejection>,
-) -> Result<Json<Value>, ApiError> {
-    let Json(meant) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let address = MailAddress::parse(&meant.address)
-        .map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
+    Body(muted): Body<MutedAddress>,
+) -> Result<Json<AddressUnmuted>, ApiError> {
+    let address = MailAddress::parse(&muted.address).map_err(bad_address)?;
     let unmuted = ctx.store.mail_unmute(&address, ctx.outside.now()).await?;
     tracing::info!(operator.name = operator.name, outcome = ?unmuted, audit = true, "an address is written to again");
-    Ok(Json(
-        json!({ "muted": false, "was_muted": unmuted == Unmuted::Now }),
-    ))
+    Ok(Json(AddressUnmuted {
+        muted: false,
+        was_muted: unmuted == Unmuted::Now,
+    }))
 }
 
 /// Shows whether an account has an address, and which notices it gets.
+#[utoipa::path(get, path = "/api/v1/admin/accounts/{id}/mail", tag = "notices",
+    params(("id" = String, Path, description = "The account's id.")),
+    responses((status = 200, body = NoticesShown)))]
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<NoticesShown>, ApiError> {
     let id = existing(&ctx, &id).await?;
     shown(&ctx, &id).await
 }
 
-async fn shown(ctx: &Ctx, id: &domain::ids::AccountId) -> Result<Json<Value>, ApiError> {
+async fn shown(ctx: &Ctx, id: &AccountId) -> Result<Json<NoticesShown>, ApiError> {
     let mailing = ctx.store.account_mail_find(id).await?;
-    let kind = |kind: &NoticeKind| {
-        (
-            kind.as_str().to_owned(),
-            Value::from(mailing.switch(*kind).is_on()),
-        )
-    };
-    let kinds: Map<_, _> = NoticeKind::ALL.iter().map(kind).collect();
-    Ok(Json(
-        json!({ "has_address": mailing.address.is_some(), "kinds": kinds }),
-    ))
+    let is_on = |kind| mailing.switch(kind).is_on();
+    Ok(Json(NoticesShown::of(mailing.address.is_some(), is_on)))
 }

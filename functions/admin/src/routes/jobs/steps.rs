@@ -1,0 +1,129 @@
+//! The steps of a job: what each returned, and the tokens it took.
+
+use domain::billing::usage::Tokens;
+use domain::jobs::pulls::{FileChange, FileEdit};
+use domain::jobs::steps::{Step, StepOutput};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Tokens of model calls.
+#[derive(Serialize, ToSchema)]
+pub struct TokensShown {
+    input: u64,
+    output: u64,
+}
+
+impl TokensShown {
+    pub const fn of(tokens: Tokens) -> Self {
+        Self {
+            input: tokens.input,
+            output: tokens.output,
+        }
+    }
+}
+
+/// A step of a job.
+#[derive(Serialize, ToSchema)]
+pub struct StepShown {
+    at: String,
+    /// The name that the provider reported.
+    model: String,
+    tokens: TokensShown,
+    #[serde(flatten)]
+    output: Output,
+}
+
+/// What a step returned.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "kind", content = "output", rename_all = "snake_case")]
+pub enum Output {
+    Order(Order),
+    Plan(Plan),
+    Code(Code),
+    Review(ReviewShown),
+}
+
+/// The issue's text.
+#[derive(Serialize, ToSchema)]
+pub struct Order {
+    title: String,
+    body: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Plan {
+    text: String,
+    files: Vec<String>,
+}
+
+/// A proposed pull request.
+#[derive(Serialize, ToSchema)]
+pub struct Code {
+    title: String,
+    body: String,
+    changes: Vec<EditedFile>,
+}
+
+/// A change of one file.
+#[derive(Serialize, ToSchema)]
+pub struct EditedFile {
+    path: String,
+    /// The new content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    /// Always `true`: the file is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ReviewShown {
+    /// The verdict: `approve`, `rework` or `reject`.
+    verdict: &'static str,
+    notes: String,
+}
+
+impl StepShown {
+    pub fn of(step: &Step) -> Self {
+        Self {
+            at: step.at.to_string(),
+            model: step.model.clone(),
+            tokens: TokensShown::of(step.tokens),
+            output: output(&step.output),
+        }
+    }
+}
+
+fn output(output: &StepOutput) -> Output {
+    match output {
+        StepOutput::Issue(order) => Output::Order(Order {
+            title: order.title.clone(),
+            body: order.body.clone(),
+        }),
+        StepOutput::Plan(plan) => Output::Plan(Plan {
+            text: plan.text.clone(),
+            files: plan.files.clone(),
+        }),
+        StepOutput::Code(proposal) => Output::Code(Code {
+            title: proposal.title().to_owned(),
+            body: proposal.body().to_owned(),
+            changes: proposal.changes().iter().map(change).collect(),
+        }),
+        StepOutput::Review(review) => Output::Review(ReviewShown {
+            verdict: review.verdict.as_str(),
+            notes: review.notes.clone(),
+        }),
+    }
+}
+
+fn change(file: &FileChange) -> EditedFile {
+    let (content, delete) = match &file.change {
+        FileEdit::Write(content) => (Some(content.clone()), None),
+        FileEdit::Delete => (None, Some(true)),
+    };
+    EditedFile {
+        path: file.path.clone(),
+        content,
+        delete,
+    }
+}
