@@ -1,9 +1,10 @@
 //! Behavior common to all HTTP routes: callers, problems, rate limits, request ids and the OpenAPI
-//! document.
+//! documents.
 
 pub mod document;
 pub mod hardening;
 pub mod matrix;
 pub mod operators;
+pub mod operators_matrix;
 pub mod rates;
 pub mod request_ids;

@@ -1,13 +1,29 @@
-//! The OpenAPI document and its page: every route is described, and the page names every route and
-//! loads nothing from other hosts.
+//! The OpenAPI documents, and the page of the API: every route is described, and the page names
+//! every route and loads nothing from other hosts.
 
 use crate::world::program::{program, request, respond};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 #[test]
-fn every_operation_is_described() {
-    let document = serde_json::to_value(api::document()).expect("JSON");
+fn every_operation_of_the_api_is_described() {
+    described(api::document(), &["401", "403", "429", "500", "503"]);
+}
+
+#[test]
+fn every_operation_of_operators_is_described() {
+    let document = admin::document();
+    described(document, &["401", "500", "503"]);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(
+        document["components"]["securitySchemes"]["operator"]["scheme"],
+        "bearer"
+    );
+}
+
+/// Each operation has a name, descriptions and responses, and these statuses if it needs
+/// credentials.
+fn described(document: &Value, protected: &[&str]) {
     let (mut ids, mut count) = (BTreeSet::new(), 0);
     let tags: BTreeSet<_> = document["tags"]
         .as_array()
@@ -56,11 +72,12 @@ fn every_operation_is_described() {
                 );
             }
             if operation["security"].is_null() {
-                assert!(
-                    operation["responses"]["401"].is_object()
-                        && operation["responses"]["429"].is_object(),
-                    "{what}"
-                );
+                for status in protected {
+                    assert!(
+                        operation["responses"][status].is_object(),
+                        "{what} {status}"
+                    );
+                }
             }
             count += 1;
         }

@@ -1,208 +1,9 @@
-//! `/api/v1/admin/…`: operators only.
+//! `/api/v1/admin/…`: operators' tokens, health, and paths that do not exist.
 
-use crate::world::operator::{assert_problem, respond};
+use crate::world::operator::assert_problem;
 use crate::world::{FaultPlan, World};
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use serde_json::{Value, json};
-
-const ID: &str = "acc_01hf7yat00zzzzzzzzzzzzzzzz";
-const JOB: &str = "job_01hf7yat00zzzzzzzzzzzzzzzz";
-const USAGE: &str = "pull_requests/use_01hf7yat00zzzzzzzzzzzzzzzz";
-
-/// Every operator route, and its answer to an operator while there is no data.
-fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 13] {
-    let account = json!({ "stripe_customer_id": "cus_1", "installation_id": 1 });
-    let why = json!({ "reason": "a test" });
-    [
-        (
-            "POST",
-            "/api/v1/admin/accounts".to_owned(),
-            Some(account),
-            StatusCode::CREATED,
-        ),
-        (
-            "GET",
-            format!("/api/v1/admin/accounts/{ID}"),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "GET",
-            format!("/api/v1/admin/accounts/{ID}/invoices"),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "GET",
-            format!("/api/v1/admin/accounts/{ID}/quotas"),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "GET",
-            format!("/api/v1/admin/accounts/{ID}/usage?state=stuck"),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "POST",
-            format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/resend"),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "POST",
-            format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/write-off"),
-            Some(why),
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "GET",
-            "/api/v1/admin/events".to_owned(),
-            None,
-            StatusCode::OK,
-        ),
-        (
-            "GET",
-            "/api/v1/admin/events/github/d-1".to_owned(),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "GET",
-            "/api/v1/admin/events/github/d-1/raw".to_owned(),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "POST",
-            "/api/v1/admin/events/github/d-1/replay".to_owned(),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "GET",
-            format!("/api/v1/admin/jobs/{JOB}"),
-            None,
-            StatusCode::NOT_FOUND,
-        ),
-        (
-            "POST",
-            "/api/v1/admin/queues/plan/redrive".to_owned(),
-            None,
-            StatusCode::ACCEPTED,
-        ),
-    ]
-}
-
-/// Sends a request with any Authorization header.
-async fn asked(
-    world: &World,
-    method: &str,
-    path: &str,
-    authorization: Option<&[u8]>,
-    body: Option<&Value>,
-) -> Response<Bytes> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(format!("http://tallyhook.test{path}"));
-    if let Some(value) = authorization {
-        request = request.header(
-            "authorization",
-            http::HeaderValue::from_bytes(value).expect("a header may carry it"),
-        );
-    }
-    let body = match body {
-        Some(body) => {
-            request = request.header("content-type", "application/json");
-            Bytes::from(body.to_string())
-        }
-        None => Bytes::new(),
-    };
-    respond(world, request.body(body).expect("a request")).await
-}
-
-#[tokio::test(start_paused = true)]
-async fn requests_without_an_operators_token_are_refused() {
-    let world = World::bare(
-        FaultPlan::None,
-        &[("OPERATOR_TOKEN", "ann:one-token, ben:two-token,bare-token")],
-    )
-    .await;
-    let before = world.stack.faults.calls();
-    let refused: [Option<&[u8]>; 16] = [
-        None,
-        Some(b""),
-        Some(b"Bearer"),
-        Some(b"Bearer "),
-        Some(b"Bearer wrong"),
-        Some(b"Bearer one-toke"),
-        Some(b"Bearer one-tokenx"),
-        Some(b"Bearer ONE-TOKEN"),
-        Some(b"Bearer ann"),
-        Some(b"Bearer ann:one-token"),
-        Some(b"Bearer ann:one-token, ben:two-token,bare-token"),
-        Some(b"Bearer operator"),
-        Some(b"Bearer ,"),
-        Some(b"Basic b25lLXRva2VuOg=="),
-        Some(b"one-token"),
-        Some(b"Bearer one-token\xff"),
-    ];
-    for (method, path, body, _) in routes() {
-        for token in refused {
-            let what = format!(
-                "{method} {path} with {:?}",
-                token.map(String::from_utf8_lossy)
-            );
-            assert_problem(
-                &what,
-                &asked(&world, method, &path, token, body.as_ref()).await,
-                401,
-                "unauthorized",
-            );
-        }
-    }
-    assert_eq!(
-        world.stack.faults.calls(),
-        before,
-        "no refused request reaches the store"
-    );
-    world.done().await;
-}
-
-/// Accepts the token of each of several operators, and a bare token.
-#[tokio::test(start_paused = true)]
-async fn every_operator_of_the_list_is_accepted() {
-    for token in ["one-token", "two-token", "bare-token"] {
-        let world = World::bare(
-            FaultPlan::None,
-            &[(
-                "OPERATOR_TOKEN",
-                "ann:one-token, ben: two-token ,bare-token,",
-            )],
-        )
-        .await;
-        for (method, path, body, expected) in routes() {
-            let authorization = format!("Bearer {token}");
-            let response = asked(
-                &world,
-                method,
-                &path,
-                Some(authorization.as_bytes()),
-                body.as_ref(),
-            )
-            .await;
-            assert_eq!(
-                response.status(),
-                expected,
-                "{method} {path} with {token}: {:?}",
-                response.body()
-            );
-        }
-        world.done().await;
-    }
-}
+use http::StatusCode;
+use serde_json::Value;
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
@@ -212,17 +13,9 @@ async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
     )
     .await;
     let status = async |token: &str| {
-        let authorization = format!("Bearer {token}");
-        asked(
-            &world,
-            "GET",
-            "/api/v1/admin/events",
-            Some(authorization.as_bytes()),
-            None,
-        )
-        .await
-        .status()
-        .as_u16()
+        let path = "/api/v1/admin/events";
+        let response = world.admin_request("GET", path, Some(token), None).await;
+        response.status().as_u16()
     };
     world.wire.set_secret("/tallyhook/operators", "ann:old");
     assert_eq!((status("old").await, status("new").await), (200, 401));
@@ -243,7 +36,7 @@ async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
 async fn health_needs_no_token() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.stack.faults.calls();
-    let response = asked(&world, "GET", "/health", None, None).await;
+    let response = world.admin_request("GET", "/health", None, None).await;
     assert_eq!(response.status(), StatusCode::OK);
     let health: Value = serde_json::from_slice(response.body()).expect("JSON");
     assert_eq!(health["status"], "ok");
@@ -311,27 +104,4 @@ async fn an_unknown_queue_cannot_be_redriven() {
         assert_problem(queue, &response, 404, "not_found");
     }
     world.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unreachable_store_is_reported_without_details() {
-    use stand_in_shared::faults::{Effect, Fault};
-    let world = World::bare(FaultPlan::None, &[]).await;
-    for (method, path, body, _) in routes() {
-        let on = if path.contains("queues") {
-            "sqs"
-        } else {
-            "dynamodb"
-        };
-        world.stack.faults.inject(Fault {
-            on: on.to_owned(),
-            times: 90,
-            effect: Effect::Unreachable,
-        });
-        let response = world
-            .admin_request(method, &path, Some("local-token"), body.as_ref())
-            .await;
-        assert_problem(&path, &response, 503, "unavailable");
-    }
-    world.abandoned();
 }
