@@ -4,6 +4,7 @@ use axum::extract::{Path, State as From};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use stand_in_shared::record;
 
 use super::Stripe;
 use super::account::number;
@@ -35,6 +36,9 @@ impl Stripe {
         let from = account.handed_over;
         let waiting = account.objects.take_events(from);
         account.handed_over += waiting.len();
+        for event in &waiting {
+            record::webhook("stripe", "event", event);
+        }
         waiting
     }
 
