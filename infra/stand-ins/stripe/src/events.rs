@@ -10,7 +10,7 @@ use super::Stripe;
 use super::account::number;
 use super::error::ApiError;
 use super::objects::{EVENT, PAGING, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/events";
 const KEPT_SECONDS: i64 = 30 * 86_400;
@@ -58,7 +58,11 @@ impl Stripe {
     }
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    _: NoParams,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(EVENT, &id)?.clone()))
 }
 

@@ -12,7 +12,7 @@ use super::amounts;
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, LINE_ITEMS, PAGING, PRICE, PRIVATE, PRODUCT, SESSION, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/checkout/sessions";
 const ONE: &str = "/v1/checkout/sessions/{id}";
@@ -107,7 +107,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&session)
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(SESSION, &id)?)
 }
 
