@@ -65,6 +65,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "shippable": params.boolean("shippable")?,
         "statement_descriptor": null,
         "tax_code": null,
+        "tax_details": null,
         "type": "service",
         "unit_label": null,
         "updated": account.now,

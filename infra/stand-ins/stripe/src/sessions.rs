@@ -459,9 +459,10 @@ fn blank(now: i64, mode: &str, params: &Params) -> Result<Value, ApiError> {
     ))
 }
 
-const NULLS: [&str; 36] = [
+const NULLS: [&str; 35] = [
     "after_expiration",
     "allow_promotion_codes",
+    "allowed_payment_method_types",
     "amount_subtotal",
     "amount_total",
     "billing_address_collection",
@@ -483,9 +484,7 @@ const NULLS: [&str; 36] = [
     "payment_intent",
     "payment_link",
     "payment_method_configuration_details",
-    "presentment_details",
     "recovered_from",
-    "return_url",
     "saved_payment_method_options",
     "setup_intent",
     "shipping_address_collection",
