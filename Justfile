@@ -10,6 +10,8 @@ release:
     for function in functions/*; do cargo build --release -p "${function#functions/}" || exit 1; done
 tools:
     .ci/tools
+contracts:
+    .ci/contracts record
 pages:
     UPDATE=1 cargo test --test it is_current
 ci:

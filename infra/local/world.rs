@@ -5,7 +5,7 @@ use stand_in_github::app_key::app_key;
 use stand_in_github::{GitHub, GitHubConfig, OAuthClient};
 use stand_in_mail::MailBox;
 use stand_in_model::Model;
-use stand_in_shared::Now;
+use stand_in_shared::{Now, record};
 use stand_in_stripe::Stripe;
 
 pub const APP_ID: u64 = 1234;
@@ -57,6 +57,14 @@ const FILES: [(&str, &str); 4] = [
 /// The meters of the built-in catalogue.
 const METERS: [&str; 2] = ["pull_requests", "tokens"];
 
+/// Records what goes over the stand-ins' HTTP in the folder that `CONTRACTS_FOLDER` names, for
+/// `.ci/contracts`. Does nothing without it.
+pub fn record_contracts() {
+    if let Some(folder) = boot::Env::of_process().find("CONTRACTS_FOLDER") {
+        record::to(folder.as_ref()).expect("`CONTRACTS_FOLDER` names a folder to write to");
+    }
+}
+
 /// The stand-ins of the vendors. Clones share their state.
 #[derive(Clone)]
 pub struct Vendors {
@@ -70,6 +78,7 @@ impl Vendors {
     /// Empty stand-ins. The pages of GitHub are mounted at `html_base`; sign-in and set-up return
     /// to `base`.
     pub fn new(html_base: &str, base: &str, now: Now) -> Self {
+        record_contracts();
         let config = GitHubConfig {
             app_id: APP_ID,
             app_slug: "tallyhook".to_owned(),

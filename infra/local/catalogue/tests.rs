@@ -38,6 +38,7 @@ enum Break {
 
 impl Scene {
     fn open() -> Self {
+        crate::world::record_contracts();
         let clock = Arc::new(AtomicI64::new(BORN));
         let now = Arc::clone(&clock);
         let stripe = Stripe::new(Arc::new(move || now.load(Ordering::Relaxed)));

@@ -2,7 +2,7 @@
 
 use crate::world::{FaultPlan, World};
 use domain::jobs::JobState;
-use local_stack::world::{ISSUE_TITLE, OWNER, REPOSITORY};
+use local_stack::world::{ISSUE_BODY, ISSUE_TITLE, OWNER, PROSPECT, REPOSITORY};
 
 const JOURNEY: [JobState; 7] = [
     JobState::Queued,
@@ -67,5 +67,24 @@ async fn the_journey_without_faults_takes_the_same_way() {
     world.settle().await;
     assert_eq!(World::states(&world.job_of(&delivery).await), JOURNEY);
     world.assert_delivered_once();
+    world.done().await;
+}
+
+/// What people do on the pages of the stand-in GitHub arrives as its own webhooks, which
+/// `.ci/contracts` compares with GitHub's schemas.
+#[tokio::test(start_paused = true)]
+async fn the_stand_in_s_own_webhooks_lead_to_a_pull_request() {
+    let world = World::with(FaultPlan::None, &[]).await;
+    let github = &world.vendors.github;
+    world.vendors.add_prospect();
+    assert!(github.install_app(PROSPECT).is_some());
+    let number = github.open_issue(OWNER, REPOSITORY, ISSUE_TITLE, ISSUE_BODY);
+    assert!(github.label_issue(OWNER, REPOSITORY, number, "tallyhook"));
+    world.stack.github_webhooks().await;
+    world.settle().await;
+    let pulls = github.pulls(OWNER, REPOSITORY);
+    assert_eq!(pulls.len(), 1, "{pulls:?}");
+    let closes = format!("Closes #{number}");
+    assert!(pulls[0].body.contains(&closes), "{}", pulls[0].body);
     world.done().await;
 }

@@ -38,6 +38,7 @@ mod pulls;
 mod refs;
 mod refusal;
 mod repositories;
+mod repository_shape;
 mod shapes;
 mod state;
 #[cfg(test)]

@@ -144,8 +144,7 @@ pub(super) fn git_commit(
     shape["parents"] = commit.parents.iter().map(|parent| link(parent)).collect();
     shape["author"] = signature_shape(&commit.author);
     shape["committer"] = signature_shape(&commit.committer);
-    shape["verification"] =
-        json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null});
+    shape["verification"] = json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null});
     shape
 }
 

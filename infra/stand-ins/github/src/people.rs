@@ -342,7 +342,7 @@ impl FromRequestParts<GitHub> for AsUser {
 }
 
 async fn user(AsUser(person): AsUser, From(github): From<GitHub>) -> Json<Value> {
-    Json(shapes::user(&github.config, &person))
+    Json(shapes::profile(&github.config, &person))
 }
 
 #[derive(Deserialize)]
@@ -398,10 +398,18 @@ async fn membership(
     let member = members
         .and_then(|members| members.get(&person.id))
         .ok_or_else(Refusal::not_found)?;
+    let mut installed = state.installations.values().map(|one| &one.account);
+    let account = installed
+        .find(|account| account.login == organization)
+        .cloned()
+        .unwrap_or_else(|| Account::person(&organization));
+    let account = shapes::organization(&github.config, &account);
     Ok(Json(json!({
         "state": member.state,
         "role": member.role,
-        "organization": { "login": organization },
+        "url": format!("{}/memberships/{}", account["url"].as_str().unwrap_or_default(), person.login),
+        "organization_url": account["url"],
+        "organization": account,
         "user": shapes::user(&github.config, &person),
     })))
 }

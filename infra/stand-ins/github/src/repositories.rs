@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::access::{Access, METADATA, covers};
 use super::refusal::Refusal;
+use super::repository_shape::full;
 use super::state::{Account, Repository};
 use super::{GitHub, shapes};
 
@@ -19,7 +20,7 @@ pub(super) fn routes() -> Router<GitHub> {
 
 async fn show(access: Access) -> Result<Json<Value>, Refusal> {
     let visit = access.read(METADATA)?;
-    Ok(Json(shapes::repository(visit.config, visit.repository())))
+    Ok(Json(full(visit.config, visit.repository())))
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::GitHubConfig;
 use super::access::ISSUES;
+pub(super) use super::repository_shape::repository;
 use super::state::{
     Account, Comment, Installation, InstallationStatus, Issue, Pull, Reaction, Repository, Via,
 };
@@ -44,10 +45,47 @@ pub(super) fn installation(config: &GitHubConfig, installation: &Installation) -
         "permissions": installation.permissions,
         "events": ISSUES,
         "repository_selection": "selected",
+        "single_file_name": null,
         "created_at": dates::iso(installation.created),
         "updated_at": dates::iso(installation.created),
         "suspended_at": suspended.then(|| dates::iso(installation.created)),
+        "suspended_by": suspended.then(|| user(config, &installation.account)),
     })
+}
+
+/// An organization inside another answer.
+pub(super) fn organization(config: &GitHubConfig, account: &Account) -> Value {
+    let api = format!("{}/orgs/{}", api(config), segment(&account.login));
+    json!({
+        "login": account.login,
+        "id": account.id,
+        "node_id": node("O", account.id),
+        "url": api,
+        "repos_url": format!("{api}/repos"),
+        "events_url": format!("{api}/events"),
+        "hooks_url": format!("{api}/hooks"),
+        "issues_url": format!("{api}/issues"),
+        "members_url": format!("{api}/members{{/member}}"),
+        "public_members_url": format!("{api}/public_members{{/member}}"),
+        "avatar_url": format!("{}/avatars/{}", config.html_base, account.id),
+        "description": null,
+    })
+}
+
+/// A person as the answer to a request for them: with a profile, which is empty.
+pub(super) fn profile(config: &GitHubConfig, account: &Account) -> Value {
+    let mut shape = user(config, account);
+    for field in ["bio", "company", "email", "hireable", "location", "name"] {
+        shape[field] = Value::Null;
+    }
+    for field in ["followers", "following", "public_gists", "public_repos"] {
+        shape[field] = json!(0);
+    }
+    merge(
+        &mut shape,
+        json!({"blog": "", "created_at": dates::iso(0), "updated_at": dates::iso(0)}),
+    );
+    shape
 }
 
 pub(super) fn user(config: &GitHubConfig, account: &Account) -> Value {
@@ -74,33 +112,6 @@ pub(super) fn user(config: &GitHubConfig, account: &Account) -> Value {
     })
 }
 
-pub(super) fn repository(config: &GitHubConfig, repository: &Repository) -> Value {
-    let open = repository
-        .issues
-        .values()
-        .filter(|issue| issue.closed.is_none())
-        .count();
-    json!({
-        "id": repository.id,
-        "node_id": node("R", repository.id),
-        "name": repository.name,
-        "full_name": repository.full_name(),
-        "owner": user(config, &repository.owner),
-        "private": false,
-        "visibility": "public",
-        "html_url": html(config, repository),
-        "url": url(config, repository),
-        "description": null,
-        "default_branch": repository.default_branch,
-        "open_issues_count": open,
-        "has_issues": true,
-        "archived": repository.archived,
-        "created_at": dates::iso(repository.created),
-        "updated_at": dates::iso(repository.created),
-        "pushed_at": dates::iso(repository.created),
-    })
-}
-
 pub(super) fn issue(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> Value {
     let api = format!("{}/issues/{}", url(config, repository), issue.number);
     let mut shape = common(config, repository, issue);
@@ -114,6 +125,7 @@ pub(super) fn issue(config: &GitHubConfig, repository: &Repository, issue: &Issu
             "events_url": format!("{api}/events"),
             "html_url": html_of(config, repository, issue),
             "state_reason": null,
+            "performed_via_github_app": via(config, issue.via),
             "comments": repository.comments_of(issue.number).len(),
         }),
     );
@@ -152,6 +164,7 @@ pub(super) fn pull(
             "issue_url": format!("{root}/issues/{}", issue.number),
             "commits_url": format!("{api}/commits"),
             "review_comments_url": format!("{api}/comments"),
+            "review_comment_url": format!("{root}/pulls/comments{{/number}}"),
             "comments_url": format!("{root}/issues/{}/comments", issue.number),
             "statuses_url": format!("{root}/statuses/{}", pull.head_sha),
             "head": end(config, repository, &pull.head, &pull.head_sha),
@@ -164,7 +177,24 @@ pub(super) fn pull(
             "auto_merge": null,
         }),
     );
+    shape["_links"] = links(&shape);
     shape
+}
+
+/// The links of a pull request, which repeat addresses that it has anyway.
+fn links(pull: &Value) -> Value {
+    let named = [
+        ("self", "url"),
+        ("html", "html_url"),
+        ("issue", "issue_url"),
+        ("comments", "comments_url"),
+        ("review_comments", "review_comments_url"),
+        ("review_comment", "review_comment_url"),
+        ("commits", "commits_url"),
+        ("statuses", "statuses_url"),
+    ];
+    let link = |(name, field): (&str, &str)| (name.to_owned(), json!({"href": pull[field]}));
+    Value::Object(named.into_iter().map(link).collect())
 }
 
 pub(super) fn comment(config: &GitHubConfig, repository: &Repository, comment: &Comment) -> Value {
@@ -254,7 +284,6 @@ fn common(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> Valu
         "created_at": dates::iso(issue.created),
         "updated_at": dates::iso(issue.updated),
         "closed_at": issue.closed.map(dates::iso),
-        "performed_via_github_app": via(config, issue.via),
     })
 }
 

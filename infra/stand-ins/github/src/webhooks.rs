@@ -4,6 +4,7 @@
 //! them and delivers them.
 
 use serde_json::{Value, json};
+use stand_in_shared::record;
 
 use super::state::{InstallationStatus, Repository, State, Webhook};
 use super::{GitHub, GitHubConfig, shapes};
@@ -11,7 +12,11 @@ use super::{GitHub, GitHubConfig, shapes};
 impl GitHub {
     /// The webhooks since the last call, oldest first.
     pub fn outbox_take(&self) -> Vec<Webhook> {
-        std::mem::take(&mut self.lock().outbox)
+        let waiting = std::mem::take(&mut self.lock().outbox);
+        for webhook in &waiting {
+            record::webhook("github", webhook.event, &webhook.payload);
+        }
+        waiting
     }
 
     /// Installs the App for all repositories of an owner. Returns the installation's id, or `None`

@@ -1,6 +1,7 @@
 //! An HTTP client whose requests are answered by routers in this process, by host.
 
 use crate::faults::Faults;
+use crate::record;
 use axum::Router;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -44,12 +45,14 @@ impl StandInWeb {
         router: Router,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, WebError> {
+        let sent = record::sent(&request);
         let response = router.oneshot(request.map(axum::body::Body::from)).await?;
         let (head, body) = response.into_parts();
-        Ok(http::Response::from_parts(
-            head,
-            body.collect().await?.to_bytes(),
-        ))
+        let response = http::Response::from_parts(head, body.collect().await?.to_bytes());
+        if let Some(sent) = sent {
+            sent.answered(&response);
+        }
+        Ok(response)
     }
 }
 

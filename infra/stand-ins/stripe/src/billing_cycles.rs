@@ -342,13 +342,14 @@ impl Account<'_> {
     ) -> Value {
         let price = shown(&wanted.price);
         let recurring = &price["recurring"];
-        json!({
+        let mut item = json!({
             "id": self.objects.fresh_id("si"),
             "object": "subscription_item",
             "billing_thresholds": null,
             "created": self.now,
             "current_period_end": period.1,
             "current_period_start": period.0,
+            "current_trial": null,
             "discounts": [],
             "metadata": wanted.metadata,
             "plan": {
@@ -373,10 +374,14 @@ impl Account<'_> {
                 "usage_type": recurring["usage_type"],
             },
             "price": price,
-            "quantity": wanted.quantity,
             "subscription": subscription,
             "tax_rates": [],
-        })
+        });
+        // An item of a metered price has no quantity; it is not null but absent.
+        if let Some(quantity) = wanted.quantity {
+            item["quantity"] = json!(quantity);
+        }
+        item
     }
 
     fn subscription_shape(&mut self, start: NewSubscription, period: (i64, i64)) -> Value {
@@ -402,7 +407,7 @@ impl Account<'_> {
                 "billing_schedules": [],
                 "cancel_at": start.cancel_at_period_end.then_some(period.1),
                 "cancel_at_period_end": start.cancel_at_period_end,
-                "cancellation_details": {"comment": null, "feedback": null, "reason": null},
+                "cancellation_details": {"comment": null, "feedback": null, "feedback_option": null, "reason": null},
                 "collection_method": "charge_automatically",
                 "created": now,
                 "currency": currency,
@@ -424,7 +429,7 @@ impl Account<'_> {
                 "start_date": now,
                 "status": if start.trial_end.is_some() { "trialing" } else { "incomplete" },
                 "trial_end": start.trial_end,
-                "trial_settings": {"end_behavior": {"missing_payment_method": start.missing_method}},
+                "trial_settings": {"end_behavior": {"billing_cycle_anchor": null, "missing_payment_method": start.missing_method}},
                 "trial_start": start.trial_end.map(|_| now),
                 PRIVATE: {"pending": [], "usage": {"from": now, "seen": self.meter_events.len()}},
             }),
@@ -458,7 +463,7 @@ pub(super) fn pending(subscription: &Value) -> Vec<Value> {
         .unwrap_or_default()
 }
 
-const NULLS: [&str; 21] = [
+const NULLS: [&str; 20] = [
     "application",
     "application_fee_percent",
     "billing_cycle_anchor_config",
@@ -476,7 +481,6 @@ const NULLS: [&str; 21] = [
     "pending_invoice_item_interval",
     "pending_setup_intent",
     "pending_update",
-    "presentment_details",
     "schedule",
     "test_clock",
     "transfer_data",

@@ -169,6 +169,7 @@ pub(super) fn details(method: &Value) -> Value {
             "brand": card["brand"],
             "checks": card["checks"],
             "country": card["country"],
+            "electronic_commerce_indicator": null,
             "exp_month": card["exp_month"],
             "exp_year": card["exp_year"],
             "extended_authorization": {"status": "disabled"},
@@ -185,6 +186,7 @@ pub(super) fn details(method: &Value) -> Value {
             "overcapture": {"status": "unavailable", "maximum_amount_capturable": 0},
             "regulated_status": "unregulated",
             "three_d_secure": null,
+            "transaction_link_id": null,
             "wallet": null,
         },
     })

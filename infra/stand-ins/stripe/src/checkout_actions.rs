@@ -324,10 +324,12 @@ impl Account<'_> {
     }
 }
 
-const SETUP_NULLS: [&str; 11] = [
+const SETUP_NULLS: [&str; 14] = [
+    "allowed_payment_method_types",
     "application",
     "automatic_payment_methods",
     "cancellation_reason",
+    "excluded_payment_method_types",
     "flow_directions",
     "last_setup_error",
     "latest_attempt",
@@ -335,5 +337,6 @@ const SETUP_NULLS: [&str; 11] = [
     "next_action",
     "on_behalf_of",
     "payment_method",
+    "payment_method_configuration_details",
     "single_use_mandate",
 ];

@@ -10,7 +10,7 @@ use super::account::{Account, answer, text};
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, SUBSCRIPTION, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/customers";
 /// A search finds a new object only after this time; reading it by id or listing finds it at once.
@@ -81,7 +81,11 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
     answer(&account.customer(&id)?)
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    _: NoParams,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(CUSTOMER, &id)?.clone()))
 }
 
@@ -111,6 +115,7 @@ async fn update(
 async fn remove(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
+    _: NoParams,
 ) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.account().delete_customer(&id)?))
 }

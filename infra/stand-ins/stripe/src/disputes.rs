@@ -10,7 +10,7 @@ use super::Stripe;
 use super::account::{Account, Answer, answer, number, shape, text};
 use super::error::ApiError;
 use super::objects::{CHARGE, DISPUTE, PAGING, list, shown};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/disputes";
 const FEE_MINOR: i64 = 1500;
@@ -95,7 +95,7 @@ impl Stripe {
     }
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(DISPUTE, &id)?)
 }
 

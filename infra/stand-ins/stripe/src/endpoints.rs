@@ -10,7 +10,7 @@ use super::account::{Answer, answer};
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{ENDPOINT, PAGING, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 use super::{API_VERSION, Stripe};
 
 const URL: &str = "/v1/webhook_endpoints";
@@ -68,7 +68,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&endpoint)
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(ENDPOINT, &id)?)
 }
 
@@ -107,7 +107,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     )?))
 }
 
-async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     stripe.account().objects.remove(ENDPOINT, &id)?;
     Ok(Json(
         json!({"id": id, "object": ENDPOINT.object, "deleted": true}),

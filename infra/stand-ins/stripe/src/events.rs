@@ -4,12 +4,13 @@ use axum::extract::{Path, State as From};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use stand_in_shared::record;
 
 use super::Stripe;
 use super::account::number;
 use super::error::ApiError;
 use super::objects::{EVENT, PAGING, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/events";
 const KEPT_SECONDS: i64 = 30 * 86_400;
@@ -35,6 +36,9 @@ impl Stripe {
         let from = account.handed_over;
         let waiting = account.objects.take_events(from);
         account.handed_over += waiting.len();
+        for event in &waiting {
+            record::webhook("stripe", "event", event);
+        }
         waiting
     }
 
@@ -54,7 +58,11 @@ impl Stripe {
     }
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    _: NoParams,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(EVENT, &id)?.clone()))
 }
 

@@ -115,7 +115,7 @@ const LISTS: [&str; 6] = [
     "total_taxes",
 ];
 
-const NULLS: [&str; 31] = [
+const NULLS: [&str; 30] = [
     "account_name",
     "account_tax_ids",
     "application",
@@ -145,6 +145,5 @@ const NULLS: [&str; 31] = [
     "shipping_details",
     "statement_descriptor",
     "test_clock",
-    "threshold_reason",
     "webhooks_delivered_at",
 ];

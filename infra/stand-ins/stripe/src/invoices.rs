@@ -11,7 +11,7 @@ use super::account::{Account, Answer, answer, text};
 use super::error::ApiError;
 use super::invoicing::{Collected, subscription_of};
 use super::objects::{INVOICE, INVOICE_PAYMENT, PAGING, list, shown};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/invoices";
 const PAYMENTS: &str = "/v1/invoice_payments";
@@ -62,7 +62,7 @@ impl Stripe {
     }
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(INVOICE, &id)?)
 }
 
@@ -149,7 +149,7 @@ async fn payments(From(stripe): From<Stripe>, params: Params) -> Answer {
     )?))
 }
 
-async fn payment(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn payment(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(INVOICE_PAYMENT, &id)?)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::error::ApiError;
 use super::meter_events::{MeterEvent, active};
 use super::objects::{METER, PAGING, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 use super::{State, Stripe};
 
 const URL: &str = "/v1/billing/meters";
@@ -112,7 +112,11 @@ fn blank(
     })
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    _: NoParams,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(METER, &id)?.clone()))
 }
 
@@ -154,6 +158,7 @@ async fn rename(
 async fn deactivate(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
+    _: NoParams,
 ) -> Result<Json<Value>, ApiError> {
     let now = stripe.seconds();
     set_status(
@@ -168,6 +173,7 @@ async fn deactivate(
 async fn reactivate(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
+    _: NoParams,
 ) -> Result<Json<Value>, ApiError> {
     set_status(
         &stripe,

@@ -12,7 +12,7 @@ use super::cards::card;
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, METHOD, PAGING, PRIVATE, SUBSCRIPTION, list, shown};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/payment_methods";
 
@@ -44,7 +44,7 @@ impl Stripe {
     }
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(METHOD, &id)?)
 }
 

@@ -33,6 +33,18 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     }
 }
 
+/// A call that takes no parameters. `expand` is allowed, as everywhere.
+pub(super) struct NoParams;
+
+impl<S: Send + Sync> FromRequest<S> for NoParams {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Params::from_request(request, state).await?.only(&[])?;
+        Ok(Self)
+    }
+}
+
 impl Params {
     /// Refuses any parameter whose outermost name is not in the list. `expand` is always allowed.
     pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {

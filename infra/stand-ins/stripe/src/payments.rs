@@ -313,19 +313,23 @@ fn fail_charge(charge: &mut Value, code: &str, message: &str) {
     outcome["type"] = json!("issuer_declined");
 }
 
-const INTENT_NULLS: [&str; 22] = [
+const INTENT_NULLS: [&str; 26] = [
+    "allowed_payment_method_types",
     "application",
     "application_fee_amount",
     "automatic_payment_methods",
     "canceled_at",
     "cancellation_reason",
     "customer_account",
+    "excluded_payment_method_types",
     "last_payment_error",
     "latest_charge",
+    "managed_payments",
     "next_action",
     "on_behalf_of",
     "payment_method",
     "payment_method_configuration_details",
+    "payment_record",
     "processing",
     "receipt_email",
     "review",

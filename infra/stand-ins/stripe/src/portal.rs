@@ -12,7 +12,7 @@ use super::account::{Account, Answer, answer, text};
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, PORTAL, PORTAL_SESSION, SUBSCRIPTION, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const CONFIGURATIONS: &str = "/v1/billing_portal/configurations";
 
@@ -55,7 +55,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     ))
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(PORTAL, &id)?)
 }
 
@@ -208,7 +208,7 @@ fn blank(account: &mut Account<'_>, metadata: Value) -> Value {
             "invoice_history": {"enabled": false},
             "payment_method_update": {"enabled": false, "payment_method_configuration": null},
             "subscription_cancel": {
-                "cancellation_reason": {"enabled": false, "options": []},
+                "cancellation_reason": {"enabled": false, "feedback_options": null, "options": []},
                 "enabled": false,
                 "mode": "at_period_end",
                 "proration_behavior": "none",

@@ -12,7 +12,7 @@ use super::amounts;
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{METER, PAGING, PRICE, PRODUCT, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/prices";
 const LOOKUP_KEYS_MAX: usize = 10;
@@ -76,7 +76,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&account.create(PRICE, "price.created", price))
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(PRICE, &id)?)
 }
 

@@ -10,7 +10,7 @@ use super::account::{Answer, answer, text};
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{PAGING, PRICE, PRODUCT, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/products";
 /// Plain text fields; an empty value clears one.
@@ -65,6 +65,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "shippable": params.boolean("shippable")?,
         "statement_descriptor": null,
         "tax_code": null,
+        "tax_details": null,
         "type": "service",
         "unit_label": null,
         "updated": account.now,
@@ -74,7 +75,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&account.create(PRODUCT, "product.created", product))
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(PRODUCT, &id)?)
 }
 
@@ -136,7 +137,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     )?))
 }
 
-async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     let mut account = stripe.account();
     if account
         .objects

@@ -219,8 +219,10 @@ impl Account<'_> {
             &changed,
             billing_cycles::period(subscription),
         );
-        if metered(&item) {
-            item["quantity"] = Value::Null;
+        if metered(&item)
+            && let Some(fields) = item.as_object_mut()
+        {
+            fields.remove("quantity");
         }
         item["id"] = old["id"].clone();
         item["created"] = old["created"].clone();

@@ -11,7 +11,7 @@ use super::account::{Account, Answer, answer, number, shape, text};
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{CHARGE, DISPUTE, INTENT, PAGING, REFUND, list, shown};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/refunds";
 const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
@@ -69,7 +69,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&account.refund(&charge, amount, reason, metadata)?)
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(REFUND, &id)?)
 }
 

@@ -12,7 +12,7 @@ use super::amounts;
 use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, LINE_ITEMS, PAGING, PRICE, PRIVATE, PRODUCT, SESSION, list};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/checkout/sessions";
 const ONE: &str = "/v1/checkout/sessions/{id}";
@@ -107,7 +107,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&session)
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(SESSION, &id)?)
 }
 
@@ -459,9 +459,10 @@ fn blank(now: i64, mode: &str, params: &Params) -> Result<Value, ApiError> {
     ))
 }
 
-const NULLS: [&str; 36] = [
+const NULLS: [&str; 35] = [
     "after_expiration",
     "allow_promotion_codes",
+    "allowed_payment_method_types",
     "amount_subtotal",
     "amount_total",
     "billing_address_collection",
@@ -483,9 +484,7 @@ const NULLS: [&str; 36] = [
     "payment_intent",
     "payment_link",
     "payment_method_configuration_details",
-    "presentment_details",
     "recovered_from",
-    "return_url",
     "saved_payment_method_options",
     "setup_intent",
     "shipping_address_collection",

@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::invoicing::InvoiceDraft;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, PRICE, SUBSCRIPTION, list, shown};
-use super::params::Params;
+use super::params::{NoParams, Params};
 
 const URL: &str = "/v1/subscriptions";
 const UPDATED: &str = "customer.subscription.updated";
@@ -171,7 +171,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
 
 const MISSING: &str = "trial_settings[end_behavior][missing_payment_method]";
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>, _: NoParams) -> Answer {
     answer(&stripe.account().find(SUBSCRIPTION, &id)?)
 }
 

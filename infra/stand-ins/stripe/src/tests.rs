@@ -14,6 +14,7 @@ use super::{Fault, Stripe};
 mod checkout;
 mod disputes;
 mod pages;
+mod parameters;
 mod portal;
 mod prices;
 mod refunds;
