@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod commit_summaries;
 pub mod crash;
 pub mod delegated;
+pub mod github;
 pub mod journey;
 pub mod models;
 pub mod obstacles;

@@ -3,6 +3,7 @@
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
 use domain::switches::Switch;
+use flows::jobs::github::Limits;
 use github_api::GithubApi;
 use queues::{Queue, Queues};
 use settings::{
@@ -72,6 +73,15 @@ impl Ctx {
             dashboard_url: config.dashboard_url.0,
             auto_provision: config.auto_provision.0,
             outside,
+        }
+    }
+
+    /// GitHub's limits, which this function shares with the others.
+    pub(crate) fn limits(&self) -> Limits<'_> {
+        Limits {
+            store: &self.store,
+            clock: &*self.outside.clock,
+            random: &*self.outside.random,
         }
     }
 }

@@ -58,6 +58,17 @@ pub async fn load(
     origin: &EventOrigin,
     now: Timestamp,
 ) -> Result<Result<Policy, &'static str>, Failure> {
+    let limits = ctx.limits();
+    limits
+        .within(origin.installation, read_policy(ctx, origin, now))
+        .await
+}
+
+async fn read_policy(
+    ctx: &Ctx,
+    origin: &EventOrigin,
+    now: Timestamp,
+) -> Result<Result<Policy, &'static str>, Failure> {
     match read(ctx, origin, now).await {
         Ok(None) => Ok(Ok(Policy::default())),
         Ok(Some(FileContent::Text(text))) => {
@@ -91,7 +102,7 @@ async fn read(
         owner,
         name,
         origin.repository,
-        Access::Read,
+        Access::ReadFiles,
         now,
     );
     let repository = repository.await.map_err(Unreadable::Github)?;

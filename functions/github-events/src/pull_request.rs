@@ -1,7 +1,7 @@
 //! `pull_request.*`: merging or closing one of our pull requests ends its job.
 //!
-//! Safe to run twice: a transition is written on the version of the job that was read, and a job
-//! that has ended does not change.
+//! Safe to run twice: a transition is written on the version of the job that was read, and a merged
+//! job does not change.
 
 use crate::Ctx;
 use domain::ids::JobId;
@@ -42,6 +42,8 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     let transition = match (row.staged(), event.state) {
         (Staged::Opened(job), PullState::Merged) => job.merged(now),
         (Staged::Opened(job), PullState::Closed) => job.closed(now),
+        // People reopened it, or GitHub's events came out of order: a merge is final.
+        (Staged::Closed(job), PullState::Merged) => job.merged(now),
         (Staged::Approved(_) | Staged::Opening(_), _) => {
             return Err(Failure::after(
                 NOT_YET,

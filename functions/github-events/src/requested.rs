@@ -16,9 +16,10 @@ use domain::jobs::requests::{JobRequest, RequestOutcome};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, MessageFate, Retry, backoff};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::jobs::github::Place;
 use flows::jobs::order::{Placed, Wanted};
 use flows::work;
-use github_api::{Access, GithubError, IssueKind, IssueState, Place};
+use github_api::{Access, GithubError, IssueKind, IssueState};
 
 /// Handles a request.
 pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
@@ -65,11 +66,12 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<MessageFat
 }
 
 async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestOutcome, Failure> {
-    let origin = match locate(ctx, request, now).await? {
+    let origin = match locate(ctx, request).await? {
         Ok(origin) => origin,
         Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
-    let issue = match issue(ctx, request, &origin, now).await? {
+    let issue = issue(ctx, request, &origin, now);
+    let issue = match ctx.limits().within(origin.installation, issue).await? {
         Ok(issue) => issue,
         Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
@@ -101,16 +103,10 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
 
 /// Returns the issue's repository if the requesting account pays for it, or why there can be no
 /// job.
-async fn locate(
-    ctx: &Ctx,
-    request: &JobRequest,
-    now: Timestamp,
-) -> Result<Result<EventOrigin, String>, Failure> {
+async fn locate(ctx: &Ctx, request: &JobRequest) -> Result<Result<EventOrigin, String>, Failure> {
     let github = ctx.github.client().await?;
     let name = &request.repository;
-    let found = github
-        .repository_find(name.owner(), name.name(), now)
-        .await?;
+    let found = ctx.limits().locate(&github, name).await?;
     let Some(Place {
         installation,
         details,
@@ -161,7 +157,7 @@ async fn issue(
             owner,
             name,
             origin.repository,
-            Access::Read,
+            Access::ReadIssues,
             now,
         )
         .await;

@@ -3,7 +3,7 @@
 use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
-use crate::plan::open;
+use crate::plan::open_files;
 use domain::jobs::pulls::{BadProposal, FileChange, FileEdit, Proposal};
 use domain::jobs::steps::{StepOutput, Steps, Verdict};
 use domain::jobs::{Coding, JobRow};
@@ -50,7 +50,7 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Coding
         .base_sha
         .as_deref()
         .ok_or_else(|| Failure::never("the job has no base"))?;
-    let repository = open(ctx, row).await?;
+    let repository = open_files(ctx, row).await?;
     let files = load(&repository, &plan.files, base_sha).await?;
     let notes = steps
         .review()

@@ -2,6 +2,7 @@
 
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
+use flows::jobs::github::Limits;
 use github_api::GithubApi;
 use queues::{Queue, Queues};
 use settings::{
@@ -60,6 +61,15 @@ impl Ctx {
             model: config.model.connect(&platform),
             catalogue: config.catalogue.0,
             outside,
+        }
+    }
+
+    /// GitHub's limits, which this function shares with the others.
+    pub(crate) fn limits(&self) -> Limits<'_> {
+        Limits {
+            store: &self.store,
+            clock: &*self.outside.clock,
+            random: &*self.outside.random,
         }
     }
 }

@@ -96,7 +96,9 @@ async fn step<S: Leasable>(
         if lease.row().is_worn_out() {
             return Err(worn_out());
         }
-        run(ctx, lease.row(), steps).await
+        let installation = lease.row().facts.installation;
+        let work = run(ctx, lease.row(), steps);
+        ctx.limits().within(installation, work).await
     };
     match work::work(&ctx.store, random, clock, job, until, run).await? {
         Worked::Moved(row, _) => {

@@ -11,7 +11,7 @@ use domain::jobs::steps::{PLAN_BYTES_MAX, PLAN_FILES_MAX, StepOutput, Steps, Wor
 use domain::retry::Failure;
 use domain::text::truncate;
 use flows::work::Finish;
-use github_api::{Access, GithubError, IssueState, Mode, Repository};
+use github_api::{Access, GithubApi, GithubError, IssueState, Mode, Repository};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -35,15 +35,15 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Planni
     let order = steps
         .order()
         .ok_or_else(|| Failure::never("the job has no order"))?;
-    let repository = open(ctx, row).await?;
     let issue_number = row.facts.issue_number;
-    // The event that closes the issue may be late, or may have come before the job existed.
-    if repository.issue_state(issue_number).await? != IssueState::Open {
+    let github = ctx.github.client().await?;
+    if issue_state(ctx, &github, row).await? != IssueState::Open {
         let now = ctx.outside.now();
         return Ok(Box::new(move |lease| {
             lease.cancelled("the issue was closed", now)
         }));
     }
+    let repository = open(ctx, &github, row, Access::ReadFiles).await?;
     if repository.details().await?.archived {
         return Err(Failure::never("the repository is archived"));
     }
@@ -82,19 +82,45 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Planni
     Ok(Box::new(move |lease| lease.planned(base_sha, step)))
 }
 
-/// Opens the job's repository for reading.
-pub async fn open(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
-    let facts = &row.facts;
+/// The issue's state now: the event that closes it may be late, or may have come before the job
+/// existed. An installation that does not let us read issues leaves it as the event said.
+async fn issue_state(
+    ctx: &Ctx,
+    github: &GithubApi,
+    row: &JobRow,
+) -> Result<IssueState, GithubError> {
+    let state = async {
+        let repository = open(ctx, github, row, Access::ReadIssues).await?;
+        repository.issue_state(row.facts.issue_number).await
+    };
+    match state.await {
+        Err(GithubError::NoAccess { .. }) => Ok(IssueState::Open),
+        other => other,
+    }
+}
+
+/// Opens the job's repository for reading its files.
+pub async fn open_files(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
     let github = ctx.github.client().await?;
+    Ok(open(ctx, &github, row, Access::ReadFiles).await?)
+}
+
+async fn open(
+    ctx: &Ctx,
+    github: &GithubApi,
+    row: &JobRow,
+    access: Access,
+) -> Result<Repository, GithubError> {
+    let facts = &row.facts;
     let opened = github.repository(
         facts.installation,
         &facts.owner_login,
         &facts.repository_name,
         facts.repository,
-        Access::Read,
+        access,
         ctx.outside.now(),
     );
-    Ok(opened.await?)
+    opened.await
 }
 
 fn within(paths: impl Iterator<Item = String>, bytes_max: usize) -> Vec<String> {

@@ -4,7 +4,7 @@
 use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
-use crate::plan::open;
+use crate::plan::open_files;
 use domain::jobs::pulls::{FileChange, FileEdit};
 use domain::jobs::steps::{NOTES_BYTES_MAX, Review, StepOutput, Steps, Verdict};
 use domain::jobs::{JobRow, Reviewing};
@@ -46,7 +46,7 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Review
         .base_sha
         .as_deref()
         .ok_or_else(|| Failure::never("the job has no base"))?;
-    let repository = open(ctx, row).await?;
+    let repository = open_files(ctx, row).await?;
     let mut diff = String::new();
     for file in proposal.changes() {
         diff.push_str(&file_diff(&repository, file, base_sha).await?);

@@ -10,7 +10,8 @@ use domain::jobs::assists::{
 };
 use domain::retry::Failure;
 use domain::text::truncate;
-use github_api::{Access, Place};
+use flows::jobs::github::Place;
+use github_api::Access;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -42,16 +43,14 @@ pub async fn run(
 
 /// Fetches the commit's diff. A repository of another account looks like a missing one.
 async fn fetch_diff(ctx: &Ctx, account: &AccountId, commit: &CommitRef) -> Result<String, Failure> {
-    let (github, now) = (ctx.github.client().await?, ctx.outside.now());
+    let (github, limits) = (ctx.github.client().await?, ctx.limits());
     let name = commit.repository();
     let absent = || {
         Failure::never(format!(
             "{name} is not among this account's repositories. Install the App there, or give it this repository, and ask again"
         ))
     };
-    let found = github
-        .repository_find(name.owner(), name.name(), now)
-        .await?;
+    let found = limits.locate(&github, name).await?;
     let Place {
         installation,
         details,
@@ -61,17 +60,18 @@ async fn fetch_diff(ctx: &Ctx, account: &AccountId, commit: &CommitRef) -> Resul
     {
         return Err(absent());
     }
-    let opened = github
-        .repository(
+    let read = async {
+        let opened = github.repository(
             installation,
-            name.owner(),
-            name.name(),
+            &details.owner,
+            &details.name,
             details.id,
-            Access::Read,
-            now,
-        )
-        .await?;
-    let diff = opened.commit_diff(commit.sha()).await?;
+            Access::ReadFiles,
+            ctx.outside.now(),
+        );
+        Ok(opened.await?.commit_diff(commit.sha()).await?)
+    };
+    let diff = limits.within(installation, read).await?;
     diff.ok_or_else(|| Failure::never(format!("there is no commit {} in {name}", commit.sha())))
 }
 

@@ -4,12 +4,12 @@
 use crate::{Ctx, finished, repository, wording};
 use domain::ids::{CommentId, JobId};
 use domain::jobs::pulls::hidden_marker;
-use domain::jobs::{CommentState, JobRow};
+use domain::jobs::{CommentState, JobRow, SHOWS_AFTER};
 use domain::retry::{Done, Failure, Retry};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use flows::work;
-use github_api::CommentOrder;
+use github_api::{Access, CommentOrder, GithubError};
 use store::CommentClaim;
 
 /// Updates a job's comment to the job's state.
@@ -28,7 +28,11 @@ const TIMES_MAX: u32 = 4;
 
 /// Writes the job's state into the comment, unless the comment shows it already or another worker
 /// is writing. That worker notices that the job has advanced.
+///
+/// GitHub would accept a second comment, and its lists can lag. So a claim whose worker died, or did
+/// not learn whether the comment was created, ends only when the comment shows.
 pub async fn tell(ctx: &Ctx, row: &JobRow, until: Timestamp) -> Result<Done, Failure> {
+    let until = until.plus(SHOWS_AFTER);
     let mut row = row.clone();
     let mut done = Done::Duplicate;
     for _ in 0..TIMES_MAX {
@@ -55,7 +59,12 @@ pub async fn tell(ctx: &Ctx, row: &JobRow, until: Timestamp) -> Result<Done, Fai
                 row.comment
             }
             Err(failure) => {
-                ctx.store.comment_release(&row, until).await?;
+                if is_in_doubt(&failure) {
+                    let shows_at = ctx.outside.now().plus(SHOWS_AFTER);
+                    ctx.store.comment_hold(&row, until, shows_at).await?;
+                } else {
+                    ctx.store.comment_release(&row, until).await?;
+                }
                 return Err(failure);
             }
         };
@@ -75,5 +84,22 @@ async fn write(ctx: &Ctx, row: &JobRow, notice: CommentState) -> Result<CommentI
         body: &wording::comment(row, notice),
         marker: &hidden_marker(&row.facts.id),
     };
-    Ok(repository(ctx, row).await?.comment_ensure(&order).await?)
+    let (limits, installation) = (ctx.limits(), row.facts.installation);
+    let write = async {
+        if row.comment.is_none() {
+            limits.create(installation, 1).await?;
+        }
+        let github = ctx.github.client().await?;
+        let repository = repository(ctx, &github, row, Access::WriteIssues).await?;
+        Ok(repository.comment_ensure(&order).await?)
+    };
+    limits.within(installation, write).await
+}
+
+/// Whether the comment may have been created.
+fn is_in_doubt(failure: &Failure) -> bool {
+    matches!(
+        failure.source.downcast_ref(),
+        Some(GithubError::InDoubt { .. })
+    )
 }

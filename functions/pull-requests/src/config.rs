@@ -1,6 +1,7 @@
 //! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
+use flows::jobs::github::Limits;
 use github_api::GithubApi;
 use queues::{Queue, Queues};
 use settings::{GithubSettings, LedgerSettings, PlatformSettings, QueueSettings};
@@ -41,6 +42,15 @@ impl Ctx {
             queues: config.queues.connect(&platform),
             github: config.github.connect(&platform),
             outside,
+        }
+    }
+
+    /// GitHub's limits, which this function shares with the others.
+    pub(crate) fn limits(&self) -> Limits<'_> {
+        Limits {
+            store: &self.store,
+            clock: &*self.outside.clock,
+            random: &*self.outside.random,
         }
     }
 }

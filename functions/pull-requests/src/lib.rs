@@ -17,10 +17,9 @@ pub use config::{Config, Ctx};
 
 use domain::ids::JobId;
 use domain::jobs::{JobRow, JobWork};
-use domain::retry::Failure;
 use domain::time::Timestamp;
 use flows::work::LEASE_MARGIN;
-use github_api::{Access, Repository};
+use github_api::{Access, GithubApi, GithubError, Repository};
 use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 
 const CONCURRENCY: usize = 5;
@@ -51,16 +50,20 @@ fn select(message: &Message) -> Option<Task> {
 }
 
 /// Opens the job's repository for writing.
-pub(crate) async fn repository(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
+pub(crate) async fn repository(
+    ctx: &Ctx,
+    github: &GithubApi,
+    row: &JobRow,
+    access: Access,
+) -> Result<Repository, GithubError> {
     let facts = &row.facts;
-    let github = ctx.github.client().await?;
     let opened = github.repository(
         facts.installation,
         &facts.owner_login,
         &facts.repository_name,
         facts.repository,
-        Access::Write,
+        access,
         ctx.outside.now(),
     );
-    Ok(opened.await?)
+    opened.await
 }

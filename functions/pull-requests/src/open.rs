@@ -2,7 +2,7 @@
 
 use crate::{Ctx, comment, repository, wishes, wording};
 use domain::ids::JobId;
-use domain::jobs::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
+use domain::jobs::pulls::{branch, commit_marker, hidden_marker, without_mentions};
 use domain::jobs::steps::Steps;
 use domain::jobs::{
     CancelRequest, ConcurrentMove, Job, JobLease, JobRow, Leasable, Opening, PullRef, Staged,
@@ -11,8 +11,11 @@ use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use flows::work::{self, Finish, Worked};
-use github_api::{CommitOrder, Opened, Pull, PullOrder, Repository};
+use github_api::{Access, CommitOrder, Opened, Pull, PullOrder, Repository};
 use queues::Message;
+
+/// What a delivery creates: the tree, the commit, the branch and the pull request.
+const CREATIONS: u32 = 4;
 
 /// Opens the job's pull request, once.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
@@ -21,6 +24,10 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     };
     if work::switch(&ctx.switches, &row.facts.account, ctx.outside.now()).await == Switch::Off {
         return Ok(work::PAUSED);
+    }
+    // The pull request is recorded, but its comment may have failed. This message then tries again.
+    if row.state.work().is_none() {
+        return comment::tell(ctx, &row, until).await;
     }
     match row.staged() {
         Staged::Approved(job) => deliver(ctx, job, &steps, until).await,
@@ -37,11 +44,13 @@ async fn deliver<S: Leasable<Working = Opening>>(
 ) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
     let run = async |lease: &JobLease<Opening>| {
-        let pull = pull(ctx, lease, steps).await?;
+        let work = pull(ctx, lease, steps);
+        let installation = lease.row().facts.installation;
+        let pull = ctx.limits().within(installation, work).await?;
         let now = ctx.outside.now();
         let finish: Finish<Opening> = match pull {
-            Some(Pull { number, url, .. }) => {
-                Box::new(move |lease| lease.opened(PullRef { number, url }, now))
+            Some((Pull { number, url, .. }, unmet)) => {
+                Box::new(move |lease| lease.opened(PullRef { number, url }, unmet, now))
             }
             None => Box::new(move |lease| lease.cancelled(now)),
         };
@@ -63,15 +72,16 @@ async fn deliver<S: Leasable<Working = Opening>>(
     Ok(Done::Applied(row.state.as_str().to_owned()))
 }
 
-/// Creates or finds the pull request, with its labels and reviewers. Returns `None` if the job was
-/// cancelled in time.
+/// Creates or finds the pull request, with its labels and reviewers, and says which of these GitHub
+/// refused. Returns `None` if the job was cancelled in time.
 async fn pull(
     ctx: &Ctx,
     lease: &JobLease<Opening>,
     steps: &Steps,
-) -> Result<Option<Pull>, Failure> {
+) -> Result<Option<(Pull, Option<String>)>, Failure> {
     let row = lease.row();
-    let repository = repository(ctx, row).await?;
+    let github = ctx.github.client().await?;
+    let repository = repository(ctx, &github, row, Access::WritePulls).await?;
     let pull = match row.cancel_requested {
         CancelRequest::Asked => made(&repository, &branch(&row.facts.id)).await?,
         // No attempt is left, but an earlier one may have succeeded although its response was lost.
@@ -79,12 +89,15 @@ async fn pull(
             let pull = made(&repository, &branch(&row.facts.id)).await?;
             Some(pull.ok_or_else(|| worn_out(row))?)
         }
-        CancelRequest::None => Some(ensured(&repository, row, steps).await?),
+        CancelRequest::None => {
+            let count = CREATIONS + wishes::creations(row);
+            ctx.limits().create(row.facts.installation, count).await?;
+            Some(ensured(&repository, row, steps).await?)
+        }
     };
-    if let Some(pull) = &pull {
-        wishes::grant(&repository, row, pull.number).await?;
-    }
-    Ok(pull)
+    let Some(pull) = pull else { return Ok(None) };
+    let unmet = wishes::grant(ctx, &github, &repository, row, pull.number).await?;
+    Ok(Some((pull, unmet)))
 }
 
 fn worn_out(row: &JobRow) -> Failure {
@@ -113,14 +126,13 @@ async fn ensured(repository: &Repository, row: &JobRow, steps: &Steps) -> Result
         changes: proposal.changes(),
         message: &wording::commit_message(row, proposal),
         marker: &commit_marker(&row.facts.id),
-        authored_at: row.facts.created_at,
     };
     repository.commit_ensure(&commit).await?;
     let order = PullOrder {
         head_branch: &head_branch,
         base_branch: &row.facts.base_branch,
         title: &without_mentions(proposal.title()),
-        body: &pull_body(row.facts.issue_number, proposal),
+        body: &wording::pull_body(row, proposal),
         marker: &hidden_marker(&row.facts.id),
         draft: row.facts.wishes.draft(),
     };

@@ -2,46 +2,83 @@
 //!
 //! This happens under the lease and before the job advances, so a crash loses nothing: the next
 //! attempt repeats it, which changes nothing. A label or reviewer that GitHub refuses, or that
-//! fails several times, is dropped with a warning, because a delivered job should not fail over a
-//! label.
+//! fails several times, is dropped, because a delivered job should not fail over a label. The
+//! comment under the issue says so.
 
+use crate::{Ctx, repository};
 use domain::jobs::JobRow;
 use domain::retry::{Failure, Retry};
-use github_api::{GithubError, Repository};
+use github_api::{Access, GithubApi, GithubError, Repository};
 use std::slice;
 
 /// After this many failed attempts of a job, its labels and reviewers are dropped. It is half of a
 /// job's attempts.
 const WISH_ATTEMPTS_MAX: u32 = domain::retry::ATTEMPTS_MAX / 2;
 
-/// Sets the labels and requests the reviewers of the pull request.
-pub async fn grant(repository: &Repository, row: &JobRow, pull: u64) -> Result<(), Failure> {
+/// How many requests grant a job's wishes, if GitHub accepts them.
+pub fn creations(row: &JobRow) -> u32 {
     let wishes = &row.facts.wishes;
-    granted_or_dropped(row, repository.labels_ensure(pull, wishes.labels()).await)?;
+    u32::from(!wishes.labels().is_empty()) + u32::from(!wishes.reviewers().is_empty())
+}
+
+/// Sets the labels and requests the reviewers of the pull request. Returns what GitHub refused.
+pub async fn grant(
+    ctx: &Ctx,
+    github: &GithubApi,
+    repository: &Repository,
+    row: &JobRow,
+    pull: u64,
+) -> Result<Option<String>, Failure> {
+    let wishes = &row.facts.wishes;
+    let mut dropped = Vec::new();
+    let labelled = label(ctx, github, repository, row, pull).await;
+    dropped.extend(granted_or_dropped(row, wishes.labels(), labelled)?);
     match repository.reviewers_request(pull, wishes.reviewers()).await {
         // One login that cannot review here fails the whole list, so each is requested separately.
         Err(GithubError::Refused { .. }) if wishes.reviewers().len() > 1 => {
             for login in wishes.reviewers() {
-                granted_or_dropped(
-                    row,
-                    repository
-                        .reviewers_request(pull, slice::from_ref(login))
-                        .await,
-                )?;
+                let one = slice::from_ref(login);
+                let asked = repository.reviewers_request(pull, one).await;
+                dropped.extend(granted_or_dropped(row, one, asked)?);
             }
-            Ok(())
         }
-        outcome => granted_or_dropped(row, outcome),
+        outcome => dropped.extend(granted_or_dropped(row, wishes.reviewers(), outcome)?),
+    }
+    Ok((!dropped.is_empty()).then(|| dropped.join("; ")))
+}
+
+/// GitHub creates unknown labels only for those who may write issues. Known ones can be set with the
+/// permission for pull requests as well.
+async fn label(
+    ctx: &Ctx,
+    github: &GithubApi,
+    pulls: &Repository,
+    row: &JobRow,
+    pull: u64,
+) -> Result<(), GithubError> {
+    let labels = row.facts.wishes.labels();
+    if labels.is_empty() {
+        return Ok(());
+    }
+    match repository(ctx, github, row, Access::WriteIssues).await {
+        Ok(issues) => issues.labels_ensure(pull, labels).await,
+        Err(GithubError::NoAccess { .. }) => pulls.labels_ensure(pull, labels).await,
+        Err(error) => Err(error),
     }
 }
 
-fn granted_or_dropped(row: &JobRow, outcome: Result<(), GithubError>) -> Result<(), Failure> {
+fn granted_or_dropped(
+    row: &JobRow,
+    wished: &[String],
+    outcome: Result<(), GithubError>,
+) -> Result<Option<String>, Failure> {
     let Err(failure) = outcome.map_err(Failure::from) else {
-        return Ok(());
+        return Ok(None);
     };
     if failure.retry != Retry::Never && row.attempts < WISH_ATTEMPTS_MAX {
         return Err(failure);
     }
     tracing::warn!(job.id = %row.facts.id, error = %failure, "dropped a wish of the repository's policy");
-    Ok(())
+    let wished: Vec<_> = wished.iter().map(|wish| format!("`{wish}`")).collect();
+    Ok(Some(format!("{} ({})", wished.join(", "), failure.source)))
 }

@@ -1,7 +1,7 @@
 //! The texts that people read on GitHub, and the texts of the mail about a job.
 
 use domain::billing::plans::Billable;
-use domain::jobs::pulls::{Proposal, commit_marker, without_mentions};
+use domain::jobs::pulls::{self, Proposal, commit_marker, without_mentions};
 use domain::jobs::{CommentState, Funding, JobFacts, JobRow, JobState, cost_to_customer};
 
 /// The commit message: a subject, the issue, and the job's marker.
@@ -11,6 +11,19 @@ pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
         without_mentions(proposal.title()),
         row.facts.issue_number,
         commit_marker(&row.facts.id)
+    )
+}
+
+/// The pull request's text. If GitHub refused the comment under the issue, this is the only place to
+/// say so.
+pub fn pull_body(row: &JobRow, proposal: &Proposal) -> String {
+    let issue = row.facts.issue_number;
+    let body = pulls::pull_body(issue, proposal);
+    if row.commented.is_none() || row.comment.is_some() {
+        return body;
+    }
+    format!(
+        "{body}\n\nGitHub does not let Tallyhook comment on #{issue}. Check that the App's installation has the permission to write issues."
     )
 }
 
@@ -56,6 +69,12 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
         .as_ref()
         .map_or_else(String::new, |pull| format!("#{}", pull.number));
     let tokens = row.tokens.input.saturating_add(row.tokens.output);
+    let unmet = row.unmet.as_deref().map_or_else(String::new, |unmet| {
+        format!(
+            "\n\nGitHub refused a part of `.tallyhook.toml`: {}.",
+            without_mentions(unmet)
+        )
+    });
     match notice {
         CommentState::Working if row.is_delegated() => {
             format!(
@@ -69,7 +88,12 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
             format!("The pull request is ready: {pull}. Job `{job}`, billed once.")
         }
         CommentState::Opened => {
-            format!("The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, billed once.")
+            format!(
+                "The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, billed once.{unmet}"
+            )
+        }
+        CommentState::Merged if was_closed(row) => {
+            format!("{pull} was reopened and merged. Job `{job}`.")
         }
         CommentState::Merged => format!("{pull} was merged. Job `{job}`."),
         CommentState::Closed => format!("{pull} was closed without merging. Job `{job}`."),
@@ -89,4 +113,11 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
             )
         }
     }
+}
+
+/// Whether the pull request was closed before its present state.
+fn was_closed(row: &JobRow) -> bool {
+    row.timeline
+        .iter()
+        .any(|entry| entry.state == JobState::Closed)
 }

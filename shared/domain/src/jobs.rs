@@ -23,6 +23,7 @@ pub mod assists;
 mod billing;
 mod delegated;
 pub mod fixes;
+pub mod installations;
 mod leases;
 pub mod phases;
 pub mod pulls;
@@ -40,7 +41,7 @@ pub use billing::{BillingEffect, cost_to_customer};
 pub use leases::{Busy, JobClaim, JobLease, Leasable};
 pub use state::{CommentState, JobState, JobWork};
 pub use terms::{Delivered, FixPaid, Funding, Offer, Terms};
-pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, Transition};
+pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, SHOWS_AFTER, Transition};
 
 use crate::billing::usage::Tokens;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
@@ -104,6 +105,8 @@ pub struct JobRow {
     pub fix_paid: FixPaid,
     pub base_sha: Option<String>,
     pub pull: Option<PullRef>,
+    /// The labels and reviewers of the policy that GitHub refused, and why.
+    pub unmet: Option<String>,
     /// Why the job ended, or why its cancellation was requested.
     pub reason: Option<String>,
     pub cancel_requested: CancelRequest,
@@ -263,6 +266,7 @@ pub fn queued(facts: JobFacts) -> JobRow {
         fix_paid: FixPaid::WithJob,
         base_sha: None,
         pull: None,
+        unmet: None,
         reason: None,
         cancel_requested: CancelRequest::None,
         comment: None,

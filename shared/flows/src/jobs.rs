@@ -1,5 +1,7 @@
-//! Jobs and assists: ordering them, and refusing them with a reason.
+//! Jobs and assists: ordering them, refusing them with a reason, and GitHub's limits.
 
 pub mod assists;
+#[cfg(feature = "github")]
+pub mod github;
 pub mod order;
 mod refuse;

@@ -2,7 +2,9 @@
 //! rate limits.
 
 use crate::error::GithubError;
+use domain::ids::RepositoryId;
 use domain::time::Timestamp;
+use http::header::LOCATION;
 use octocrab::GitHubError;
 use std::time::Duration;
 
@@ -33,7 +35,10 @@ impl GithubError {
             return Self::Limited { operation, wait };
         }
         match status {
-            300..=399 => Self::Moved { operation },
+            300..=399 => Self::Moved {
+                operation,
+                to: moved_to(answer),
+            },
             401 => Self::Credentials { operation, message },
             403 | 451 => Self::NoAccess { operation, message },
             404 | 410 => Self::NotThere { operation },
@@ -83,6 +88,15 @@ fn wait(answer: &GitHubError, now: Timestamp) -> Option<Duration> {
     let words = answer.message.to_ascii_lowercase();
     (status == 429 || words.contains("rate limit") || words.contains("abuse detection"))
         .then_some(LIMIT_WAIT)
+}
+
+/// The repository in a `Location` such as `https://api.github.com/repositories/9/issues/5`. The rest
+/// of the address is not followed.
+fn moved_to(answer: &GitHubError) -> Option<RepositoryId> {
+    let location = answer.headers.as_ref()?.get(LOCATION)?.to_str().ok()?;
+    let (_, rest) = location.split_once("/repositories/")?;
+    let id = rest.split(['/', '?']).next()?;
+    id.parse().ok().map(RepositoryId::new)
 }
 
 /// GitHub's message and the details that it lists, on one line of bounded length.
@@ -151,7 +165,7 @@ mod tests {
             (
                 403,
                 &[("x-ratelimit-remaining", "4999")][..],
-                "Resource not accessible by integration",
+                "Repository access blocked",
                 Retry::Never,
             ),
             (404, &[][..], "Not Found", Retry::Never),

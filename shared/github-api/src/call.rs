@@ -1,7 +1,7 @@
 //! One request to GitHub and its response, on octocrab, over [`Web`].
 //!
 //! A request is sent once. Nothing here retries, follows redirects or sleeps: octocrab's own
-//! retries would repeat writes.
+//! retries would repeat writes. `sessions` repeats what a new token was refused.
 
 use crate::error::GithubError;
 use crate::route::Route;

@@ -59,14 +59,20 @@ impl Repository {
                 };
                 self.comment_update(id, &body).await?.ok_or(gone)
             }
-            None => {
-                let route = comments(order.issue);
-                let made: CommentShape = self
-                    .send(Call::post("write the comment", route, body))
-                    .await?
-                    .read()?;
-                Ok(CommentId::new(made.id))
-            }
+            None => self.comment_create(order.issue, body).await,
+        }
+    }
+
+    /// GitHub accepts a second comment, so a creation without a clear answer stays in doubt.
+    async fn comment_create(&self, issue: u64, body: Value) -> Result<CommentId, GithubError> {
+        let operation = "write the comment";
+        let sent = self
+            .send(Call::post(operation, comments(issue), body))
+            .await;
+        match sent.and_then(|answer| answer.read::<CommentShape>()) {
+            Ok(made) => Ok(CommentId::new(made.id)),
+            Err(error) if error.is_unclear() => Err(GithubError::InDoubt { operation }),
+            Err(error) => Err(error),
         }
     }
 
@@ -151,6 +157,7 @@ fn last_page(headers: &HeaderMap) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::testing::{Peer, Reply, found, lost, made, missing, repository};
+    use domain::jobs::SHOWS_AFTER;
     use domain::retry::{Retry, Retryable};
 
     const PAGE_1: &str = "GET /repos/octo/hello/issues/5/comments?per_page=100&page=1";
@@ -229,7 +236,7 @@ mod tests {
         let peer = Peer::script([found(PAGE_1, json!([])), lost(POST)]);
         assert_eq!(
             ensure(&peer, None).await.expect_err("an error").retry(),
-            Retry::Soon
+            Retry::After(SHOWS_AFTER)
         );
         peer.then([found(
             PAGE_1,

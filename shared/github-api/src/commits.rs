@@ -1,8 +1,11 @@
 //! One atomic commit on a branch of its own.
 //!
-//! A commit is identified by the branch's name and by the marker in its message. The order fixes
-//! the author, committer and date, so a repeat creates the same objects and the same commit id.
-//! Only the last request, which creates the branch, has a visible effect.
+//! A commit is identified by the branch's name and by the marker in its message. Only the last
+//! request, which creates the branch, has a visible effect: a repeat leaves a commit that nobody
+//! sees.
+//!
+//! GitHub signs the commits of an App, and shows them as verified, only if the request names no
+//! author and no committer.
 
 use crate::branches::BranchCreated;
 use crate::call::Call;
@@ -11,7 +14,6 @@ use crate::files::{Mode, Tree};
 use crate::repository::Repository;
 use crate::route::Route;
 use domain::jobs::pulls::{FileChange, FileEdit};
-use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,7 +25,6 @@ pub struct CommitOrder<'a> {
     pub message: &'a str,
     /// The line that identifies it; it is added to the message.
     pub marker: &'a str,
-    pub authored_at: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +32,6 @@ pub enum Committed {
     Created { sha: String },
     AlreadyThere { sha: String },
 }
-
-const AUTHOR_NAME: &str = "Tallyhook";
-/// Nobody can own this domain, so the commits are not attributed to a person.
-const AUTHOR_EMAIL: &str = "noreply@tallyhook.invalid";
 
 #[derive(Deserialize)]
 struct CommitShape {
@@ -142,15 +139,10 @@ impl Repository {
         order: &CommitOrder<'_>,
         tree: &str,
     ) -> Result<String, GithubError> {
-        // Git stores times in whole seconds.
-        let date = Timestamp::from_seconds(order.authored_at.seconds()).to_string();
-        let person = json!({ "name": AUTHOR_NAME, "email": AUTHOR_EMAIL, "date": date });
         let body = json!({
             "message": marked(order.message, order.marker),
             "tree": tree,
             "parents": [order.base_sha],
-            "author": person,
-            "committer": person,
         });
         let commit: ShaShape = self
             .send(Call::post(
@@ -270,7 +262,6 @@ mod tests {
             changes,
             message: "Fix it\n",
             marker: "Tallyhook-Job: job_1",
-            authored_at: Timestamp::from_millis(1_795_000_000_999),
         };
         repository(peer).await.commit_ensure(&order).await
     }
@@ -297,11 +288,10 @@ mod tests {
             deleted
         ]);
         assert_eq!(tree["tree"], expected);
-        let person = json!({ "name": AUTHOR_NAME, "email": AUTHOR_EMAIL, "date": "2026-11-18T11:06:40.000Z" });
         assert_eq!(
             peer.heard(COMMIT)[0].body,
-            json!({ "message": "Fix it\n\nTallyhook-Job: job_1", "tree": "t1", "parents": ["base"],
-                "author": person, "committer": person })
+            json!({ "message": "Fix it\n\nTallyhook-Job: job_1", "tree": "t1", "parents": ["base"] }),
+            "an explicit author or committer would leave the commit unverified"
         );
         assert_eq!(
             peer.heard(REF)[0].body,

@@ -3,6 +3,8 @@
 //! Every variant names the operation or the object. GitHub's messages are truncated; bodies are
 //! never kept.
 
+use domain::ids::RepositoryId;
+use domain::jobs::SHOWS_AFTER;
 use domain::retry::{Retry, Retryable};
 use std::error::Error;
 use std::fmt;
@@ -33,8 +35,13 @@ pub enum GithubError {
     Unsettled {
         operation: &'static str,
     },
-    /// GitHub rejected the token before a write. The next attempt has a new token and looks up
-    /// first.
+    /// The object may have been created, and GitHub would accept a second one. Its lists can lag,
+    /// so nobody may look before [`SHOWS_AFTER`].
+    InDoubt {
+        operation: &'static str,
+    },
+    /// GitHub rejected the installation's token, which says nothing about the App's key. The next
+    /// attempt has another token and looks up first.
     TokenRefused {
         operation: &'static str,
     },
@@ -60,6 +67,8 @@ pub enum GithubError {
     /// The object has moved, and the new address did not answer either.
     Moved {
         operation: &'static str,
+        /// The repository that GitHub redirects to.
+        to: Option<RepositoryId>,
     },
     /// GitHub rejects the request permanently.
     Refused {
@@ -105,6 +114,7 @@ impl Retryable for GithubError {
             | Self::TokenRefused { .. }
             | Self::FileChanged { .. } => Retry::Soon,
             Self::Limited { wait, .. } => Retry::After(*wait),
+            Self::InDoubt { .. } => Retry::After(SHOWS_AFTER),
             Self::PrivateKey | Self::Url | Self::Credentials { .. } => {
                 Retry::Alarm(CREDENTIALS_WAIT)
             }
@@ -133,6 +143,7 @@ impl fmt::Display for GithubError {
             Self::Unavailable { operation, status } => write!(f, "could not {operation}: GitHub failed with {status}"),
             Self::Conflict { operation, message } => write!(f, "could not {operation}: a conflict: {message}"),
             Self::Unsettled { operation } => write!(f, "could not {operation}: it exists but does not show yet"),
+            Self::InDoubt { operation } => write!(f, "could not {operation}: no clear answer, so it may exist"),
             Self::TokenRefused { operation } => write!(f, "could not {operation}: the token was refused"),
             Self::Limited { operation, wait } => write!(f, "could not {operation}: asked to wait {} s", wait.as_secs()),
             Self::Credentials { operation, message } => {
@@ -140,7 +151,7 @@ impl fmt::Display for GithubError {
             }
             Self::NoAccess { operation, message } => write!(f, "could not {operation}: no access: {message}"),
             Self::NotThere { operation } => write!(f, "could not {operation}: not there"),
-            Self::Moved { operation } => write!(f, "could not {operation}: it has moved"),
+            Self::Moved { operation, .. } => write!(f, "could not {operation}: it has moved"),
             Self::Refused { operation, status, message } => {
                 write!(f, "could not {operation}: refused with {status}: {message}")
             }
@@ -164,6 +175,21 @@ impl Error for GithubError {
 }
 
 impl GithubError {
+    /// Whether the request may have been carried out although it failed.
+    pub(crate) const fn is_unclear(&self) -> bool {
+        matches!(self, Self::Unclear { .. } | Self::Unavailable { .. })
+    }
+
+    /// Whether GitHub may not know a token yet that it has just issued: 401 while it does not know
+    /// the token, 403 while it does not know its permissions (octokit/auth-app.js#589).
+    pub(crate) fn doubts_token(&self) -> bool {
+        match self {
+            Self::Credentials { .. } => true,
+            Self::NoAccess { message, .. } => message.contains("not accessible by integration"),
+            _ => false,
+        }
+    }
+
     /// Whether GitHub's message contains these words, ignoring case.
     pub(crate) fn says(&self, words: &str) -> bool {
         matches!(self, Self::Refused { message, .. } if message.to_ascii_lowercase().contains(words))

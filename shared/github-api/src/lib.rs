@@ -2,9 +2,10 @@
 //!
 //! The crate owns the App's key, the tokens made with it and GitHub's formats, and is the only
 //! importer of octocrab. A token opens one repository for one [`Access`] and is never printed.
-//! Every request is sent once, with two exceptions that were certainly not carried out: a read is
-//! repeated with a new token after a 401, and any request at a repository's new address after a
-//! redirect. Nothing here reads a clock.
+//! Every request is sent once, with three exceptions that were certainly not carried out: a request
+//! is repeated for seconds while GitHub does not know its new token yet, a read is repeated with
+//! another token after a 401, and any request at a repository's new address after a redirect.
+//! Nothing here reads a clock.
 //!
 //! Writes are safe to repeat, because each has a name that was fixed before: a branch or a marker.
 //! The `*_ensure` functions look for that name first, adopt what they find, and look again if
@@ -47,6 +48,7 @@ pub use sign_in::{Exchanged, OwnerKind, Reached, SignIn, SignInConfig, Visitor};
 use domain::ids::{InstallationId, RepositoryId};
 use domain::time::Timestamp;
 use http::Uri;
+use route::Route;
 use secrecy::SecretString;
 use sessions::{Scope, Sessions};
 use std::sync::Arc;
@@ -61,6 +63,21 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Where a repository that was found by name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Located {
+    pub installation: InstallationId,
+    /// The repository, if the name is a former one.
+    moved_to: Option<RepositoryId>,
+}
+
+impl Located {
+    /// Whether a repository that an installation does not have may be here instead.
+    fn follows(&self, installation: InstallationId, repository: RepositoryId) -> bool {
+        self.installation != installation && self.moved_to.is_none_or(|to| to == repository)
+    }
+}
+
 pub struct GithubConfig {
     /// For example `https://api.github.com`.
     pub url: String,
@@ -69,18 +86,16 @@ pub struct GithubConfig {
     pub private_key_pem: SecretString,
 }
 
-/// What a token may do with its repository.
+/// What a token may do with its repository, besides reading its details. Each is as narrow as the
+/// calls that it is for, so a permission that an installation lacks stops only what needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
-    Read,
-    Write,
-}
-
-/// A repository that was found by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub installation: InstallationId,
-    pub details: Details,
+    ReadFiles,
+    ReadIssues,
+    /// Branches, commits and pull requests.
+    WritePulls,
+    /// Comments and labels.
+    WriteIssues,
 }
 
 /// The client for GitHub as the App. Clones share their tokens.
@@ -102,8 +117,9 @@ impl GithubApi {
         })
     }
 
-    /// Opens a repository with its own token, which is created if none is cached. `owner` and
-    /// `name` may be outdated: `repository` decides.
+    /// Opens a repository with its own token, which is created if none is cached. `owner`, `name`
+    /// and `installation` may be outdated, because repositories are renamed and transferred:
+    /// `repository` decides.
     pub async fn repository(
         &self,
         installation: InstallationId,
@@ -113,12 +129,24 @@ impl GithubApi {
         access: Access,
         now: Timestamp,
     ) -> Result<Repository, GithubError> {
-        let scope = Scope {
+        let mut scope = Scope {
             installation,
             repository,
             access,
         };
-        self.sessions.session(scope, now).await?;
+        if let Err(error) = self.sessions.session(scope, now).await {
+            if !matches!(error, GithubError::NoAccess { .. }) {
+                return Err(error);
+            }
+            // A transferred repository belongs to the new owner's installation, if there is one.
+            match self.sessions.locate(owner, name, now).await {
+                Ok(Some(located)) if located.follows(installation, repository) => {
+                    scope.installation = located.installation;
+                    self.sessions.session(scope, now).await?;
+                }
+                Ok(_) | Err(_) => return Err(error),
+            }
+        }
         Ok(Repository::new(
             Arc::clone(&self.sessions),
             scope,
@@ -128,26 +156,35 @@ impl GithubApi {
         ))
     }
 
-    /// Finds a repository and its installation by name. Returns `None` if the App is not installed
-    /// there, which GitHub does not distinguish from a missing repository.
-    pub async fn repository_find(
+    /// Finds the installation for a repository by name, also by a former one. Returns `None` if
+    /// the App is not installed there, which GitHub does not distinguish from a missing repository.
+    pub async fn locate(
         &self,
         owner: &str,
         name: &str,
         now: Timestamp,
-    ) -> Result<Option<Place>, GithubError> {
-        let Some(installation) = self.sessions.installation_of(owner, name, now).await? else {
-            return Ok(None);
-        };
-        let session = match self.sessions.session_named(installation, name, now).await {
+    ) -> Result<Option<Located>, GithubError> {
+        self.sessions.locate(owner, name, now).await
+    }
+
+    /// Reads the details of a located repository. Returns `None` if the App may not see it.
+    pub async fn repository_find(
+        &self,
+        located: &Located,
+        owner: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<Details>, GithubError> {
+        let session = match self.sessions.session_located(located, name, now).await {
             Err(GithubError::NoAccess { .. }) => return Ok(None),
             other => other?,
         };
-        match repository::details_of(&session.crab, owner, name, now).await {
-            Ok(details) => Ok(Some(Place {
-                installation,
-                details,
-            })),
+        let address = match located.moved_to {
+            Some(id) => Route::of_repository_id(id),
+            None => Route::of_repository(owner, name),
+        };
+        match repository::details_of(&session, &address, now).await {
+            Ok(details) => Ok(Some(details)),
             Err(
                 GithubError::NotThere { .. }
                 | GithubError::NoAccess { .. }

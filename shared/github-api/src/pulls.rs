@@ -110,9 +110,23 @@ impl Repository {
 
     /// Pull requests from a branch, newest first. A branch has few, so the first page is enough.
     async fn pull_list(&self, head_branch: &str) -> Result<Vec<PullShape>, GithubError> {
-        let head = format!("{}:{head_branch}", self.owner());
+        let pulls = self.pull_list_of(self.owner(), head_branch).await?;
+        // GitHub filters by the login that it is given, and finds nothing under a former one.
+        match self.owner_after_move().await? {
+            Some(owner) if pulls.is_empty() && owner != self.owner() => {
+                self.pull_list_of(&owner, head_branch).await
+            }
+            Some(_) | None => Ok(pulls),
+        }
+    }
+
+    async fn pull_list_of(
+        &self,
+        owner: &str,
+        head_branch: &str,
+    ) -> Result<Vec<PullShape>, GithubError> {
         let route = Route::new("/pulls")
-            .query("head", &head)
+            .query("head", &format!("{owner}:{head_branch}"))
             .query("state", "all")
             .query("per_page", "100");
         let mut pulls: Vec<PullShape> = self
@@ -352,6 +366,29 @@ mod tests {
             ensure(&peer).await,
             Err(GithubError::BaseGone { .. })
         ));
+    }
+
+    /// The owner was renamed: GitHub redirects the list, and finds nothing under the former login.
+    #[tokio::test]
+    async fn a_renamed_owners_pull_request_is_found() {
+        let moved = (
+            LIST,
+            Reply::json(301, json!({ "message": "Moved Permanently" })),
+        );
+        const BEFORE: &str =
+            "GET /repositories/9/pulls?head=octo%3Atallyhook%2Fjob_1&state=all&per_page=100";
+        const AFTER: &str =
+            "GET /repositories/9/pulls?head=hexa%3Atallyhook%2Fjob_1&state=all&per_page=100";
+        let details = json!({ "id": 9, "name": "hello", "full_name": "hexa/hello",
+            "owner": { "login": "hexa", "id": 5 }, "default_branch": "main" });
+        let peer = Peer::script([
+            moved,
+            found(BEFORE, json!([])),
+            found("GET /repositories/9", details),
+            found(AFTER, json!([ours(3, "open")])),
+        ]);
+        assert_eq!(number(&ensure(&peer).await), 3);
+        peer.assert_done();
     }
 
     #[tokio::test]

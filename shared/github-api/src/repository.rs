@@ -3,11 +3,12 @@
 use crate::call::{Answer, Call};
 use crate::error::GithubError;
 use crate::route::Route;
-use crate::sessions::{Scope, Sessions};
+use crate::sessions::{Scope, Session, Sessions};
 use domain::ids::{OwnerId, RepositoryId};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A repository with its own token.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub struct Repository {
     scope: Scope,
     owner: String,
     by_name: Route,
+    /// Whether GitHub has redirected a request, so that the names are outdated.
+    moved: Arc<AtomicBool>,
     now: Timestamp,
 }
 
@@ -79,15 +82,14 @@ fn reading() -> Call {
     Call::get("read the repository", Route::new(""))
 }
 
-/// The details of a repository by name, if the token may see it.
+/// The details of the repository at an address, if the token may see it.
 pub(crate) async fn details_of(
-    crab: &octocrab::Octocrab,
-    owner: &str,
-    name: &str,
+    session: &Session,
+    address: &Route,
     now: Timestamp,
 ) -> Result<Details, GithubError> {
-    Ok(reading()
-        .send(crab, &Route::of_repository(owner, name), now)
+    Ok(session
+        .send(&reading(), address, now)
         .await?
         .read::<RepositoryShape>()?
         .into())
@@ -106,6 +108,7 @@ impl Repository {
             scope,
             owner: owner.to_owned(),
             by_name: Route::of_repository(owner, name),
+            moved: Arc::default(),
             now,
         }
     }
@@ -119,20 +122,26 @@ impl Repository {
     }
 
     /// Sends a request with this repository's token. If GitHub rejects the token, it is dropped. A
-    /// read is then sent once more with a new token. A write is left to the next attempt, which
-    /// looks up first.
+    /// read is then sent once more with another token, unless the token was new: that one would be
+    /// rejected as well. A write is left to the next attempt, which looks up first.
     pub(crate) async fn send(&self, call: Call) -> Result<Answer, GithubError> {
         let session = self.sessions.session(self.scope, self.now).await?;
-        let refused = match self.send_to_address(&call, &session.crab).await {
+        let operation = match self.send_to_address(&call, &session).await {
             Err(GithubError::Credentials { operation, .. }) => operation,
             other => return other,
         };
         self.sessions.forget(self.scope, &session).await;
-        if !call.only_reads() {
-            return Err(GithubError::TokenRefused { operation: refused });
+        if !call.only_reads() || session.is_new(self.now) {
+            return Err(GithubError::TokenRefused { operation });
         }
         let session = self.sessions.session(self.scope, self.now).await?;
-        self.send_to_address(&call, &session.crab).await
+        match self.send_to_address(&call, &session).await {
+            Err(GithubError::Credentials { operation, .. }) => {
+                self.sessions.forget(self.scope, &session).await;
+                Err(GithubError::TokenRefused { operation })
+            }
+            other => other,
+        }
     }
 
     /// Like [`send`](Self::send), for an object that may be absent.
@@ -146,23 +155,30 @@ impl Repository {
 
     /// After a rename GitHub answers with a redirect, which means that it did nothing. The
     /// repository's number stays the same, so the request is sent to the new address.
-    async fn send_to_address(
-        &self,
-        call: &Call,
-        crab: &octocrab::Octocrab,
-    ) -> Result<Answer, GithubError> {
-        match call.send(crab, &self.by_name, self.now).await {
-            Err(GithubError::Moved { .. }) => {
-                let by_number = Route::new("/repositories/").number(self.scope.repository.get());
-                call.send(crab, &by_number, self.now).await
+    async fn send_to_address(&self, call: &Call, session: &Session) -> Result<Answer, GithubError> {
+        if !self.moved.load(Ordering::Relaxed) {
+            match session.send(call, &self.by_name, self.now).await {
+                Err(GithubError::Moved { .. }) => self.moved.store(true, Ordering::Relaxed),
+                other => return other,
             }
-            other => other,
         }
+        let by_number = Route::of_repository_id(self.scope.repository);
+        session.send(call, &by_number, self.now).await
     }
 
     /// The owner's login when the repository was opened.
     pub(crate) fn owner(&self) -> &str {
         &self.owner
+    }
+
+    /// The owner's login now, if GitHub has redirected a request. A redirect does not translate the
+    /// logins in a query.
+    pub(crate) async fn owner_after_move(&self) -> Result<Option<String>, GithubError> {
+        if self.moved.load(Ordering::Relaxed) {
+            Ok(Some(self.details().await?.owner))
+        } else {
+            Ok(None)
+        }
     }
 
     pub(crate) fn app_id(&self) -> u64 {

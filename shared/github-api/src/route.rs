@@ -1,6 +1,7 @@
 //! The path and query of a request, percent-encoded as it is built, so that a name cannot change
 //! the path.
 
+use domain::ids::RepositoryId;
 use std::fmt::Write;
 
 /// The part of a URL after the host. Fixed text is added unchanged; everything else is encoded.
@@ -15,6 +16,11 @@ impl Route {
     /// The routes of a repository, by name.
     pub fn of_repository(owner: &str, name: &str) -> Self {
         Self::new("/repos/").segment(owner).fixed("/").segment(name)
+    }
+
+    /// The same routes by number. GitHub redirects there after a rename or a transfer.
+    pub fn of_repository_id(id: RepositoryId) -> Self {
+        Self::new("/repositories/").number(id.get())
     }
 
     pub fn fixed(mut self, text: &'static str) -> Self {
@@ -89,6 +95,10 @@ mod tests {
             assert_eq!(route.as_str(), expected);
             assert!(expected.parse::<http::Uri>().is_ok(), "{expected}");
         };
+        check(
+            Route::of_repository_id(RepositoryId::new(9)),
+            "/repositories/9",
+        );
         check(
             Route::of_repository("o/../x", "n?a#b"),
             "/repos/o%2F..%2Fx/n%3Fa%23b",

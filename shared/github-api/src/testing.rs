@@ -249,7 +249,9 @@ pub async fn repository(peer: &Peer) -> Repository {
         .expect("one thread")
         .get_or_insert_with(|| api(peer))
         .clone();
-    open(&api, Access::Write, NOW).await.expect("a repository")
+    open(&api, Access::WritePulls, NOW)
+        .await
+        .expect("a repository")
 }
 
 static KEY: LazyLock<(String, String)> = LazyLock::new(|| {

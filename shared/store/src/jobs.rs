@@ -5,6 +5,8 @@
 //! recognizes its own write by the mark and does not mistake it for another writer's.
 
 pub(crate) mod assists;
+pub(crate) mod comments;
+pub(crate) mod installations;
 pub(crate) mod phases;
 pub(crate) mod requests;
 pub(crate) mod steps;
@@ -17,7 +19,7 @@ use crate::billing::quotas::{count_change, uncount_change};
 use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
 use crate::db::error::StoreError;
-use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::item::{Attributes, Item, text};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
@@ -30,13 +32,10 @@ use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
-use domain::ids::{AccountId, CommentId, JobId, RepositoryId};
+use domain::ids::{AccountId, JobId, RepositoryId};
 use domain::jobs::steps::{IssueText, Step, StepOutput, Steps};
-use domain::jobs::{
-    BillingEffect, CommentState, FixPaid, JobClaim, JobFacts, JobLease, JobRow, Transition,
-};
+use domain::jobs::{BillingEffect, FixPaid, JobClaim, JobFacts, JobLease, JobRow, Transition};
 use domain::ledger::{Balance, Posting};
-use domain::time::Timestamp;
 use domain::units::Credits;
 use rows::{row_attributes, snapshot_of, transition_change};
 use std::sync::LazyLock;
@@ -88,15 +87,6 @@ pub enum Claimed<W> {
     Yours(Box<JobLease<W>>),
     /// Another writer moved the job first.
     Stale,
-}
-
-/// The result of claiming a job's comment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CommentClaim {
-    /// The caller may write the comment.
-    Yours,
-    /// Another caller is writing the comment, or it is already written.
-    Held,
 }
 
 /// Reasons to refuse a new job, in order of precedence. `Existing` comes first, because a repeated
@@ -387,64 +377,8 @@ impl Store {
         uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1).item(&self.table)
     }
 
-    /// Claims the job's comment until `until`. Only one caller at a time may write it, because
-    /// GitHub would accept two comments.
-    pub async fn comment_claim(
-        &self,
-        row: &JobRow,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<CommentClaim, StoreError> {
-        let change = Change::of(keys::job(&row.facts.id)).set("commenting_until", time(until)).when(
-            "#state = :state AND (attribute_not_exists(#commenting_until) OR #commenting_until <= :now) AND (attribute_not_exists(#commented) OR #commented <> :notice)",
-            vec![("now", time(now)), ("state", text(row.state.as_str())), ("notice", text(row.state.notice().as_str()))],
-        );
-        Ok(match self.table.update(MOVE, change).await? {
-            Updated::Done(()) => CommentClaim::Yours,
-            Updated::Refused(_) => CommentClaim::Held,
-        })
-    }
-
-    /// Records what the comment says now, and returns the job after the change. If the job owes
-    /// nothing else, the same write removes it from the due rows. If there is no comment, GitHub
-    /// does not allow one there, and the comment is no longer owed.
-    pub async fn comment_told(
-        &self,
-        row: &JobRow,
-        notice: CommentState,
-        comment: Option<CommentId>,
-        until: Timestamp,
-    ) -> Result<Option<JobRow>, StoreError> {
-        let commented = |condition: &str, values| {
-            let change = Change::of(keys::job(&row.facts.id))
-                .set("commented", text(notice.as_str()))
-                .remove("commenting_until");
-            let change = if let Some(comment) = comment {
-                change.set("comment", number(comment))
-            } else {
-                change
-            };
-            change.when(condition, values)
-        };
-        if row.state.work().is_none() {
-            let still = vec![("until", time(until)), ("version", number(row.version))];
-            let last = commented("#commenting_until = :until AND #version = :version", still)
-                .remove("dx")
-                .remove("due_at");
-            if let Some(settled) = self.job_change(last).await? {
-                return Ok(Some(settled));
-            }
-            // The job moved on during our write, and its newer state needs a comment of its own.
-        }
-        self.job_change(commented(
-            "#commenting_until = :until",
-            vec![("until", time(until))],
-        ))
-        .await
-    }
-
     /// Changes a job's row if the condition holds, and returns the row after the change.
-    async fn job_change(&self, change: Change) -> Result<Option<JobRow>, StoreError> {
+    pub(super) async fn job_change(&self, change: Change) -> Result<Option<JobRow>, StoreError> {
         let changed = self
             .table
             .update_returning(MOVE, change, ReturnValue::AllNew);
@@ -452,19 +386,6 @@ impl Store {
             Updated::Done(row) => snapshot_of(&row).map(Some),
             Updated::Refused(_) => Ok(None),
         }
-    }
-}
-
-impl Store {
-    /// Releases the claim on the comment after a failed attempt.
-    pub async fn comment_release(&self, row: &JobRow, until: Timestamp) -> Result<(), StoreError> {
-        let change = Change::of(keys::job(&row.facts.id))
-            .remove("commenting_until")
-            .when("#commenting_until = :mine", vec![("mine", time(until))]);
-        self.table
-            .update("give up a comment", change)
-            .await
-            .map(drop)
     }
 }
 

@@ -326,36 +326,30 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
     );
     let commits = world.vendors.github.commits_on(OWNER, REPOSITORY, head);
     assert!(
-        commits[0].message.contains("Refs #7") && commits[0].author == "Tallyhook",
+        commits[0].message.contains("Refs #7") && commits[0].author == "tallyhook[bot]",
         "{:?}",
         commits[0]
     );
     world.done().await;
 }
 
-/// Readers get a read-only token, the writer gets one that can write, and each token is for one
-/// repository.
+/// Every token is for one repository and for the calls that it is used for.
 #[tokio::test(start_paused = true)]
-async fn tokens_are_as_narrow_as_the_function_that_asks() {
+async fn tokens_are_as_narrow_as_the_calls() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
-    let permissions = |level: &str| -> BTreeMap<String, String> {
-        let all = [
-            ("contents", level),
-            ("issues", level),
-            ("metadata", "read"),
-            ("pull_requests", level),
-        ];
-        all.map(|(name, level)| (name.to_owned(), level.to_owned()))
-            .into()
-    };
+    let files = [("contents", "read")];
+    let issues = [("issues", "read")];
+    let pulls = [("contents", "write"), ("pull_requests", "write")];
+    let comments = [("issues", "write")];
     let mut seen = 0;
     for (queue, asked) in [
-        (Queue::GithubEvents, Some("read")),
-        (Queue::Plan, Some("read")),
-        (Queue::Code, None),
-        (Queue::Review, None),
-        (Queue::Pulls, Some("write")),
+        (Queue::GithubEvents, vec![&files[..]]),
+        (Queue::Pulls, vec![&comments[..]]),
+        (Queue::Plan, vec![&issues[..], &files[..]]),
+        (Queue::Code, vec![]),
+        (Queue::Review, vec![]),
+        (Queue::Pulls, vec![&pulls[..]]),
     ] {
         world.turn(queue).await;
         let all = world.vendors.github.token_requests();
@@ -372,13 +366,14 @@ async fn tokens_are_as_narrow_as_the_function_that_asks() {
             .collect();
         let expected: Vec<_> = asked
             .iter()
-            .map(|level| {
-                (
-                    INSTALLATION_ID,
-                    vec![REPOSITORY_ID],
-                    vec![],
-                    Some(permissions(level)),
-                )
+            .map(|permissions| {
+                let permissions: BTreeMap<String, String> = permissions
+                    .iter()
+                    .chain(&[("metadata", "read")])
+                    .map(|(name, level)| ((*name).to_owned(), (*level).to_owned()))
+                    .collect();
+                let repository = vec![REPOSITORY_ID];
+                (INSTALLATION_ID, repository, vec![], Some(permissions))
             })
             .collect();
         assert_eq!(new, expected, "{queue}");

@@ -13,7 +13,10 @@ use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{self, FixPaid, PullRef, Staged};
 use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
 use domain::units::Credits;
-use store::{Advanced, AssistCreated, JobCreated, NewAssist, NewJob, Reported, SummaryPlace};
+use std::time::Duration;
+use store::{
+    Advanced, AssistCreated, Claimed, JobCreated, NewAssist, NewJob, Reported, SummaryPlace,
+};
 
 fn hold(new: &NewJob, amount: u64) -> Option<Posting> {
     let (id, label) = (
@@ -98,6 +101,41 @@ async fn a_move_that_comes_second_is_stale() {
         };
         assert!(matches!(cancel().await, Advanced::Applied(_)), "{on}");
         assert_eq!(cancel().await, Advanced::Stale, "{on}");
+    })
+    .await;
+}
+
+/// The first worker's lease ran out while it worked, and a second one has taken the same step. The
+/// job's state is the same, so only its version tells that the first one is too late.
+#[tokio::test]
+async fn a_worker_whose_lease_ran_out_changes_nothing() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let new = job_of_issue(&id, 1, 1);
+        store.job_create(&new).await.expect("an answer");
+        let until = NOW.plus(Duration::from_secs(300));
+        let Staged::Queued(job) = new.row.clone().staged() else {
+            panic!("it is queued");
+        };
+        let claim = job.claim(until, NOW).expect("nobody holds it");
+        let Ok(Claimed::Yours(first)) = store.job_claim(claim).await else {
+            panic!("nobody else claims it");
+        };
+        let found = store.job_find(&new.row.facts.id).await.expect("an answer");
+        let Staged::Planning(job) = found.expect("the job").staged() else {
+            panic!("it is being planned");
+        };
+        let later = until.plus(Duration::from_secs(300));
+        let claim = job.claim(later, until).expect("the lease has run out");
+        let Ok(Claimed::Yours(second)) = store.job_claim(claim).await else {
+            panic!("nobody else claims it");
+        };
+        let late = first.postpone(later, until);
+        let advanced = store.job_advance(&late).await.expect("an answer");
+        assert_eq!(advanced, Advanced::Stale, "{on}");
+        let kept = second.postpone(later, until);
+        let advanced = store.job_advance(&kept).await.expect("an answer");
+        assert!(matches!(advanced, Advanced::Applied(_)), "{on}");
     })
     .await;
 }

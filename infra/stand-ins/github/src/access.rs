@@ -7,7 +7,8 @@ use std::sync::MutexGuard;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method, header};
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,6 +28,9 @@ pub(super) struct Access {
     github: GitHub,
     token: Option<String>,
     target: Target,
+    method: Method,
+    /// The path below the repository.
+    rest: String,
 }
 
 enum Target {
@@ -61,6 +65,12 @@ impl FromRequestParts<GitHub> for Access {
             github: github.clone(),
             token: credential(&parts.headers),
             target,
+            method: parts.method.clone(),
+            rest: parts
+                .uri
+                .path_and_query()
+                .map_or("", PathAndQuery::as_str)
+                .to_owned(),
         })
     }
 }
@@ -78,7 +88,7 @@ impl Access {
 
     fn enter(&self, any_of: &[&str], level: &str) -> Result<Visit<'_>, Refusal> {
         let now = self.github.now();
-        let state = self.github.lock();
+        let mut state = self.github.lock();
         let presented = self
             .token
             .as_ref()
@@ -86,8 +96,9 @@ impl Access {
         let token = state
             .tokens
             .get(presented)
-            .filter(|token| now < token.expires)
-            .ok_or_else(Refusal::bad_credentials)?;
+            .filter(|token| now < token.expires && token.created + state.token_lag <= now)
+            .ok_or_else(Refusal::bad_credentials)?
+            .clone();
         match state
             .installations
             .get(&token.installation)
@@ -97,9 +108,12 @@ impl Access {
             Some(InstallationStatus::Suspended) => return Err(Refusal::suspended()),
             Some(InstallationStatus::Removed) | None => return Err(Refusal::bad_credentials()),
         }
-        let found = match &self.target {
-            Target::Id(id) => state.repositories.get(id),
-            Target::Name(owner, name) => state.repository_named(owner, name),
+        let (found, moved) = match &self.target {
+            Target::Id(id) => (state.repositories.get(id), false),
+            Target::Name(owner, name) => match state.repository_named(owner, name) {
+                Some(found) => (Some(found), false),
+                None => (state.repository_formerly(owner, name), true),
+            },
         };
         let repository = found
             .filter(|repository| repository.installation == token.installation)
@@ -111,7 +125,17 @@ impl Access {
                     .is_none_or(|inside| inside.contains(id))
             })
             .ok_or_else(Refusal::not_found)?;
-        let permissions = token.permissions.clone();
+        if moved {
+            let status = if self.method == Method::GET { 301 } else { 307 };
+            let config = &self.github.config;
+            return Err(Refusal::moved(status, config, repository, &self.rest));
+        }
+        let permissions = token.permissions;
+        // Updates are no creations.
+        let creates = [Method::POST, Method::PUT].contains(&self.method);
+        if creates && level == "write" && !state.create(token.installation, now) {
+            return Err(Refusal::secondary_limit(60));
+        }
         let visit = Visit {
             config: &self.github.config,
             state,

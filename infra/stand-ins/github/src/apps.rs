@@ -32,6 +32,10 @@ pub(super) fn routes() -> Router<GitHub> {
             "/repos/{owner}/{repository}/installation",
             get(installation_of),
         )
+        .route(
+            "/repositories/{repository_id}/installation",
+            get(installation_by_id),
+        )
 }
 
 async fn app(_: AsApp, From(github): From<GitHub>) -> Json<Value> {
@@ -59,13 +63,29 @@ async fn installation_of(
     Path((owner, repository)): Path<(String, String)>,
 ) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
-    let id = state
-        .repository_named(&owner, &repository)
-        .map(|repository| repository.installation);
-    Ok(Json(shapes::installation(
+    if let Some(found) = state.repository_named(&owner, &repository) {
+        let installation = known(&state, found.installation)?;
+        return Ok(Json(shapes::installation(&github.config, installation)));
+    }
+    let moved = state.repository_formerly(&owner, &repository);
+    let moved = moved.ok_or_else(Refusal::not_found)?;
+    Err(Refusal::moved(
+        301,
         &github.config,
-        known(&state, id.ok_or_else(Refusal::not_found)?)?,
-    )))
+        moved.id,
+        "/installation",
+    ))
+}
+
+async fn installation_by_id(
+    _: AsApp,
+    From(github): From<GitHub>,
+    Path(id): Path<u64>,
+) -> Result<Json<Value>, Refusal> {
+    let state = github.lock();
+    let found = state.repositories.get(&id).ok_or_else(Refusal::not_found)?;
+    let installation = known(&state, found.installation)?;
+    Ok(Json(shapes::installation(&github.config, installation)))
 }
 
 #[derive(Deserialize, Default)]
@@ -100,6 +120,7 @@ async fn create_token(
         installation: id,
         permissions,
         repositories,
+        created: github.now(),
         expires,
     };
     let shape = token_shape(&github, &state, &token);

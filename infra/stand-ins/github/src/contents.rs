@@ -232,7 +232,8 @@ fn commit(
     message: String,
     change: Change,
 ) -> Result<Value, Refusal> {
-    let (author, committer) = objects::signatures(visit, change.author, change.committer)?;
+    let (author, committer, verified) =
+        objects::signatures(visit, change.author, change.committer)?;
     let now = visit.now;
     let repository = visit.repository_mut();
     let parents: Vec<Sha> = repository.branch(branch).cloned().into_iter().collect();
@@ -243,6 +244,7 @@ fn commit(
         message,
         author,
         committer,
+        verified,
     });
     repository.set_ref(&format!("refs/heads/{branch}"), &sha, now);
     let commit = visit

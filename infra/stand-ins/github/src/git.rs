@@ -47,6 +47,9 @@ pub(super) struct Commit {
     pub message: String,
     pub author: Signature,
     pub committer: Signature,
+    /// Whether GitHub signed it; missing in older states.
+    #[serde(default)]
+    pub verified: bool,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -288,6 +291,7 @@ mod tests {
             message: "one".to_owned(),
             author: me.clone(),
             committer: me,
+            verified: false,
         };
         let root = objects.put_commit(first.clone());
         assert_eq!(objects.put_commit(first.clone()), root);

@@ -260,6 +260,51 @@ impl GitHub {
         });
     }
 
+    /// Reopens a closed pull request.
+    pub fn reopen_pull(&self, owner: &str, repo: &str, number: u64) {
+        let now = self.now();
+        self.change(owner, repo, |repository| {
+            let issue = repository
+                .issues
+                .get_mut(&number)
+                .expect("the pull request exists");
+            issue.closed = None;
+            issue.updated = now;
+        });
+    }
+
+    /// Renames an owner. Their repositories keep their numbers, and their former names redirect.
+    pub fn rename_owner(&self, owner: &str, login: &str) {
+        let mut state = self.lock();
+        let mut former = Vec::new();
+        for repository in state.repositories.values_mut() {
+            if repository.owner.login == owner {
+                former.push((repository.full_name().to_ascii_lowercase(), repository.id));
+                repository.owner.login = login.to_owned();
+            }
+        }
+        assert!(!former.is_empty(), "{owner} has no repository");
+        for installation in state.installations.values_mut() {
+            if installation.account.login == owner {
+                installation.account.login = login.to_owned();
+            }
+        }
+        state.former.extend(former);
+    }
+
+    /// Transfers a repository to an owner in whose installation it is from now on.
+    pub fn transfer(&self, owner: &str, repo: &str, to: &str, installation: u64) {
+        let mut state = self.lock();
+        let account = state.installations[&installation].account.clone();
+        assert_eq!(account.login, to, "the installation is the new owner's");
+        let repository = state.repository_named_mut(owner, repo);
+        let repository = repository.unwrap_or_else(|| panic!("no repository {owner}/{repo}"));
+        let former = (repository.full_name().to_ascii_lowercase(), repository.id);
+        repository.owner = account;
+        repository.installation = installation;
+        state.former.extend([former]);
+    }
+
     /// Deletes a branch, which closes the open pull requests from and to it.
     pub fn delete_branch(&self, owner: &str, repo: &str, branch: &str) {
         let now = self.now();
@@ -339,6 +384,7 @@ fn commit(
         message: message.to_owned(),
         committer: author.clone(),
         author,
+        verified: false,
     };
     let sha = repository.objects.put_commit(commit);
     repository.set_ref(&format!("refs/heads/{branch}"), &sha, now);

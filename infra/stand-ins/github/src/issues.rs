@@ -59,8 +59,10 @@ async fn comments(
     let mut visit = access.read(ISSUES_OR_PULLS)?;
     visit.may_touch(number, "read")?;
     let freshness = visit.state.read_list();
+    let shown = visit.now - visit.state.list_lag;
     let repository = visit.repository();
     let mut comments = repository.comments_of(number);
+    comments.retain(|comment| comment.created <= shown);
     if freshness == Freshness::WithoutNewest {
         comments.pop();
     }

@@ -142,6 +142,32 @@ impl GitHub {
         self.lock().read_lag = reads;
     }
 
+    /// From now on, lists of pull requests and comments omit an entry for so long after its
+    /// creation. GitHub's lists are eventually consistent.
+    pub fn set_list_lag(&self, seconds: i64) {
+        self.lock().list_lag = seconds * 1000;
+    }
+
+    /// From now on, a new token is refused for so long. "Newly created tokens might not be
+    /// accessible immediately after creation" (octokit/auth-app.js, `hook.ts`).
+    pub fn set_token_lag(&self, seconds: i64) {
+        self.lock().token_lag = seconds * 1000;
+    }
+
+    /// From now on, an installation can create so much in any minute, and is asked to wait a minute
+    /// otherwise. GitHub allows "80 content-generating requests per minute" (docs.github.com, "Rate
+    /// limits for the REST API").
+    pub fn set_creations_max(&self, most: usize) {
+        self.lock().creations_max = Some(most);
+    }
+
+    /// The most that an installation has created in any minute, and how many requests were refused
+    /// because that is too much.
+    pub fn creations(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.creations_peak, state.creations_refused)
+    }
+
     fn now(&self) -> i64 {
         (self.config.now)()
     }

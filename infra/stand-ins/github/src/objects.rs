@@ -66,24 +66,38 @@ async fn create_commit(access: Access, Input(new): Input<NewCommit>) -> Created 
             "Parent SHA does not exist or is not a commit object",
         ));
     }
-    let (author, committer) = signatures(&visit, new.author, new.committer)?;
+    let (author, committer, verified) = signatures(&visit, new.author, new.committer)?;
     let commit = Commit {
         tree: new.tree,
         parents: new.parents,
         message: new.message,
         author,
         committer,
+        verified,
     };
     let sha = visit.repository_mut().objects.put_commit(commit);
     Ok((StatusCode::CREATED, Json(commit_shape(&visit, &sha)?)))
 }
 
-/// The author defaults to the App's bot, and the committer to the author.
+/// The author and the committer of a commit, and whether GitHub signs it. The author defaults to the
+/// App's bot, and the committer to the author.
+///
+/// GitHub signs a bot's commit if the request "contains no custom author information, custom
+/// committer information, and no custom signature information" (docs.github.com, "About commit
+/// signature verification"). GitHub is then the committer.
 pub(super) fn signatures(
     visit: &Visit,
     author: Option<Person>,
     committer: Option<Person>,
-) -> Result<(Signature, Signature), Refusal> {
+) -> Result<(Signature, Signature, bool), Refusal> {
+    if author.is_none() && committer.is_none() {
+        let github = Signature {
+            name: "GitHub".to_owned(),
+            email: "noreply@github.com".to_owned(),
+            seconds: visit.now.div_euclid(1000),
+        };
+        return Ok((bot_signature(&visit.bot(), visit.now), github, true));
+    }
     let sign = |person: Option<Person>| {
         let Some(person) = person else {
             return Ok(bot_signature(&visit.bot(), visit.now));
@@ -100,7 +114,7 @@ pub(super) fn signatures(
         })
     };
     let committer = committer.or_else(|| author.clone());
-    Ok((sign(author)?, sign(committer)?))
+    Ok((sign(author)?, sign(committer)?, false))
 }
 
 fn bot_signature(bot: &Account, now: i64) -> Signature {
@@ -144,7 +158,17 @@ pub(super) fn git_commit(
     shape["parents"] = commit.parents.iter().map(|parent| link(parent)).collect();
     shape["author"] = signature_shape(&commit.author);
     shape["committer"] = signature_shape(&commit.committer);
-    shape["verification"] = json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null});
+    shape["verification"] = if commit.verified {
+        json!({
+            "verified": true,
+            "reason": "valid",
+            "signature": "-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n",
+            "payload": format!("tree {}\n", commit.tree),
+            "verified_at": dates::iso(commit.committer.seconds * 1000),
+        })
+    } else {
+        json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null})
+    };
     shape
 }
 

@@ -131,11 +131,13 @@ fn opened(repository: &Repository, head: &str, base: String, draft: bool) -> Res
 async fn list(access: Access, paging: Paging) -> Result<Response, Refusal> {
     let mut visit = access.read(PULLS)?;
     let freshness = visit.state.read_list();
+    let shown = visit.now - visit.state.list_lag;
     let repository = visit.repository();
     let mut pulls: Vec<(&Issue, &Pull)> = repository
         .issues
         .values()
         .filter_map(|issue| Some((issue, issue.pull.as_ref()?)))
+        .filter(|(issue, _)| issue.created <= shown)
         .collect();
     if freshness == Freshness::WithoutNewest {
         pulls.pop();

@@ -3,16 +3,19 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use super::GitHubConfig;
 
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
     message: String,
     errors: Vec<Value>,
+    headers: Vec<(HeaderName, String)>,
 }
 
 impl Refusal {
@@ -21,6 +24,30 @@ impl Refusal {
             status,
             message: message.into(),
             errors: vec![],
+            headers: vec![],
+        }
+    }
+
+    /// A redirect of a repository's former name to its number: 301 for reading, 307 otherwise
+    /// (docs.github.com, "Best practices for using the REST API", "Follow redirects").
+    pub fn moved(status: u16, config: &GitHubConfig, repository: u64, rest: &str) -> Self {
+        let status = StatusCode::from_u16(status).expect("a redirect");
+        let to = format!(
+            "{}/api/v3/repositories/{repository}{rest}",
+            config.html_base
+        );
+        Self {
+            headers: vec![(header::LOCATION, to)],
+            ..Self::new(status, "Moved Permanently")
+        }
+    }
+
+    /// GitHub asks for a wait after too many creations.
+    pub fn secondary_limit(wait_seconds: i64) -> Self {
+        let message = "You have exceeded a secondary rate limit and have been temporarily blocked from content creation.";
+        Self {
+            headers: vec![(header::RETRY_AFTER, wait_seconds.to_string())],
+            ..Self::new(StatusCode::FORBIDDEN, message)
         }
     }
 
@@ -94,7 +121,12 @@ impl IntoResponse for Refusal {
         if !self.errors.is_empty() {
             body["errors"] = Value::Array(self.errors);
         }
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        for (name, value) in self.headers {
+            let value = HeaderValue::from_str(&value).expect("an address or a number");
+            response.headers_mut().insert(name, value);
+        }
+        response
     }
 }
 

@@ -29,6 +29,27 @@ pub(super) struct State {
     #[serde(skip)]
     pub outbox: Vec<Webhook>,
     pub read_lag: u32,
+    /// For how long lists omit a new entry, in milliseconds; missing in older states.
+    #[serde(default)]
+    pub list_lag: i64,
+    /// For how long a new token is refused, in milliseconds; missing in older states.
+    #[serde(default)]
+    pub token_lag: i64,
+    /// Former full names of repositories, in lower case; missing in older states.
+    #[serde(default)]
+    pub former: BTreeMap<String, u64>,
+    /// The moments of the last creations by installation; missing in older states.
+    #[serde(default)]
+    pub creations: BTreeMap<u64, Vec<i64>>,
+    /// The most creations of an installation in a minute; `None` if they are not limited.
+    #[serde(default)]
+    pub creations_max: Option<usize>,
+    /// The most creations that an installation had in a minute.
+    #[serde(default)]
+    pub creations_peak: usize,
+    /// How many creations were refused; missing in older states.
+    #[serde(default)]
+    pub creations_refused: usize,
     #[serde(default)]
     pub manifests: BTreeMap<String, Manifest>,
     last_id: u64,
@@ -61,6 +82,9 @@ pub(super) struct Token {
     pub permissions: Permissions,
     /// `None` means every repository of the installation.
     pub repositories: Option<BTreeSet<u64>>,
+    /// Missing in older states.
+    #[serde(default)]
+    pub created: i64,
     pub expires: i64,
 }
 
@@ -250,6 +274,25 @@ impl State {
         self.repositories
             .values_mut()
             .find(|repository| repository.is_named(owner, name))
+    }
+
+    /// The repository that had a name before.
+    pub fn repository_formerly(&self, owner: &str, name: &str) -> Option<&Repository> {
+        let name = format!("{owner}/{name}").to_ascii_lowercase();
+        self.repositories.get(self.former.get(&name)?)
+    }
+
+    /// Counts a request that creates something. Returns whether the minute has room for it.
+    pub fn create(&mut self, installation: u64, now: i64) -> bool {
+        let recent = self.creations.entry(installation).or_default();
+        recent.retain(|at| now - at < 60_000);
+        if self.creations_max.is_some_and(|most| recent.len() >= most) {
+            self.creations_refused += 1;
+            return false;
+        }
+        recent.push(now);
+        self.creations_peak = self.creations_peak.max(recent.len());
+        true
     }
 
     /// Uses up one lagging read, if any is left.

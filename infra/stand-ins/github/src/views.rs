@@ -14,6 +14,8 @@ pub struct CommitView {
     pub message: String,
     /// The author's name.
     pub author: String,
+    /// Whether GitHub shows it as verified.
+    pub verified: bool,
 }
 
 /// A pull request.
@@ -161,6 +163,7 @@ fn commit_view(repository: &Repository, sha: &str) -> Option<CommitView> {
         parents: commit.parents.clone(),
         message: commit.message.clone(),
         author: commit.author.name.clone(),
+        verified: commit.verified,
     })
 }
 

@@ -74,7 +74,8 @@ pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEff
         Billable::PrOpened => JobState::PrOpened,
         Billable::Merged => JobState::Merged,
     };
-    if from == row.state {
+    // A job that has ended is settled, whatever people do with its pull request later.
+    if from == row.state || from.is_over() {
         return BillingEffect::None;
     }
     if row.state == bills {

@@ -244,6 +244,7 @@ fn moves(row: &JobRow) -> Vec<Seen> {
                     number: 8,
                     url: "u".to_owned(),
                 },
+                None,
                 NOW,
             )));
             moves.push(seen(&lease(again()).cancelled(NOW)));
@@ -251,11 +252,8 @@ fn moves(row: &JobRow) -> Vec<Seen> {
             moves
         }
         Staged::Opened(job) => vec![seen(&job.merged(NOW)), seen(&job!(Opened)().closed(NOW))],
-        Staged::Merged(_)
-        | Staged::Closed(_)
-        | Staged::Rejected(_)
-        | Staged::Failed(_)
-        | Staged::Cancelled(_) => {
+        Staged::Closed(job) => vec![seen(&job.merged(NOW))],
+        Staged::Merged(_) | Staged::Rejected(_) | Staged::Failed(_) | Staged::Cancelled(_) => {
             vec![]
         }
     }
@@ -287,7 +285,7 @@ const EDGES: [(JobState, &[JobState]); 13] = {
         ),
         (PrOpened, &[Merged, Closed]),
         (Merged, &[]),
-        (Closed, &[]),
+        (Closed, &[Merged]),
         (Rejected, &[]),
         (Failed, &[]),
         (Cancelled, &[]),
@@ -339,7 +337,7 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
             let reported = state == JobState::Delegated && to == JobState::PrOpened;
             assert_eq!(
                 seen.frees_issue,
-                to.is_over() || reported,
+                (to.is_over() && !state.is_over()) || reported,
                 "{what}: what an agent reports is its own affair"
             );
             assert_eq!(row.facts, facts(), "{what}: facts never change");
@@ -425,12 +423,39 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
     assert!(!asked.frees_issue());
 }
 
+/// Support can see why somebody wanted to stop a job that was delivered all the same. The reason of
+/// an earlier failed attempt is not kept.
+#[test]
+fn a_delivered_job_keeps_why_it_was_asked_to_stop() {
+    for (cancel_requested, kept) in [
+        (CancelRequest::Asked, Some("the issue was closed")),
+        (CancelRequest::None, None),
+    ] {
+        let row = JobRow {
+            cancel_requested,
+            reason: Some("the issue was closed".to_owned()),
+            ..at(JobState::PrCreationInitiated)
+        };
+        let Staged::Opening(job) = row.staged() else {
+            panic!("opening")
+        };
+        let pull = PullRef {
+            number: 8,
+            url: "u".to_owned(),
+        };
+        let refused = Some("`bug` (refused)".to_owned());
+        let opened = lease(job).opened(pull, refused.clone(), NOW).into_row();
+        assert_eq!((opened.reason.as_deref(), opened.unmet), (kept, refused));
+    }
+}
+
 #[test]
 fn words_are_read_back() {
     for state in JobState::ALL {
         assert_eq!(JobState::parse(state.as_str()), Some(state));
+        // People can still reopen and merge the pull request of a closed job.
         assert_eq!(
-            state.is_over(),
+            state.is_over() && state != JobState::Closed,
             moves(&at(state)).is_empty(),
             "{}",
             state.as_str()

@@ -2,9 +2,9 @@
 
 use super::steps::{Review, Step, StepOutput, Verdict};
 use super::{
-    Approved, BillingEffect, CancelRequest, Coding, FixPaid, Job, JobLease, JobRow, JobState,
-    Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing, Staged,
-    TimelineEntry,
+    Approved, BillingEffect, CancelRequest, Closed, Coding, FixPaid, Job, JobLease, JobRow,
+    JobState, Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing,
+    Staged, TimelineEntry,
 };
 use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, Retry, Retryable, gave_up};
 use crate::time::Timestamp;
@@ -238,12 +238,14 @@ impl JobLease<Reviewing> {
 }
 
 impl JobLease<Opening> {
-    /// Records the pull request. If that makes the job billable, its money moves in the same write.
-    pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
+    /// Records the pull request, and what GitHub refused of the policy's wishes. If that makes the
+    /// job billable, its money moves in the same write.
+    pub fn opened(self, pull: PullRef, unmet: Option<String>, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
             .enter(JobState::PrOpened)
             .with(|row| {
                 row.pull = Some(pull);
+                row.unmet = unmet.map(|unmet| crate::text::truncate(&unmet, 1_000).to_owned());
                 if row.cancel_requested == CancelRequest::None {
                     row.reason = None;
                 }
@@ -286,6 +288,14 @@ impl Job<Opened> {
 
     pub fn closed(self, now: Timestamp) -> Transition {
         Transition::from(self.row, now).enter(JobState::Closed)
+    }
+}
+
+impl Job<Closed> {
+    /// Records that people reopened and merged the pull request. Nothing is billed: the job ended
+    /// when it was closed.
+    pub fn merged(self, now: Timestamp) -> Transition {
+        Transition::from(self.row, now).enter(JobState::Merged)
     }
 }
 
@@ -339,7 +349,7 @@ impl Staged {
 }
 
 /// How long GitHub may take to show a new object everywhere.
-const SHOWS_AFTER: Duration = Duration::from_secs(60);
+pub const SHOWS_AFTER: Duration = Duration::from_secs(60);
 
 impl Job<Opening> {
     /// Requests cancellation past the point of no return. The worker that opens the pull request

@@ -27,6 +27,8 @@
 //! | main | `OWNER#<n>` | `MARKETPLACE` | an owner's purchase on the GitHub Marketplace | GitHub's number |
 //! | main | `ACCOUNT#<id>` | `PURCHASE#<owner>` | the same purchase, under the account that pays for the owner | account |
 //! | main | `INSTALLATION#<n>` | `ACCOUNT` | the account of an installation, and the installation's state | GitHub's number |
+//! | main | `INSTALLATION#<n>` | `WAIT` | until when GitHub wants an installation's calls to wait; expires | GitHub's number |
+//! | main | `INSTALLATION#<n>` | `CREATED#<window>` | how much an installation has created on GitHub in a window; expires | GitHub's number and window |
 //! | main | `CUSTOMER#<cus>` | `ACCOUNT` | the account of a customer | Stripe's id |
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | an open hold | account |
@@ -518,6 +520,14 @@ pub(crate) fn marketplace(owner: OwnerId) -> Key {
 
 pub(crate) fn installation(id: InstallationId) -> Key {
     Key::new(format!("INSTALLATION#{id}"), ACCOUNT)
+}
+
+pub(crate) fn installation_wait(id: InstallationId) -> Key {
+    Key::new(installation(id).pk, "WAIT")
+}
+
+pub(crate) fn creations(id: InstallationId, window: Timestamp) -> Key {
+    Key::new(installation(id).pk, format!("CREATED#{}", window.seconds()))
 }
 
 pub(crate) fn customer(id: &CustomerId) -> Key {

@@ -35,6 +35,7 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
             row.pull.as_ref().map(|pull| number(pull.number)),
         )
         .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
+        .set_or_remove("unmet", row.unmet.as_ref().map(text))
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
         .set_or_remove(
@@ -167,6 +168,7 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
         },
         base_sha: item.find_text("base_sha")?.map(str::to_owned),
         pull,
+        unmet: item.find_text("unmet")?.map(str::to_owned),
         reason: item.find_text("reason")?.map(str::to_owned),
         cancel_requested: if attributes.contains_key("cancel") {
             CancelRequest::Asked

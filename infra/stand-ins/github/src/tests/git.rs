@@ -52,6 +52,33 @@ async fn a_ref_is_created_once() {
 }
 
 #[tokio::test]
+async fn a_commit_is_verified_only_without_an_explicit_author_and_committer() {
+    let scene = scene();
+    let token = scene.token(json!({})).await;
+    let base = scene.head("main");
+    let tree = scene
+        .get(&format!("{ROOT}/commits/{base}"), &token)
+        .await
+        .expect(200)["tree"]["sha"]
+        .clone();
+    let person = json!({"name": "Somebody", "email": "somebody@example.com"});
+    for (field, verified) in [
+        (None, true),
+        (Some("author"), false),
+        (Some("committer"), false),
+    ] {
+        let mut new = json!({"message": "x", "tree": tree, "parents": [base]});
+        if let Some(field) = field {
+            new[field] = person.clone();
+        }
+        let path = format!("{ROOT}/commits");
+        let made = scene.post(&path, &token, new).await.expect(201);
+        assert_eq!(made["verification"]["verified"], verified, "{field:?}");
+        assert_eq!(made["committer"]["name"] == "GitHub", verified, "{field:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_ref_moves_forward_only_unless_forced() {
     let scene = scene();
     let token = scene.token(json!({})).await;

@@ -66,6 +66,29 @@ async fn comments_are_the_bots_and_are_listed_in_pages() {
 }
 
 #[tokio::test]
+async fn lists_may_lag_by_seconds_and_creations_are_limited_by_the_minute() {
+    let scene = scene();
+    let token = scene.token(json!({})).await;
+    let path = format!("{ISSUE}/comments");
+    let write = async || scene.post(&path, &token, json!({"body": "one"})).await;
+    let listed = async || scene.get(&path, &token).await.expect(200);
+    scene.github.set_list_lag(5);
+    scene.github.set_creations_max(2);
+    write().await.expect(201);
+    scene.pass_seconds(4);
+    assert_eq!(listed().await, json!([]));
+    scene.pass_seconds(1);
+    assert_eq!(listed().await.as_array().map(Vec::len), Some(1));
+    write().await.expect(201);
+    let refused = write().await;
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(refused.status, 403);
+    scene.pass_seconds(55);
+    write().await.expect(201);
+    assert_eq!(scene.github.creations(), (2, 1));
+}
+
+#[tokio::test]
 async fn a_comment_changes_in_place_and_since_sees_it() {
     let scene = scene();
     let token = scene.token(json!({})).await;

@@ -153,6 +153,47 @@ async fn a_token_allows_only_the_permissions_asked_for() {
 }
 
 #[tokio::test]
+async fn a_new_token_may_be_refused_for_seconds() {
+    let scene = scene();
+    scene.github.set_token_lag(4);
+    let token = scene.token(json!({})).await;
+    scene
+        .get("/repos/acme/widget", &token)
+        .await
+        .refuse(401, "Bad credentials");
+    scene.pass_seconds(4);
+    scene.get("/repos/acme/widget", &token).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_former_name_redirects_to_the_number() {
+    let scene = scene();
+    let token = scene.token(json!({})).await;
+    scene.github.rename_owner("acme", "apex");
+    let answer = scene
+        .get("/repos/acme/widget/pulls?state=all", &token)
+        .await;
+    let to = "http://github.test/api/v3/repositories/7/pulls?state=all";
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (301, to)
+    );
+    let new = json!({"body": "hello"});
+    let answer = scene
+        .post("/repos/acme/widget/issues/3/comments", &token, new)
+        .await;
+    assert_eq!(answer.status, 307, "nothing was done");
+    assert_eq!(scene.github.comments("apex", "widget", 3), []);
+    let jwt = scene.jwt(APP, 540);
+    let answer = scene.get("/repos/acme/widget/installation", &jwt).await;
+    assert_eq!(answer.status, 301);
+    let found = scene.get("/repositories/7/installation", &jwt).await;
+    assert_eq!(found.expect(200)["id"], INSTALLATION);
+    let renamed = scene.get("/repos/apex/widget", &token).await.expect(200);
+    assert_eq!(renamed["owner"]["login"], "apex");
+}
+
+#[tokio::test]
 async fn workflow_files_need_their_own_permission() {
     let scene = scene();
     let file = json!({"path": ".github/workflows/ci.yml", "mode": "100644", "type": "blob", "content": "on: push"});

@@ -12,6 +12,7 @@ fn a_usage_record_is_born_with_its_pull_request() {
             number: 8,
             url: "u".to_owned(),
         },
+        None,
         NOW,
     );
     let BillingEffect::Billed {
@@ -100,7 +101,7 @@ fn every_way_out_settles_a_hold_once() {
                     Billable::Merged => JobState::Merged,
                 };
                 let expected = match (seen.from_state, to) {
-                    (from, to) if from == to => None,
+                    (from, to) if from == to || from.is_over() => None,
                     (_, to) if to == bills => Some(((HELD - 120) * MICROS, 120 * MICROS)),
                     (from, _) if from == bills => None,
                     (_, to) if to.is_over() => Some((HELD * MICROS, 0)),
@@ -137,6 +138,7 @@ fn nobody_pays_more_than_was_reserved() {
                 number: 8,
                 url: "u".to_owned(),
             },
+            None,
             NOW,
         );
         assert_eq!(
@@ -165,6 +167,7 @@ fn a_fix_that_was_paid_for_costs_its_tokens_only() {
             number: 8,
             url: "u".to_owned(),
         },
+        None,
         NOW,
     );
     assert_eq!(
@@ -208,6 +211,7 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
                     number: 8,
                     url: "u".to_owned(),
                 },
+                None,
                 NOW,
             )
             .money()
@@ -240,4 +244,23 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
         [("pull_requests".to_owned(), 1)],
         "nothing is not told"
     );
+}
+
+/// People may reopen and merge a pull request after its job has ended. The job was settled then.
+#[test]
+fn a_merge_after_the_end_costs_nothing() {
+    for billable in [Billable::PrOpened, Billable::Merged] {
+        let mut row = prepaid(JobState::Closed, billable, 100);
+        row.timeline.push(TimelineEntry {
+            state: JobState::Closed,
+            at: BORN,
+        });
+        let Staged::Closed(job) = row.staged() else {
+            panic!("closed")
+        };
+        let merged = job.merged(NOW);
+        assert_eq!(merged.money(), BillingEffect::None);
+        assert!(!merged.frees_issue());
+        assert_eq!(merged.row().untold(), Some(CommentState::Merged));
+    }
 }
