@@ -3,6 +3,7 @@
 //! Every variant names the operation or the object. GitHub's messages are truncated; bodies are
 //! never kept.
 
+use domain::jobs::pulls::tree::Unfit;
 use domain::retry::{Retry, Retryable};
 use std::error::Error;
 use std::fmt;
@@ -79,6 +80,8 @@ pub enum GithubError {
     BaseGone {
         base: String,
     },
+    /// The change does not fit the tree that it is based on.
+    Unfit(Unfit),
     /// The change is empty.
     NoChanges {
         branch: String,
@@ -115,6 +118,7 @@ impl Retryable for GithubError {
             | Self::BranchTaken { .. }
             | Self::PullTaken { .. }
             | Self::BaseGone { .. }
+            | Self::Unfit(_)
             | Self::NoChanges { .. }
             | Self::FileTooLarge { .. } => Retry::Never,
         }
@@ -147,6 +151,7 @@ impl fmt::Display for GithubError {
             Self::BranchTaken { branch } => write!(f, "branch {branch} holds a commit that is not ours"),
             Self::PullTaken { branch } => write!(f, "branch {branch} has a pull request that is not ours"),
             Self::BaseGone { base } => write!(f, "the base {base} is gone"),
+            Self::Unfit(why) => write!(f, "{why}"),
             Self::NoChanges { branch } => write!(f, "branch {branch} would change nothing"),
             Self::FileChanged { path } => write!(f, "the file {path} has changed meanwhile"),
             Self::FileTooLarge { path, bytes } => write!(f, "the file {path} is too large with {bytes} bytes"),

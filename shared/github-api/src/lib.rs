@@ -31,12 +31,13 @@ mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod testing;
+mod trees;
 
 pub use branches::BranchCreated;
 pub use comments::CommentOrder;
 pub use commits::{CommitOrder, Committed};
 pub use error::GithubError;
-pub use files::{FILE_BYTES_MAX, File, FileContent, Mode, Tree, TreeEntry};
+pub use files::{FILE_BYTES_MAX, File, FileContent, Tree, TreeEntry};
 pub use issues::{IssueFound, IssueKind, IssueState};
 pub use manifests::{NewApp, app_take};
 pub use pulls::{Opened, Pull, PullOrder, PullState};
