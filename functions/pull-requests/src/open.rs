@@ -82,7 +82,7 @@ async fn pull(
         CancelRequest::None => Some(ensured(&repository, row, steps).await?),
     };
     if let Some(pull) = &pull {
-        wishes::grant(&repository, row, pull.number).await?;
+        wishes::grant(&repository, row, pull.number, ctx.outside.now()).await?;
     }
     Ok(pull)
 }

@@ -229,7 +229,7 @@ mod tests {
         let peer = Peer::script([found(PAGE_1, json!([])), lost(POST)]);
         assert_eq!(
             ensure(&peer, None).await.expect_err("an error").retry(),
-            Retry::Soon
+            Retry::Outage
         );
         peer.then([found(
             PAGE_1,

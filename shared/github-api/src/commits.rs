@@ -279,7 +279,7 @@ mod tests {
                 peer.then([step]);
             }
             let error = ensure(&peer, &changes()).await.expect_err("an error");
-            assert_eq!(error.retry(), Retry::Soon, "{error}");
+            assert_eq!(error.retry(), Retry::Outage, "{error}");
             peer.then([head("c1"), commit(OURS, "Tallyhook-Job: job_1")]);
             assert!(
                 matches!(

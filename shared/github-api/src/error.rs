@@ -101,9 +101,8 @@ const CREDENTIALS_WAIT: Duration = Duration::from_secs(300);
 impl Retryable for GithubError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Unclear { .. }
-            | Self::Unavailable { .. }
-            | Self::Conflict { .. }
+            Self::Unclear { .. } | Self::Unavailable { .. } => Retry::Outage,
+            Self::Conflict { .. }
             | Self::Unsettled { .. }
             | Self::TokenRefused { .. }
             | Self::FileChanged { .. } => Retry::Soon,

@@ -9,7 +9,7 @@
 //! Writes are safe to repeat, because each has a name that was fixed before: a branch or a marker.
 //! The `*_ensure` functions look for that name first, adopt what they find, and look again if
 //! GitHub says that it exists. After an unclear answer they fail with
-//! [`Retry::Soon`](domain::retry::Retry::Soon), and the next attempt looks.
+//! [`Retry::Outage`](domain::retry::Retry::Outage), and the next attempt looks.
 
 mod answers;
 mod app;

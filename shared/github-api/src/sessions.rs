@@ -389,7 +389,7 @@ mod tests {
                 "The permissions requested are not granted to this installation.",
                 Retry::Never,
             ),
-            (502, "", Retry::Soon),
+            (502, "", Retry::Outage),
         ] {
             let peer = Peer::script([(MINT, Reply::json(status, refused(message)))]);
             let error = open(&api(&peer), Access::Read, NOW)

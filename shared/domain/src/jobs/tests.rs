@@ -11,7 +11,7 @@ use crate::billing::usage::Tokens;
 use crate::billing::usage::{Meter, UsageSource};
 use crate::ids::CustomerId;
 use crate::jobs::pulls::{FileChange, FileEdit, Proposal, PullOptions};
-use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
+use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
 use crate::units::MICROS;
 use std::collections::BTreeSet;
 
@@ -116,15 +116,20 @@ impl Retryable for Bad {
 }
 
 /// One failure of each retry class.
-fn failures() -> [Failure; 4] {
+fn failures() -> [Failure; 5] {
     let wait = Duration::from_secs(60);
     [
         Retry::Soon,
+        Retry::Outage,
         Retry::After(wait),
         Retry::Alarm(wait),
         Retry::Never,
     ]
     .map(|retry| Bad(retry).into())
+}
+
+fn failed(retry: Retry) -> Failure {
+    Bad(retry).into()
 }
 
 /// The observable result of one transition.
@@ -152,11 +157,7 @@ fn seen(transition: &Transition) -> Seen {
 
 /// The transitions of every lease, whatever its work.
 fn any_lease<W>(lease: impl Fn() -> JobLease<W>) -> Vec<Seen> {
-    let mut moves = vec![
-        lease().fail("f", NOW),
-        lease().give_back("g", UNTIL, NOW),
-        lease().postpone(UNTIL, NOW),
-    ];
+    let mut moves = vec![lease().fail("f", NOW)];
     moves.extend(
         failures()
             .iter()
@@ -423,6 +424,38 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
         "so the holder's own write finds it"
     );
     assert!(!asked.frees_issue());
+}
+
+/// A pull request that was opened although its job was asked to stop says why it was asked; any other
+/// one has no reason.
+#[test]
+fn a_delivered_job_keeps_only_the_reason_to_stop() {
+    for asked in [false, true] {
+        let mut row = JobRow {
+            reason: Some("gave up after 12 attempts: no answer".to_owned()),
+            ..at(JobState::PrCreationInitiated)
+        };
+        if asked {
+            let Staged::Opening(job) = row.staged() else {
+                panic!("opening")
+            };
+            row = job
+                .request_cancel("the issue was closed", NOW)
+                .row()
+                .clone();
+            row.not_before = None;
+        }
+        let Staged::Opening(job) = row.staged() else {
+            panic!("opening")
+        };
+        let pull = PullRef {
+            number: 8,
+            url: "u".to_owned(),
+        };
+        let transition = lease(job).opened(pull, NOW);
+        let reason = asked.then_some("the issue was closed");
+        assert_eq!(transition.row().reason.as_deref(), reason);
+    }
 }
 
 #[test]
