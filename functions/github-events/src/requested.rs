@@ -82,7 +82,7 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
     };
     let policy = match policy::load(ctx, &origin, now).await? {
         Ok(policy) => policy,
-        Err(why) => return Ok(RequestOutcome::Refused(why.to_owned())),
+        Err(why) => return Ok(RequestOutcome::Refused(why.reason())),
     };
     let wanted = Wanted {
         id: request.id.clone(),
