@@ -30,7 +30,7 @@ pub const GITHUB_WEB_HOST: &str = "github.test";
 pub const STRIPE_HOST: &str = "stripe.stand-in";
 pub const MODEL_HOST: &str = "model.stand-in";
 pub const MAIL_HOST: &str = "mail.stand-in";
-const EVENTS_TABLE: &str = "tallyhook-events";
+pub const EVENTS_TABLE: &str = "tallyhook-events";
 pub const MAIN_TABLE: &str = "tallyhook-main";
 pub const LEDGER_TABLE: &str = "tallyhook-ledger";
 /// The file of the tables in the `--data` folder.

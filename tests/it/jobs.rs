@@ -17,4 +17,5 @@ pub mod pulls;
 pub mod requests;
 pub mod steps;
 pub mod test_integration;
+pub mod trees;
 pub mod triggers;

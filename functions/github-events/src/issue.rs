@@ -3,12 +3,14 @@
 //! Safe to run twice: one fact creates one job, and a cancellation is written on the version that
 //! it was decided on.
 
+use crate::policy::{Broken, NoPolicy};
 use crate::{Ctx, policy, sign_ups};
 use domain::accounts::Payer;
-use domain::ids::JobId;
+use domain::ids::{AccountId, JobId};
 use domain::inbox::events::{IssueChange, IssueEvent};
+use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
-use domain::jobs::triggers::{PolicyDecision, command, is_ours};
+use domain::jobs::triggers::{Policy, PolicyDecision, command, is_ours};
 use domain::jobs::{CancelOutcome, ConcurrentMove};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
@@ -49,7 +51,8 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     }
     let policy = match policy::load(ctx, origin, now).await? {
         Ok(policy) => policy,
-        Err(why) => return Ok(Done::Ignored(why)),
+        Err(NoPolicy::Hidden) => return Ok(Done::Ignored(policy::HIDDEN)),
+        Err(NoPolicy::Broken(broken)) => return refuse(ctx, event, &account, &broken, now).await,
     };
     let trigger = match policy.wish(event) {
         PolicyDecision::Accept(trigger) => trigger,
@@ -73,6 +76,48 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
             "the account has just been closed",
         )),
         Placed::NoAccount => Ok(Done::Ignored("the account is gone")),
+    }
+}
+
+/// Tells the people of the issue that the policy cannot be used: a job that ended before any work
+/// says why in its comment. The fact behind the job is the issue with the file's content, so
+/// whatever else happens on the issue, its people are told once, and once more if the file is broken
+/// in another way.
+async fn refuse(
+    ctx: &Ctx,
+    event: &IssueEvent,
+    account: &AccountId,
+    broken: &Broken,
+    now: Timestamp,
+) -> Result<Done, Failure> {
+    let (origin, issue) = (&event.origin, &event.issue);
+    // Nobody expects an answer to an event that asks for nothing where there is no policy.
+    if let PolicyDecision::Reject(why) = Policy::default().wish(event) {
+        return Ok(Done::Ignored(why));
+    }
+    let open = ctx.store.job_find_open(origin.repository, issue.number);
+    if open.await?.is_some() {
+        return Ok(Done::Ignored(
+            "the policy is broken, and the issue has its job",
+        ));
+    }
+    let wanted = Wanted {
+        id: JobId::mint(now, ctx.outside.random_bytes()),
+        trigger: format!("policy-{}-{}", issue.id, broken.sha),
+        wishes: PullOptions::default(),
+        retry_of: None,
+        agent: Agent::Tallyhook,
+    };
+    let orders = crate::orders(ctx, now);
+    match orders
+        .refuse(account, origin, issue, wanted, &broken.reason())
+        .await?
+    {
+        Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),
+        Placed::Made(job) | Placed::Joined(job) => {
+            Ok(Done::Applied(format!("refused before as job {job}")))
+        }
+        Placed::Closed | Placed::NoAccount => Ok(Done::Ignored("the account is gone")),
     }
 }
 

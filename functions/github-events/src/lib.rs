@@ -55,7 +55,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             }
             Task::Request(id) => requested::fail(ctx, &id, &failure).await?,
         };
-        Ok((fate, failure))
+        Ok((fate, fate.of_row(failure)))
     };
     consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }

@@ -16,7 +16,7 @@
 
 use crate::Ctx;
 use domain::inbox::events::EventOrigin;
-use domain::jobs::pulls::{POLICY_PATH, PullOptions};
+use domain::jobs::pulls::{LABEL_CHARS_MAX, LABELS_MAX, POLICY_PATH, PullOptions, REVIEWERS_MAX};
 use domain::jobs::triggers::Policy;
 use domain::retry::Failure;
 use domain::switches::Switch;
@@ -51,13 +51,53 @@ struct Pull {
     reviewers: Vec<String>,
 }
 
+/// Why there can be no job.
+pub enum NoPolicy {
+    /// The App may not read the repository.
+    Hidden,
+    /// The file cannot be used.
+    Broken(Broken),
+}
+
+/// A policy file that cannot be used.
+pub struct Broken {
+    /// The reason, in words for the people who wrote it.
+    pub why: String,
+    /// Identifies the file's content.
+    pub sha: String,
+}
+
+impl NoPolicy {
+    /// The reason in one sentence.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Hidden => HIDDEN.to_owned(),
+            Self::Broken(broken) => broken.reason(),
+        }
+    }
+}
+
+impl Broken {
+    /// The reason in one sentence.
+    pub fn reason(&self) -> String {
+        format!(
+            "the repository's {POLICY_PATH} cannot be used: {}",
+            self.why
+        )
+    }
+}
+
+/// The reason while the App may not read the repository.
+pub const HIDDEN: &str = "the App may not read this repository";
+const WHY_CHARS_MAX: usize = 300;
+
 /// Returns the policy, or why there can be no job. A policy that cannot be read allows nothing,
 /// because its author meant to restrict jobs.
 pub async fn load(
     ctx: &Ctx,
     origin: &EventOrigin,
     now: Timestamp,
-) -> Result<Result<Policy, &'static str>, Failure> {
+) -> Result<Result<Policy, NoPolicy>, Failure> {
     let limits = ctx.limits();
     limits
         .within(origin.installation, read_policy(ctx, origin, now))
@@ -68,18 +108,24 @@ async fn read_policy(
     ctx: &Ctx,
     origin: &EventOrigin,
     now: Timestamp,
-) -> Result<Result<Policy, &'static str>, Failure> {
+) -> Result<Result<Policy, NoPolicy>, Failure> {
+    let broken = |why, sha| Ok(Err(NoPolicy::Broken(Broken { why, sha })));
     match read(ctx, origin, now).await {
         Ok(None) => Ok(Ok(Policy::default())),
-        Ok(Some(FileContent::Text(text))) => {
-            Ok(parse(&text).ok_or("the repository's .tallyhook.toml cannot be read"))
-        }
-        Ok(Some(FileContent::Binary { .. })) => {
-            Ok(Err("the repository's .tallyhook.toml is not text"))
-        }
+        Ok(Some(File { sha, content })) => match content {
+            FileContent::Text(text) => match parse(&text) {
+                Ok(policy) => Ok(Ok(policy)),
+                Err(why) => broken(why, sha),
+            },
+            FileContent::Binary { .. } => broken("it is not text".to_owned(), sha),
+        },
         Err(Unreadable::Github(GithubError::NoAccess { .. } | GithubError::NotThere { .. })) => {
-            Ok(Err("the App may not read this repository"))
+            Ok(Err(NoPolicy::Hidden))
         }
+        Err(Unreadable::Github(GithubError::FileTooLarge { bytes, .. })) => broken(
+            format!("it is too large with {bytes} bytes"),
+            bytes.to_string(),
+        ),
         Err(Unreadable::Github(error)) => Err(error.into()),
         Err(Unreadable::Key(failure)) => Err(failure),
     }
@@ -90,11 +136,7 @@ enum Unreadable {
     Key(Failure),
 }
 
-async fn read(
-    ctx: &Ctx,
-    origin: &EventOrigin,
-    now: Timestamp,
-) -> Result<Option<FileContent>, Unreadable> {
+async fn read(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Option<File>, Unreadable> {
     let github = ctx.github.client().await.map_err(Unreadable::Key)?;
     let (owner, name) = (&origin.owner_login, &origin.repository_name);
     let repository = github.repository(
@@ -110,20 +152,40 @@ async fn read(
         .file_load(POLICY_PATH, &origin.default_branch)
         .await
         .map_err(Unreadable::Github)?;
-    Ok(file.map(|File { content, .. }| content))
+    Ok(file)
 }
 
-fn parse(text: &str) -> Option<Policy> {
-    let Document { triggers, pull } = toml::from_str(text).ok()?;
+/// Parses the file, or says what is wrong with it.
+fn parse(text: &str) -> Result<Policy, String> {
+    let Document { triggers, pull } =
+        toml::from_str(text).map_err(|error| described(text, &error))?;
     let switch = |on: Option<bool>| Switch::from(on.unwrap_or(true));
     let label = triggers.label.unwrap_or_else(|| Policy::default().label);
-    Some(Policy {
+    let wishes = PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers);
+    Ok(Policy {
         opened: switch(triggers.opened),
         commands: switch(triggers.commands),
         label,
         associations: triggers.associations,
-        wishes: PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers)?,
+        wishes: wishes.ok_or_else(|| {
+            format!(
+                "[pull] takes at most {LABELS_MAX} labels of 1 to {LABEL_CHARS_MAX} characters, and the logins of at most {REVIEWERS_MAX} reviewers"
+            )
+        })?,
     })
+}
+
+/// What is wrong, with the line, as one bounded line of text.
+fn described(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().and_then(|span| text.get(..span.start));
+    let line = line.map_or(1, |before| before.matches('\n').count() + 1);
+    let message = error
+        .message()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let message: String = message.chars().take(WHY_CHARS_MAX).collect();
+    format!("line {line}: {message}")
 }
 
 #[cfg(test)]
@@ -132,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_policy_narrows_and_a_broken_one_is_none() {
-        assert_eq!(parse(""), Some(Policy::default()));
+        assert_eq!(parse(""), Ok(Policy::default()));
         let narrowed = parse("[triggers]\nopened = false\nlabel = 'bot'\nassociations = ['OWNER']")
             .expect("a policy");
         assert_eq!(
@@ -140,9 +202,17 @@ mod tests {
             (Switch::Off, Switch::On, "bot")
         );
         assert_eq!(narrowed.associations, ["OWNER"]);
-        for broken in ["[triggers]\nopend = false", "triggers = 1", "{", "[other]"] {
-            assert_eq!(parse(broken), None, "{broken}");
+        for (broken, why) in [
+            ("[triggers]\nopend = false", "line 2: unknown field `opend`"),
+            ("\n\ntriggers = 1", "line 3: invalid type: integer `1`"),
+            ("{", "line 1: "),
+            ("[other]", "line 1: unknown field `other`"),
+        ] {
+            let told = parse(broken).expect_err(broken);
+            assert!(told.starts_with(why) && !told.contains('\n'), "{told}");
         }
+        let long = format!("[{}]", "x".repeat(5_000));
+        assert!(parse(&long).expect_err("an unknown table").len() < 400);
     }
 
     #[test]
@@ -173,7 +243,7 @@ mod tests {
             "[pull]\nteams = []",
             &eleven,
         ] {
-            assert_eq!(parse(broken), None, "{broken}");
+            assert!(parse(broken).is_err(), "{broken}");
         }
     }
 }

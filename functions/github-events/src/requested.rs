@@ -13,13 +13,15 @@ use domain::accounts::Payer;
 use domain::ids::JobId;
 use domain::inbox::events::{EventOrigin, Issue};
 use domain::jobs::requests::{JobRequest, RequestOutcome};
-use domain::retry::{ATTEMPTS_MAX, Done, Failure, MessageFate, Retry, backoff};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use domain::work::NextAttempt;
 use flows::jobs::github::Place;
 use flows::jobs::order::{Placed, Wanted};
 use flows::work;
 use github_api::{Access, GithubError, IssueKind, IssueState};
+use store::Written;
 
 /// Handles a request.
 pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
@@ -28,6 +30,9 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     };
     if request.outcome.is_some() {
         return Ok(Done::Duplicate);
+    }
+    if request.tries.is_early(ctx.outside.now()) {
+        return Ok(work::NOT_NOW);
     }
     if work::switch(&ctx.switches, &request.account, ctx.outside.now()).await == Switch::Off {
         return Ok(work::PAUSED);
@@ -42,27 +47,29 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
 
 /// Records a failed attempt and the time of the next one, or ends the request after too many.
 pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<MessageFate, Failure> {
-    let tries = ctx
-        .store
-        .request_find(id)
-        .await?
-        .map_or(0, |request| request.attempts);
-    let (wait, counted) = match failure.retry {
-        Retry::Soon if tries + 1 < ATTEMPTS_MAX => (backoff(tries, (ctx.outside.random)()), 1),
-        Retry::After(wait) | Retry::Alarm(wait) => (wait, 0),
-        Retry::Soon | Retry::Never => {
+    let now = ctx.outside.now();
+    let found = ctx.store.request_find(id).await?;
+    let open = found.filter(|request| request.outcome.is_none() && !request.tries.is_early(now));
+    let Some(request) = open else {
+        return Ok(MessageFate::Drop);
+    };
+    match request.tries.failed(failure, (ctx.outside.random)(), now) {
+        NextAttempt::Again(next) => {
+            let wait = next.wait(now);
+            Ok(match ctx.store.request_postpone(&request, next).await? {
+                Written::Now => MessageFate::Retry(wait),
+                Written::Stale => MessageFate::Drop,
+            })
+        }
+        NextAttempt::Over | NextAttempt::Last(_) => {
             // Use only the outermost message: customers read it, and its causes may name internals.
             let why = format!("{}; ask again", failure.source);
             ctx.store
                 .request_finish(id, &RequestOutcome::Refused(why))
                 .await?;
-            return Ok(MessageFate::Acknowledge);
+            Ok(MessageFate::Acknowledge)
         }
-    };
-    ctx.store
-        .request_postpone(id, ctx.outside.now().plus(wait), counted)
-        .await?;
-    Ok(MessageFate::Retry(wait))
+    }
 }
 
 async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestOutcome, Failure> {
@@ -77,7 +84,7 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
     };
     let policy = match policy::load(ctx, &origin, now).await? {
         Ok(policy) => policy,
-        Err(why) => return Ok(RequestOutcome::Refused(why.to_owned())),
+        Err(why) => return Ok(RequestOutcome::Refused(why.reason())),
     };
     let wanted = Wanted {
         id: request.id.clone(),

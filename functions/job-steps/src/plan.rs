@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use domain::jobs::JobRow;
 use domain::jobs::Planning;
 use domain::jobs::pulls::may_touch;
+use domain::jobs::pulls::tree::Mode;
 use domain::jobs::steps::{PLAN_BYTES_MAX, PLAN_FILES_MAX, StepOutput, Steps, WorkPlan};
 use domain::retry::Failure;
 use domain::text::truncate;
@@ -56,7 +57,8 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Planni
     let paths = tree
         .entries
         .into_iter()
-        .filter(|entry| entry.mode != Mode::Link && may_touch(&entry.path))
+        .filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable))
+        .filter(|entry| may_touch(&entry.path))
         .map(|entry| entry.path);
     let paths = within(paths, TREE_BYTES_MAX);
 

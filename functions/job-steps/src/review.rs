@@ -5,16 +5,16 @@ use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
 use crate::plan::open_files;
+use domain::diff;
 use domain::jobs::pulls::{FileChange, FileEdit};
 use domain::jobs::steps::{NOTES_BYTES_MAX, Review, StepOutput, Steps, Verdict};
 use domain::jobs::{JobRow, Reviewing};
-use domain::retry::Failure;
+use domain::retry::{Failure, Retry};
 use domain::text::truncate;
 use flows::work::Finish;
 use github_api::{FileContent, GithubError, Repository};
 use serde::Deserialize;
 use serde_json::json;
-use similar::TextDiff;
 
 const CONTRACT: &str = r#"step: review
 You review a change to a code repository. The user message is a JSON document: the issue, the plan, and the change as a
@@ -49,7 +49,10 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Review
     let repository = open_files(ctx, row).await?;
     let mut diff = String::new();
     for file in proposal.changes() {
-        diff.push_str(&file_diff(&repository, file, base_sha).await?);
+        // What is beyond the limit is not shown.
+        if diff.len() < DIFF_BYTES_MAX {
+            diff.push_str(&file_diff(&repository, file, base_sha).await?);
+        }
     }
 
     let user = json!({
@@ -83,12 +86,14 @@ async fn file_diff(
         Err(error) => return Err(error.into()),
     };
     let new = match &file.change {
-        FileEdit::Write(content) => content.as_str(),
-        FileEdit::Delete => "",
+        FileEdit::Write(content) => content.clone(),
+        FileEdit::Delete => String::new(),
     };
     let (before, after) = (format!("a/{}", file.path), format!("b/{}", file.path));
-    Ok(TextDiff::from_lines(old.as_str(), new)
-        .unified_diff()
-        .header(&before, &after)
-        .to_string())
+    // The work is bounded, and still too long for a thread that serves others.
+    let diff = tokio::task::spawn_blocking(move || diff::unified(&before, &after, &old, &new));
+    diff.await.map_err(|error| Failure {
+        retry: Retry::Soon,
+        source: error.into(),
+    })
 }

@@ -3,6 +3,7 @@
 
 use crate::Ctx;
 use crate::assists::{Question, insist};
+use domain::diff;
 use domain::jobs::assists::{
     Assist, AssistAnswer, FileScore, IntegratedFile, ModelUsage, SourceFile, TestAnalysis,
     TestIntegration,
@@ -10,7 +11,6 @@ use domain::jobs::assists::{
 use domain::retry::Failure;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use similar::{ChangeTag, TextDiff};
 
 const ANALYSIS: &str = r#"step: analyze_tests
 You judge how well each of some test files suits as the place for a new test. The user message is a JSON document: the code
@@ -93,18 +93,12 @@ pub async fn integrate(
 }
 
 fn counted(before: &str, file: SourceFile) -> IntegratedFile {
-    let (mut lines_added, mut lines_removed) = (0, 0);
-    for change in TextDiff::from_lines(before, file.content.as_str()).iter_all_changes() {
-        match change.tag() {
-            ChangeTag::Insert => lines_added += 1,
-            ChangeTag::Delete => lines_removed += 1,
-            ChangeTag::Equal => {}
-        }
-    }
+    let (removed, added) = diff::counts(before, &file.content);
+    let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     IntegratedFile {
         file,
-        lines_added,
-        lines_removed,
+        lines_added: number(added),
+        lines_removed: number(removed),
     }
 }
 

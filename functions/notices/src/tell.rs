@@ -3,9 +3,10 @@
 use crate::{Ctx, wording};
 use domain::accounts::addresses::MailAddress;
 use domain::notices::{AfterUnclear, NoticeKey, NoticeKind, NoticeOutcome, after_unclear};
-use domain::retry::{ATTEMPTS_MAX, Done, Failure, Retry, Retryable, backoff};
+use domain::retry::{Done, Failure, Retryable};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use domain::work::{Lifecycle, NextAttempt};
 use mail_api::{Mail, MailError};
 use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
@@ -95,38 +96,37 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
     if error.is_doubt() {
         return match after_unclear(untold.kind, untold.doubts + 1) {
             AfterUnclear::Stop => unclear(ctx, untold).await,
-            AfterUnclear::Resend(wait) => again(ctx, untold, Tried::InDoubt, wait, error).await,
+            AfterUnclear::Resend(wait) => {
+                again(ctx, untold, Tried::InDoubt, wait, error.into()).await
+            }
         };
     }
-    match error.retry() {
-        Retry::Soon if untold.attempts + 1 >= ATTEMPTS_MAX => {
+    let (failure, now) = (Failure::from(error), ctx.outside.now());
+    let tries = Lifecycle {
+        attempts: untold.attempts,
+        outage_since: Some(untold.first_attempt),
+        ..Lifecycle::default()
+    };
+    let outcome = match tries.failed(&failure, (ctx.outside.random)(), now) {
+        NextAttempt::Again(next) => {
+            let tried = if next.attempts > tries.attempts {
+                Tried::Failed
+            } else {
+                Tried::Postponed
+            };
+            return again(ctx, untold, tried, next.wait(now), failure).await;
+        }
+        NextAttempt::Last(_) => {
             tracing::error!(account.id = %untold.key.account, notice.kind = %untold.kind, alarm = true, "gave up on a mail after too many attempts");
-            end(
-                ctx,
-                untold,
-                NoticeOutcome::GivenUp,
-                Some(&error.to_string()),
-            )
-            .await
+            NoticeOutcome::GivenUp
         }
-        Retry::Soon => {
-            let wait = backoff(untold.attempts, (ctx.outside.random)());
-            again(ctx, untold, Tried::Failed, wait, error).await
+        NextAttempt::Over => {
+            tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, error = %failure, "SES refused a mail for good");
+            NoticeOutcome::Refused
         }
-        Retry::After(wait) | Retry::Alarm(wait) => {
-            again(ctx, untold, Tried::Postponed, wait, error).await
-        }
-        Retry::Never => {
-            tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, %error, "SES refused a mail for good");
-            end(
-                ctx,
-                untold,
-                NoticeOutcome::Refused,
-                Some(&error.to_string()),
-            )
-            .await
-        }
-    }
+    };
+    let why = failure.source.to_string();
+    end(ctx, untold, outcome, Some(&why)).await
 }
 
 /// Releases the notice and makes it due at its next attempt.
@@ -135,11 +135,11 @@ async fn again(
     untold: &Untold,
     tried: Tried,
     wait: Duration,
-    error: MailError,
+    failure: Failure,
 ) -> Result<Done, Failure> {
     let due_at = ctx.outside.now().plus(wait);
     retry(|| ctx.store.notice_release(untold, tried, due_at)).await?;
-    Err(Failure::from(error).due_in(wait))
+    Err(failure.due_in(wait))
 }
 
 async fn unclear(ctx: &Ctx, untold: &Untold) -> Result<Done, Failure> {
@@ -182,7 +182,7 @@ where
     let mut attempts = 1;
     loop {
         match write().await {
-            Err(error) if error.retry() == Retry::Soon && attempts < WRITES_MAX => {
+            Err(error) if error.retry().is_transient() && attempts < WRITES_MAX => {
                 tokio::time::sleep(Duration::from_millis(100) * attempts).await;
                 attempts += 1;
             }

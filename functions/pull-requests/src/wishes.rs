@@ -8,12 +8,17 @@
 use crate::{Ctx, repository};
 use domain::jobs::JobRow;
 use domain::retry::{Failure, Retry};
+use domain::time::Timestamp;
 use github_api::{Access, GithubApi, GithubError, Repository};
 use std::slice;
+use std::time::Duration;
 
 /// After this many failed attempts of a job, its labels and reviewers are dropped. It is half of a
 /// job's attempts.
 const WISH_ATTEMPTS_MAX: u32 = domain::retry::ATTEMPTS_MAX / 2;
+/// How long GitHub may be down before they are dropped. The pull request is there, and waits to be
+/// recorded.
+const WISH_OUTAGE_MAX: Duration = Duration::from_secs(600);
 
 /// How many requests grant a job's wishes, if GitHub accepts them.
 pub fn creations(row: &JobRow) -> u32 {
@@ -30,19 +35,20 @@ pub async fn grant(
     pull: u64,
 ) -> Result<Option<String>, Failure> {
     let wishes = &row.facts.wishes;
+    let now = ctx.outside.now();
     let mut dropped = Vec::new();
     let labelled = label(ctx, github, repository, row, pull).await;
-    dropped.extend(granted_or_dropped(row, wishes.labels(), labelled)?);
+    dropped.extend(granted_or_dropped(row, now, wishes.labels(), labelled)?);
     match repository.reviewers_request(pull, wishes.reviewers()).await {
         // One login that cannot review here fails the whole list, so each is requested separately.
         Err(GithubError::Refused { .. }) if wishes.reviewers().len() > 1 => {
             for login in wishes.reviewers() {
                 let one = slice::from_ref(login);
                 let asked = repository.reviewers_request(pull, one).await;
-                dropped.extend(granted_or_dropped(row, one, asked)?);
+                dropped.extend(granted_or_dropped(row, now, one, asked)?);
             }
         }
-        outcome => dropped.extend(granted_or_dropped(row, wishes.reviewers(), outcome)?),
+        outcome => dropped.extend(granted_or_dropped(row, now, wishes.reviewers(), outcome)?),
     }
     Ok((!dropped.is_empty()).then(|| dropped.join("; ")))
 }
@@ -69,13 +75,18 @@ async fn label(
 
 fn granted_or_dropped(
     row: &JobRow,
+    now: Timestamp,
     wished: &[String],
     outcome: Result<(), GithubError>,
 ) -> Result<Option<String>, Failure> {
     let Err(failure) = outcome.map_err(Failure::from) else {
         return Ok(None);
     };
-    if failure.retry != Retry::Never && row.attempts < WISH_ATTEMPTS_MAX {
+    let lasted = row
+        .outage_since
+        .map_or(Duration::ZERO, |since| now.since(since));
+    let again = row.attempts < WISH_ATTEMPTS_MAX && lasted < WISH_OUTAGE_MAX;
+    if failure.retry != Retry::Never && again {
         return Err(failure);
     }
     tracing::warn!(job.id = %row.facts.id, error = %failure, "dropped a wish of the repository's policy");

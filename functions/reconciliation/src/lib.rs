@@ -10,7 +10,7 @@
 mod expiry;
 
 use boot::{Env, Outside, Settings};
-use domain::retry::{Failure, Retry, Retryable, backoff};
+use domain::retry::{Failure, Retryable, backoff};
 use domain::time::Timestamp;
 use settings::{LedgerSettings, PlatformSettings};
 use std::time::Duration;
@@ -186,7 +186,7 @@ where
     let mut attempts = 0;
     loop {
         match call().await {
-            Err(error) if error.retry() == Retry::Soon && attempts + 1 < ATTEMPTS_MAX => {
+            Err(error) if error.retry().is_transient() && attempts + 1 < ATTEMPTS_MAX => {
                 tokio::time::sleep(backoff(attempts, (outside.random)())).await;
                 attempts += 1;
             }

@@ -52,7 +52,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     let fail = async |key: EventKey, failure: Failure, _| {
         let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
         let fate = ctx.inbox.fail(&key, &failure, random, now).await?;
-        Ok((fate, failure))
+        Ok((fate, fate.of_row(failure)))
     };
     consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }

@@ -172,7 +172,9 @@ impl<'a> Reporter<'a> {
 
     async fn postpone(&self, owed: &Owed, retry: Retry) -> Result<Duration, Failure> {
         let wait = match retry {
-            Retry::Soon | Retry::Never => backoff(owed.attempts, (self.outside.random)()),
+            Retry::Soon | Retry::Outage | Retry::Never => {
+                backoff(owed.attempts, (self.outside.random)())
+            }
             Retry::After(wait) | Retry::Alarm(wait) => wait,
         };
         self.store

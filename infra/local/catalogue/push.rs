@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use catalogue::offers::{Amount, Price, Product};
 use domain::billing::plans::{Catalogue, Interval, Rate, RateTier};
 use domain::ids::{PriceId, ProductId};
-use domain::retry::{Retry, Retryable};
+use domain::retry::Retryable;
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -324,7 +324,7 @@ fn content_key(parts: &[&str]) -> String {
 async fn retry<T>(call: impl AsyncFn() -> Result<T, StripeError>) -> Result<T, StripeError> {
     for wait in WAITS {
         match call().await {
-            Err(error) if matches!(error.retry(), Retry::Soon) && !error.failure_is_stored() => {
+            Err(error) if error.retry().is_transient() && !error.failure_is_stored() => {
                 tokio::time::sleep(wait).await;
             }
             answer => return answer,

@@ -10,6 +10,7 @@ use crate::ids::{AccountId, BadId};
 use crate::retry::Done;
 use crate::text::words;
 use crate::time::Timestamp;
+use crate::work::Lifecycle;
 use std::fmt;
 use std::time::Duration;
 
@@ -185,7 +186,7 @@ pub struct EventRow {
     pub listed_at: Timestamp,
     pub processed_at: Option<Timestamp>,
     pub outcome: Option<String>,
-    pub attempts: u32,
+    pub tries: Lifecycle,
     /// The account that an operator attributed it to.
     pub account: Option<AccountId>,
     pub digest: String,

@@ -117,6 +117,8 @@ pub struct JobRow {
     pub due_at: Option<Timestamp>,
     /// When work may start at the earliest, after a rate limit or a failed attempt.
     pub not_before: Option<Timestamp>,
+    /// Since when every attempt of the present work has met an outage.
+    pub outage_since: Option<Timestamp>,
     pub timeline: Vec<TimelineEntry>,
 }
 
@@ -143,6 +145,7 @@ impl JobRow {
             attempts: self.attempts,
             lease_until: self.lease_until,
             not_before: self.not_before,
+            outage_since: self.outage_since,
             due_at: self.due_at,
         }
     }
@@ -152,14 +155,16 @@ impl JobRow {
             attempts,
             lease_until,
             not_before,
+            outage_since,
             due_at,
         } = tries;
         (
             self.attempts,
             self.lease_until,
             self.not_before,
+            self.outage_since,
             self.due_at,
-        ) = (attempts, lease_until, not_before, due_at);
+        ) = (attempts, lease_until, not_before, outage_since, due_at);
     }
 
     /// Whether the current work has used all its attempts. An attempt whose process died counts
@@ -273,6 +278,7 @@ pub fn queued(facts: JobFacts) -> JobRow {
         commented: None,
         due_at: Some(at.plus(RESEND_AFTER)),
         not_before: None,
+        outage_since: None,
         timeline: vec![TimelineEntry {
             state: JobState::Queued,
             at,

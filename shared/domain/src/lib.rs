@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod billing;
+pub mod diff;
 pub mod ids;
 pub mod inbox;
 pub mod jobs;

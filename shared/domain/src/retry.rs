@@ -3,7 +3,6 @@
 //! Every adapter's error states its class through [`Retryable`]. The `?` operator converts such an
 //! error to a [`Failure`], which carries the class and the cause to the queue.
 
-use crate::time::Timestamp;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +12,9 @@ use std::time::Duration;
 pub enum Retry {
     /// The next attempt may well succeed: a throttle, a timeout, a conflict.
     Soon,
+    /// A vendor or a service is down: it failed by itself, timed out or could not be reached. This
+    /// says nothing about the work, so it counts no attempt before [`OUTAGE_MAX`] has passed.
+    Outage,
     /// Not before this much time has passed: a rate limit, another worker's lease, an object that
     /// is not visible yet.
     After(Duration),
@@ -21,6 +23,13 @@ pub enum Retry {
     Alarm(Duration),
     /// The same input fails the same way.
     Never,
+}
+
+impl Retry {
+    /// Whether the same call may well succeed if it is repeated at once.
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::Soon | Self::Outage)
+    }
 }
 
 /// An error that knows whether another attempt makes sense. Implement it with a match without a
@@ -59,7 +68,7 @@ impl Failure {
     #[must_use]
     pub fn due_in(self, wait: Duration) -> Self {
         let retry = match self.retry {
-            Retry::Soon | Retry::After(_) => Retry::After(wait),
+            Retry::Soon | Retry::Outage | Retry::After(_) => Retry::After(wait),
             Retry::Alarm(_) => Retry::Alarm(wait),
             Retry::Never => Retry::Never,
         };
@@ -119,37 +128,30 @@ pub enum MessageFate {
     Retry(Duration),
     /// The row has ended; the message is done.
     Acknowledge,
+    /// The row waits, and the sweeper or another copy of the message brings it back.
+    Drop,
 }
 
 impl MessageFate {
+    /// The failure of a message whose row was given its own due time: the message is sent again for
+    /// then, so that no number of attempts turns it into a dead letter.
+    pub fn of_row(self, failure: Failure) -> Failure {
+        match self {
+            Self::Retry(wait) => failure.due_in(wait),
+            Self::Acknowledge | Self::Drop => failure,
+        }
+    }
+
     /// The fate of a message whose row holds its own due time. `tries` and `jitter` are those of
     /// [`backoff`].
     pub fn of(retry: Retry, tries: u32, jitter: u64) -> Self {
         match retry {
             Retry::Soon => Self::Retry(backoff(tries, jitter)),
+            // The sweeper continues, so that no outage turns a message into a dead letter.
+            Retry::Outage if tries >= OUTAGE_RECEIVES_MAX => Self::Drop,
+            Retry::Outage => Self::Retry(backoff(tries, jitter)),
             Retry::After(wait) | Retry::Alarm(wait) => Self::Retry(wait),
             Retry::Never => Self::Acknowledge,
-        }
-    }
-}
-
-/// What a failed attempt means for its row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextAttempt {
-    Over,
-    /// It waits until then for an external cause; no attempt is counted.
-    Later(Timestamp),
-    Again(Timestamp),
-}
-
-impl NextAttempt {
-    /// Derives it from the failure's class and the number of failed attempts. `jitter` is that of
-    /// [`backoff`].
-    pub fn after(failure: &Failure, attempts: u32, jitter: u64, now: Timestamp) -> Self {
-        match failure.retry {
-            Retry::Never => Self::Over,
-            Retry::After(wait) | Retry::Alarm(wait) => Self::Later(now.plus(wait)),
-            Retry::Soon => Self::Again(now.plus(backoff(attempts, jitter))),
         }
     }
 }
@@ -162,11 +164,33 @@ pub fn gave_up(reason: &str) -> String {
 /// Attempts on one row before it fails.
 pub const ATTEMPTS_MAX: u32 = 12;
 
+/// How long an outage lasts before failed attempts count against a row. GitHub's longest incident
+/// took a little more than a day.
+pub const OUTAGE_MAX: Duration = Duration::from_secs(2 * 86_400);
+
+/// How often one message is received during an outage. It is below the queues' limit, after which a
+/// message is a dead letter.
+const OUTAGE_RECEIVES_MAX: u32 = 10;
+
+/// The longest wait between two attempts.
+const WAIT_MAX_MILLIS: u64 = 900_000;
+
 /// The wait before attempt `attempt + 1`: one second, doubled each time, at most fifteen minutes.
 /// `jitter` is any random number; it shortens the wait by up to a quarter, so that failures with
 /// one cause do not return together.
 pub fn backoff(attempt: u32, jitter: u64) -> Duration {
-    let full = 1_000_u64.saturating_mul(1 << attempt.min(10)).min(900_000);
+    shortened(1_000_u64.saturating_mul(1 << attempt.min(10)), jitter)
+}
+
+/// The wait before the next attempt during an outage: as long as the outage has lasted, within the
+/// bounds of [`backoff`], so that the waits double without a count of the attempts.
+pub fn outage_wait(lasted: Duration, jitter: u64) -> Duration {
+    let lasted = u64::try_from(lasted.as_millis()).unwrap_or(WAIT_MAX_MILLIS);
+    shortened(lasted.max(1_000), jitter)
+}
+
+fn shortened(millis: u64, jitter: u64) -> Duration {
+    let full = millis.min(WAIT_MAX_MILLIS);
     Duration::from_millis(full - jitter % (full / 4))
 }
 
@@ -190,5 +214,18 @@ mod tests {
                 "attempt {attempt} jitter {jitter}"
             );
         }
+    }
+
+    #[test]
+    fn an_outage_is_tried_less_and_less_often_and_never_by_a_dead_letter() {
+        let seconds = |lasted| outage_wait(Duration::from_secs(lasted), 0).as_secs();
+        assert_eq!(
+            [0, 1, 7, 400, 900, 86_400].map(seconds),
+            [1, 1, 7, 400, 900, 900]
+        );
+        let mut receives = 1..20;
+        let dropped =
+            receives.find(|count| MessageFate::of(Retry::Outage, *count, 0) == MessageFate::Drop);
+        assert_eq!(dropped, Some(OUTAGE_RECEIVES_MAX));
     }
 }

@@ -1,6 +1,6 @@
 //! The lifecycle of a row with work to do: lease, attempts, and when it is due.
 
-use crate::retry::ATTEMPTS_MAX;
+use crate::retry::{ATTEMPTS_MAX, Failure, OUTAGE_MAX, Retry, backoff, outage_wait};
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -14,8 +14,21 @@ pub struct Lifecycle {
     /// The end of the current worker's lease.
     pub lease_until: Option<Timestamp>,
     pub not_before: Option<Timestamp>,
+    /// Since when every attempt has met an outage.
+    pub outage_since: Option<Timestamp>,
     /// When the row is next due, if work is pending.
     pub due_at: Option<Timestamp>,
+}
+
+/// What a failed attempt means for its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextAttempt {
+    /// No other attempt resolves it.
+    Over,
+    /// That was the last attempt.
+    Last(Lifecycle),
+    /// The row waits for its next attempt.
+    Again(Lifecycle),
 }
 
 /// The work is leased, or may not start yet.
@@ -51,6 +64,7 @@ impl Lifecycle {
             lease_until: Some(until),
             not_before: None,
             due_at: Some(until),
+            ..self
         })
     }
 
@@ -70,6 +84,49 @@ impl Lifecycle {
             attempts: self.attempts.saturating_add(1),
             ..self.postponed(due_at)
         }
+    }
+
+    /// Decides what a failed attempt means for the row. `jitter` is that of [`backoff`].
+    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> NextAttempt {
+        let answered = Self {
+            outage_since: None,
+            ..self
+        };
+        match failure.retry {
+            Retry::Never => NextAttempt::Over,
+            Retry::After(wait) | Retry::Alarm(wait) => {
+                NextAttempt::Again(answered.postponed(now.plus(wait)))
+            }
+            Retry::Soon => answered.counted(now.plus(backoff(self.attempts, jitter))),
+            Retry::Outage => {
+                let since = self.outage_since.unwrap_or(now);
+                let lasted = now.since(since);
+                let due_at = now.plus(outage_wait(lasted, jitter));
+                let away = Self {
+                    outage_since: Some(since),
+                    ..self
+                };
+                if lasted < OUTAGE_MAX {
+                    NextAttempt::Again(away.postponed(due_at))
+                } else {
+                    away.counted(due_at)
+                }
+            }
+        }
+    }
+
+    const fn counted(self, due_at: Timestamp) -> NextAttempt {
+        let next = self.given_back(due_at);
+        if next.is_worn_out() {
+            NextAttempt::Last(next)
+        } else {
+            NextAttempt::Again(next)
+        }
+    }
+
+    /// Whether the next attempt may not begin yet.
+    pub fn is_early(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|moment| moment > now)
     }
 
     /// Whether all attempts are used.
@@ -112,5 +169,53 @@ mod tests {
             "giving back was no silent end"
         );
         assert_eq!(back.postponed(at(50)).attempts, 2, "waiting is no try");
+    }
+
+    fn failure(retry: Retry) -> Failure {
+        Failure {
+            retry,
+            source: "x".into(),
+        }
+    }
+
+    /// GitHub is down for days: no attempt is counted for two days, and twelve are counted then.
+    #[test]
+    fn an_outage_counts_no_attempt_for_two_days() {
+        let (mut tries, mut now, mut made) = (Lifecycle::owed(at(0)), at(0), 0);
+        let last = loop {
+            made += 1;
+            match tries.failed(&failure(Retry::Outage), 0, now) {
+                NextAttempt::Again(next) => tries = next,
+                NextAttempt::Last(last) => break last,
+                NextAttempt::Over => panic!("an outage is not final"),
+            }
+            let counted = now.since(at(0)) >= OUTAGE_MAX;
+            assert_eq!(tries.attempts > 0, counted, "at {now}");
+            now = tries.due_at.expect("it is due");
+        };
+        assert_eq!(last.attempts, ATTEMPTS_MAX);
+        assert!(made < 250, "{made} attempts in two days");
+    }
+
+    /// An answer ends the outage, whatever it says.
+    #[test]
+    fn an_answer_ends_an_outage() {
+        let down = |tries: Lifecycle, now| match tries.failed(&failure(Retry::Outage), 0, now) {
+            NextAttempt::Again(next) => next,
+            other => panic!("{other:?}"),
+        };
+        let away = down(down(Lifecycle::owed(at(0)), at(0)), at(100));
+        assert_eq!((away.attempts, away.outage_since), (0, Some(at(0))));
+        for (retry, attempts) in [(Retry::Soon, 1), (Retry::After(Duration::from_secs(5)), 0)] {
+            let NextAttempt::Again(next) = away.failed(&failure(retry), 0, at(200)) else {
+                panic!("{retry:?} is not final");
+            };
+            assert_eq!((next.attempts, next.outage_since), (attempts, None));
+        }
+        assert_eq!(
+            away.failed(&failure(Retry::Never), 0, at(200)),
+            NextAttempt::Over
+        );
+        assert!(away.is_early(at(199)) && !away.is_early(at(200)));
     }
 }

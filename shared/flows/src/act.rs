@@ -3,6 +3,7 @@
 //! Safe to run twice: only a pending event is dispatched, the effects of a handler are conditional,
 //! and the row is finished only while it is pending.
 
+use crate::work::NOT_NOW;
 use domain::inbox::{EventKey, EventRow, EventState, Finish};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
@@ -28,6 +29,10 @@ pub async fn act(
     };
     if event.row.state != EventState::Pending {
         return Ok(Done::Duplicate);
+    }
+    // A copy of the message, while the row waits after a failed attempt.
+    if event.row.tries.is_early(now) {
+        return Ok(NOT_NOW);
     }
     let done = dispatch(&event.row, &event.body).await?;
     match Finish::of(&done) {

@@ -2,8 +2,9 @@
 //! conditional put, queues a pointer and responds. It reads only the event's id and name from the
 //! body.
 //!
-//! Safe to run twice: the put is conditional, and a repeat of a pending event is queued again. A
-//! crash after the put loses nothing, because the row is due and the sweeper sends it.
+//! Safe to run twice: the put is conditional, and a repeat of a pending event is queued again. So is
+//! a repeat of a failed one, which is pending again. A crash after the put loses nothing, because
+//! the row is due and the sweeper sends it.
 
 use boot::{Aws, Outside, Secret, SecretError, Secrets};
 use bytes::Bytes;
@@ -113,7 +114,7 @@ impl Receiver {
         let recorded = self.inbox.record(&signed.delivery, now).await?;
         tracing::info!(event.key = %key, event.name = name, secret.index = signed.secret_index, outcome = ?recorded, "received");
         Ok(match recorded {
-            Recorded::New | Recorded::Pending => {
+            Recorded::New | Recorded::Pending | Recorded::Reopened => {
                 self.enqueue(key).await;
                 answer(StatusCode::ACCEPTED, "recorded")
             }

@@ -172,8 +172,8 @@ mod tests {
             (409, &[][..], "Git Repository is empty.", Retry::Never),
             (409, &[][..], "Conflict", Retry::Soon),
             (422, &[][..], "Validation Failed", Retry::Never),
-            (500, &[][..], "oops", Retry::Soon),
-            (502, &[][..], "oops", Retry::Soon),
+            (500, &[][..], "oops", Retry::Outage),
+            (502, &[][..], "oops", Retry::Outage),
         ] {
             let (class, text) =
                 class_of(Reply::with(status, headers, json!({ "message": message }))).await;
@@ -187,12 +187,12 @@ mod tests {
 
     #[tokio::test]
     async fn silence_is_unclear() {
-        assert_eq!(class_of(Reply::Lost).await.0, Retry::Soon);
+        assert_eq!(class_of(Reply::Lost).await.0, Retry::Outage);
         let (class, text) = class_of(Reply::json(200, json!({ "id": "a canary" }))).await;
         assert_eq!(
             (class, text.as_str()),
             (
-                Retry::Soon,
+                Retry::Outage,
                 "could not read the repository: no clear answer"
             )
         );

@@ -110,12 +110,12 @@ mod tests {
             lost(CREATE),
         ]);
         let repository = repository(&peer).await;
-        for _ in 0..2 {
+        for expected in [Retry::Soon, Retry::Outage] {
             let error = repository
                 .branch_create("f/a b", "s0")
                 .await
                 .expect_err("an error");
-            assert_eq!(error.retry(), Retry::Soon, "{error}");
+            assert_eq!(error.retry(), expected, "{error}");
         }
         peer.assert_done();
     }

@@ -10,12 +10,11 @@
 use crate::branches::BranchCreated;
 use crate::call::Call;
 use crate::error::GithubError;
-use crate::files::{Mode, Tree};
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::jobs::pulls::{FileChange, FileEdit};
+use domain::jobs::pulls::FileChange;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A commit to create.
 pub struct CommitOrder<'a> {
@@ -40,8 +39,8 @@ struct CommitShape {
 }
 
 #[derive(Deserialize)]
-struct ShaShape {
-    sha: String,
+pub(crate) struct ShaShape {
+    pub(crate) sha: String,
 }
 
 impl Repository {
@@ -99,41 +98,6 @@ impl Repository {
         answer.map(|answer| answer.read()).transpose()
     }
 
-    /// Creates the base's tree with the changes. All contents go into one request, because a blob
-    /// for each file would soon reach GitHub's limit of 80 new objects per minute.
-    async fn tree_create(
-        &self,
-        order: &CommitOrder<'_>,
-        base_tree: &str,
-    ) -> Result<String, GithubError> {
-        let before = self.tree_list(order.base_sha).await?;
-        let entries: Vec<Value> = order
-            .changes
-            .iter()
-            .filter_map(|file| entry(file, &before))
-            .collect();
-        let no_changes = || GithubError::NoChanges {
-            branch: order.branch.to_owned(),
-        };
-        if entries.is_empty() {
-            return Err(no_changes());
-        }
-        let body = json!({ "base_tree": base_tree, "tree": entries });
-        let tree: ShaShape = self
-            .send(Call::post(
-                "create the tree",
-                Route::new("/git/trees"),
-                body,
-            ))
-            .await?
-            .read()?;
-        if tree.sha == base_tree {
-            Err(no_changes())
-        } else {
-            Ok(tree.sha)
-        }
-    }
-
     async fn commit_create(
         &self,
         order: &CommitOrder<'_>,
@@ -156,25 +120,6 @@ impl Repository {
     }
 }
 
-/// An entry of the new tree. A script stays executable. A file that is already gone needs no
-/// deletion, and GitHub would reject one.
-fn entry(file: &FileChange, before: &Tree) -> Option<Value> {
-    let known = before.entries.iter().find(|entry| entry.path == file.path);
-    let mode = match known {
-        Some(entry) if entry.mode == Mode::Executable => "100755",
-        Some(_) | None => "100644",
-    };
-    match &file.change {
-        FileEdit::Write(text) => {
-            Some(json!({ "path": file.path, "mode": mode, "type": "blob", "content": text }))
-        }
-        FileEdit::Delete if known.is_none() && !before.truncated => None,
-        FileEdit::Delete => {
-            Some(json!({ "path": file.path, "mode": mode, "type": "blob", "sha": null }))
-        }
-    }
-}
-
 fn has_line(text: &str, line: &str) -> bool {
     text.lines().any(|candidate| candidate.trim() == line)
 }
@@ -191,6 +136,7 @@ fn marked(message: &str, marker: &str) -> String {
 mod tests {
     use super::*;
     use crate::testing::{Peer, Reply, found, lost, made, missing, refused, repository};
+    use domain::jobs::pulls::FileEdit;
     use domain::retry::{Retry, Retryable};
 
     const HEAD: &str = "GET /repos/octo/hello/git/ref/heads/tallyhook/job_1";
@@ -249,7 +195,6 @@ mod tests {
         vec![
             write("run.sh"),
             write("a b.txt"),
-            write("link"),
             delete("old.txt"),
             delete("never.txt"),
         ]
@@ -282,10 +227,9 @@ mod tests {
         let entry = |path: &str, mode: &str| json!({ "path": path, "mode": mode, "type": "blob", "content": "new" });
         let deleted = json!({ "path": "old.txt", "mode": "100644", "type": "blob", "sha": null });
         let expected = json!([
+            deleted,
             entry("run.sh", "100755"),
-            entry("a b.txt", "100644"),
-            entry("link", "100644"),
-            deleted
+            entry("a b.txt", "100644")
         ]);
         assert_eq!(tree["tree"], expected);
         assert_eq!(
@@ -325,7 +269,7 @@ mod tests {
                 peer.then([step]);
             }
             let error = ensure(&peer, &changes()).await.expect_err("an error");
-            assert_eq!(error.retry(), Retry::Soon, "{error}");
+            assert_eq!(error.retry(), Retry::Outage, "{error}");
             peer.then([head("c1"), commit(OURS, "Tallyhook-Job: job_1")]);
             assert!(
                 matches!(

@@ -5,6 +5,7 @@
 
 use domain::ids::RepositoryId;
 use domain::jobs::SHOWS_AFTER;
+use domain::jobs::pulls::tree::Unfit;
 use domain::retry::{Retry, Retryable};
 use std::error::Error;
 use std::fmt;
@@ -88,6 +89,8 @@ pub enum GithubError {
     BaseGone {
         base: String,
     },
+    /// The change does not fit the tree that it is based on.
+    Unfit(Unfit),
     /// The change is empty.
     NoChanges {
         branch: String,
@@ -107,9 +110,8 @@ const CREDENTIALS_WAIT: Duration = Duration::from_secs(300);
 impl Retryable for GithubError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Unclear { .. }
-            | Self::Unavailable { .. }
-            | Self::Conflict { .. }
+            Self::Unclear { .. } | Self::Unavailable { .. } => Retry::Outage,
+            Self::Conflict { .. }
             | Self::Unsettled { .. }
             | Self::TokenRefused { .. }
             | Self::FileChanged { .. } => Retry::Soon,
@@ -125,6 +127,7 @@ impl Retryable for GithubError {
             | Self::BranchTaken { .. }
             | Self::PullTaken { .. }
             | Self::BaseGone { .. }
+            | Self::Unfit(_)
             | Self::NoChanges { .. }
             | Self::FileTooLarge { .. } => Retry::Never,
         }
@@ -158,6 +161,7 @@ impl fmt::Display for GithubError {
             Self::BranchTaken { branch } => write!(f, "branch {branch} holds a commit that is not ours"),
             Self::PullTaken { branch } => write!(f, "branch {branch} has a pull request that is not ours"),
             Self::BaseGone { base } => write!(f, "the base {base} is gone"),
+            Self::Unfit(why) => write!(f, "{why}"),
             Self::NoChanges { branch } => write!(f, "branch {branch} would change nothing"),
             Self::FileChanged { path } => write!(f, "the file {path} has changed meanwhile"),
             Self::FileTooLarge { path, bytes } => write!(f, "the file {path} is too large with {bytes} bytes"),

@@ -5,13 +5,13 @@ use crate::error::GithubError;
 use crate::repository::Repository;
 use crate::route::Route;
 use base64::prelude::{BASE64_STANDARD, Engine};
+use domain::jobs::pulls::tree::Mode;
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
-    /// Files and links, without directories and submodules.
     pub entries: Vec<TreeEntry>,
     /// Whether GitHub omitted entries because there are too many.
     pub truncated: bool,
@@ -24,14 +24,6 @@ pub struct TreeEntry {
     pub mode: Mode,
     pub sha: String,
     pub size: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    File,
-    Executable,
-    /// A symbolic link; its content is the target's path.
-    Link,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +55,6 @@ struct TreeShape {
 struct EntryShape {
     path: String,
     mode: String,
-    #[serde(rename = "type")]
-    kind: String,
     sha: String,
     #[serde(default)]
     size: u64,
@@ -87,20 +77,24 @@ struct BlobShape {
 }
 
 impl Repository {
+    /// Lists everything in the tree of a commit.
     pub async fn tree_list(&self, commit_sha: &str) -> Result<Tree, GithubError> {
-        let route = Route::new("/git/trees/")
-            .segment(commit_sha)
-            .query("recursive", "1");
+        let route = Route::new("/git/trees/").segment(commit_sha);
+        self.tree_read(route.query("recursive", "1")).await
+    }
+
+    /// Lists what is directly in a tree.
+    pub(crate) async fn folder_list(&self, tree_sha: &str) -> Result<Tree, GithubError> {
+        self.tree_read(Route::new("/git/trees/").segment(tree_sha))
+            .await
+    }
+
+    async fn tree_read(&self, route: Route) -> Result<Tree, GithubError> {
         let shape: TreeShape = self
             .send(Call::get("list the files", route))
             .await?
             .read()?;
-        let entries = shape
-            .tree
-            .into_iter()
-            .filter(|entry| entry.kind == "blob")
-            .map(EntryShape::entry)
-            .collect();
+        let entries = shape.tree.into_iter().map(EntryShape::entry).collect();
         Ok(Tree {
             entries,
             truncated: shape.truncated,
@@ -138,7 +132,7 @@ impl Repository {
         }))
     }
 
-    async fn blob_load(&self, sha: &str) -> Result<Vec<u8>, GithubError> {
+    pub(crate) async fn blob_load(&self, sha: &str) -> Result<Vec<u8>, GithubError> {
         let blob: BlobShape = self
             .send(Call::get(READ, Route::new("/git/blobs/").segment(sha)))
             .await?
@@ -165,6 +159,8 @@ impl EntryShape {
         let mode = match self.mode.as_str() {
             "100755" => Mode::Executable,
             "120000" => Mode::Link,
+            "160000" => Mode::Submodule,
+            "040000" => Mode::Folder,
             _ => Mode::File,
         };
         TreeEntry {
@@ -240,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn trees_list_files() {
+    async fn trees_list_what_they_have() {
         let entry = |path, mode, kind| json!({ "path": path, "mode": mode, "type": kind, "sha": "b", "size": 3 });
         let entries = json!([
             entry("src", "040000", "tree"),
@@ -267,12 +263,14 @@ mod tests {
         assert_eq!(
             seen,
             [
+                ("src", Mode::Folder),
                 ("src/a.rs", Mode::File),
                 ("run", Mode::Executable),
-                ("link", Mode::Link)
+                ("link", Mode::Link),
+                ("module", Mode::Submodule)
             ]
         );
-        assert!(tree.truncated && tree.entries[0].size == 3);
+        assert!(tree.truncated && tree.entries[1].size == 3);
     }
 
     #[tokio::test]

@@ -187,6 +187,6 @@ mod tests {
             .labels_ensure(8, &labels)
             .await
             .expect_err("an error");
-        assert_eq!(error.retry(), Retry::Soon);
+        assert_eq!(error.retry(), Retry::Outage);
     }
 }

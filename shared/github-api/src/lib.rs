@@ -10,7 +10,7 @@
 //! Writes are safe to repeat, because each has a name that was fixed before: a branch or a marker.
 //! The `*_ensure` functions look for that name first, adopt what they find, and look again if
 //! GitHub says that it exists. After an unclear answer they fail with
-//! [`Retry::Soon`](domain::retry::Retry::Soon), and the next attempt looks.
+//! [`Retry::Outage`](domain::retry::Retry::Outage), and the next attempt looks.
 
 mod answers;
 mod app;
@@ -32,12 +32,13 @@ mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod testing;
+mod trees;
 
 pub use branches::BranchCreated;
 pub use comments::CommentOrder;
 pub use commits::{CommitOrder, Committed};
 pub use error::GithubError;
-pub use files::{FILE_BYTES_MAX, File, FileContent, Mode, Tree, TreeEntry};
+pub use files::{FILE_BYTES_MAX, File, FileContent, Tree, TreeEntry};
 pub use issues::{IssueFound, IssueKind, IssueState};
 pub use manifests::{NewApp, app_take};
 pub use pulls::{Opened, Pull, PullOrder, PullState};

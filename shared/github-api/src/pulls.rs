@@ -308,7 +308,7 @@ mod tests {
         let peer = Peer::script([found(LIST, json!([])), lost(POST)]);
         assert_eq!(
             ensure(&peer).await.expect_err("an error").retry(),
-            Retry::Soon
+            Retry::Outage
         );
         peer.then([found(LIST, json!([ours(3, "open")]))]);
         assert_eq!(number(&ensure(&peer).await), 3);

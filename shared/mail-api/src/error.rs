@@ -80,7 +80,7 @@ impl MailError {
 impl Retryable for MailError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Unclear { .. } | Self::Unavailable { .. } => Retry::Soon,
+            Self::Unclear { .. } | Self::Unavailable { .. } => Retry::Outage,
             Self::Limited { wait } => Retry::After(*wait),
             Self::Url | Self::Unsigned | Self::Ours { .. } => Retry::Alarm(OURS_WAIT),
             Self::Refused { .. } => Retry::Never,

@@ -111,19 +111,19 @@ async fn every_refusal_has_its_class_and_names_nobody() {
     let of_them =
         format!("Email address is not verified. The following identities failed the check: {TO}");
     for (reply, retry, doubt) in [
-        (Reply::Lost, Retry::Soon, true),
+        (Reply::Lost, Retry::Outage, true),
         (
             Reply::error(500, "InternalFailure", "x"),
-            Retry::Soon,
+            Retry::Outage,
             false,
         ),
         (
             Reply::error(503, "ServiceUnavailable", "x"),
-            Retry::Soon,
+            Retry::Outage,
             false,
         ),
-        (Reply::with(502, &[], "<html>"), Retry::Soon, false),
-        (Reply::with(504, &[], "<html>"), Retry::Soon, true),
+        (Reply::with(502, &[], "<html>"), Retry::Outage, false),
+        (Reply::with(504, &[], "<html>"), Retry::Outage, true),
         (
             Reply::error(429, "TooManyRequestsException", "x"),
             after(5),

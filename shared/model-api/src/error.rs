@@ -47,9 +47,8 @@ const CREDENTIALS_WAIT: Duration = Duration::from_secs(300);
 impl Retryable for ModelError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Unclear { .. }
-            | Self::Malformed { .. }
-            | Self::Unavailable { wait: None, .. } => Retry::Soon,
+            Self::Unclear { .. } | Self::Unavailable { wait: None, .. } => Retry::Outage,
+            Self::Malformed { .. } => Retry::Soon,
             Self::Unavailable {
                 wait: Some(wait), ..
             }

@@ -141,9 +141,9 @@ async fn failures_have_classes() {
         (413, &[], says("too large"), Retry::Never),
         (429, &[("retry-after", "12")], says("slow"), after(12)),
         (429, &[], says("slow"), after(60)),
-        (500, &[], json!("<html>"), Retry::Soon),
+        (500, &[], json!("<html>"), Retry::Outage),
         (529, &[("retry-after", "3")], says("Overloaded"), after(3)),
-        (529, &[], says("Overloaded"), Retry::Soon),
+        (529, &[], says("Overloaded"), Retry::Outage),
     ] {
         let shown = body.to_string();
         let error = answered(Wire::Anthropic, status, headers, body)
@@ -268,7 +268,7 @@ async fn openais_failures_have_classes() {
             says(json!("insufficient_quota"), Value::Null),
             alarm,
         ),
-        (500, &[], json!("<html>"), Retry::Soon),
+        (500, &[], json!("<html>"), Retry::Outage),
         (503, &[("retry-after", "3")], error("overloaded"), after(3)),
     ] {
         let shown = body.to_string();
@@ -283,7 +283,7 @@ async fn openais_failures_have_classes() {
 async fn nothing_secret_is_printed() {
     let (api, _) = api(Wire::Anthropic, || Err("the connection was reset".into()));
     let failure = Failure::from(ask(&api).await.expect_err("an error"));
-    assert_eq!(failure.retry, Retry::Soon);
+    assert_eq!(failure.retry, Retry::Outage);
     let reply = answered(Wire::Anthropic, 200, &[], message("end_turn"))
         .await
         .expect("a reply");

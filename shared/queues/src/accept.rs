@@ -55,7 +55,7 @@ where
         Retry::Never => {
             tracing::error!(message.id = id, error = %failure, "a message that cannot be read stays in the queue")
         }
-        Retry::Soon | Retry::After(_) | Retry::Alarm(_) => {
+        Retry::Soon | Retry::Outage | Retry::After(_) | Retry::Alarm(_) => {
             tracing::warn!(message.id = id, error = %failure, "again")
         }
     }

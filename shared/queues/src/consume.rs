@@ -8,6 +8,8 @@
 //! |---|---|---|
 //! | done, a duplicate, ignored | acknowledged | up to the handler |
 //! | failed, `Soon` | hidden for the backoff, reported as failed | an attempt is counted |
+//! | failed, `Outage` | the same, ten times; then the sweeper sends the row | no attempt is counted for two days |
+//! | failed, but another copy of the message carries the row | acknowledged | unchanged |
 //! | failed, `After` or `Alarm` | sent again with a delay, acknowledged | due at that time |
 //! | failed, `Never` | acknowledged | failed, or its job failed |
 //! | unreadable message, or unwritable row | reported as failed, then dead-lettered | unchanged |
@@ -156,6 +158,10 @@ where
             tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "given up");
             Answer::Acknowledge
         }
+        Ok((MessageFate::Drop, failure)) => {
+            tracing::info!(message.kind = kind, message.key = key, error = %failure, "left to the row");
+            Answer::Acknowledge
+        }
         Ok((MessageFate::Retry(wait), failure)) => {
             log(kind, &key, &failure);
             again(queues, &delivered, &receipt, failure.retry, wait).await
@@ -192,7 +198,7 @@ fn log(kind: &str, key: &str, failure: &Failure) {
         Retry::Alarm(_) => {
             tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "our credentials or set-up were rejected");
         }
-        Retry::Soon | Retry::Never => {
+        Retry::Soon | Retry::Outage | Retry::Never => {
             tracing::warn!(message.kind = kind, message.key = key, error = %failure, "will retry")
         }
     }
@@ -209,7 +215,7 @@ async fn again(
         message, account, ..
     } = delivered;
     let postponed = match retry {
-        Retry::Soon | Retry::Never => queues
+        Retry::Soon | Retry::Outage | Retry::Never => queues
             .hide(message.queue(), receipt, wait)
             .await
             .map(|()| Answer::Return),

@@ -105,7 +105,7 @@ impl Error for QueueError {
 impl Retryable for QueueError {
     fn retry(&self) -> Retry {
         match self.kind {
-            Kind::Unclear => Retry::Soon,
+            Kind::Unclear => Retry::Outage,
             Kind::Denied => Retry::Alarm(Duration::from_secs(300)),
             Kind::NotOurs => Retry::Never,
         }

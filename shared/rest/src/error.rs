@@ -104,7 +104,7 @@ impl ApiError {
     pub fn failure(failure: &Failure) -> Self {
         tracing::error!(error = %failure, "failed to serve a request");
         match failure.retry {
-            Retry::Soon | Retry::After(_) | Retry::Alarm(_) => Self::new(
+            Retry::Soon | Retry::Outage | Retry::After(_) | Retry::Alarm(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "The service is temporarily unavailable. Nothing was lost; retry the request.",
@@ -226,7 +226,12 @@ mod tests {
     #[test]
     fn only_a_failure_that_may_pass_invites_a_retry() {
         let wait = Duration::from_secs(1);
-        for retry in [Retry::Soon, Retry::After(wait), Retry::Alarm(wait)] {
+        for retry in [
+            Retry::Soon,
+            Retry::Outage,
+            Retry::After(wait),
+            Retry::Alarm(wait),
+        ] {
             let source = "a throttle".into();
             let error = ApiError::failure(&Failure { retry, source });
             assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE, "{retry:?}");

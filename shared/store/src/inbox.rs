@@ -7,6 +7,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod ingest;
+pub(crate) mod pending;
 
 use crate::Inbox;
 use crate::db::error::StoreError;
@@ -14,9 +15,10 @@ use crate::db::item::{Attributes, Item, bytes, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
-use crate::db::table::{Updated, page};
+use crate::db::table::Updated;
 use crate::db::tx::Change;
 use crate::inbox::bodies::{INLINE_BYTES_MAX, PART_BYTES};
+use crate::inbox::pending::{DueEvent, due_event_of};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use domain::ids::AccountId;
 use domain::inbox::Provenance;
@@ -24,9 +26,8 @@ use domain::inbox::{
     Delivery, Digest, EventKey, EventRow, EventSource, EventState, Finish, KEPT_FOR, RESEND_AFTER,
     Verified,
 };
-use domain::retry::{ATTEMPTS_MAX, Failure, MessageFate, Retry, backoff};
 use domain::time::Timestamp;
-use std::time::Duration;
+use domain::work::Lifecycle;
 
 /// The result of recording a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Recorded {
     New,
     /// The event exists and is still pending, so it has to be queued again.
     Pending,
+    /// The event had failed, and is pending again because its sender delivers it again.
+    Reopened,
     /// The event exists and is no longer pending.
     Settled,
     /// Another body is already stored under this id. The new one is quarantined under the given
@@ -59,27 +62,10 @@ pub enum Finished {
     Already,
 }
 
-/// A pending event and the time it was due, as listed in the index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueEvent {
-    pub key: EventKey,
-    pub due_at: Timestamp,
-}
-
-/// Whether this call took a due event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// The due time was moved forward; the caller must queue the event.
-    Now {
-        /// When the event was received.
-        received_at: Timestamp,
-    },
-    /// The event is no longer pending, or another caller took it.
-    Gone,
-}
-
+/// What an event that is pending again no longer has: its end and its failed attempts.
+const REOPENED: [&str; 6] = ["fin", "out", "t", "nb", "os", "ttl"];
+const REOPEN: &str = "reopen an event";
 const REPLAY: &str = "replay an event";
-const PENDING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Inbox {
     /// Records a verified delivery.
@@ -98,17 +84,50 @@ impl Inbox {
             EventState::Pending,
             now,
         );
-        let Some(old) = self.put_new(head).await? else {
+        let Some(attributes) = self.put_new(head).await? else {
             return Ok(Recorded::New);
         };
-        let old = Item::new(&old, "record an event");
+        let old = Item::new(&attributes, "record an event");
         if old.bytes("d")? != delivery.digest.0 {
             return self.quarantine(verified, now).await;
         }
-        Ok(if state_of(&old)? == EventState::Pending {
-            Recorded::Pending
-        } else {
-            Recorded::Settled
+        Ok(match state_of(&old)? {
+            EventState::Pending => Recorded::Pending,
+            EventState::Failed => self.reopen(&delivery.key, attributes, now).await?,
+            EventState::Processed
+            | EventState::Ignored
+            | EventState::Quarantined
+            | EventState::Unattributed => Recorded::Settled,
+        })
+    }
+
+    /// Makes a failed event pending again, with everything else that its row says. The put replaces
+    /// exactly the failure that was found: of two deliveries one reopens the event, and a late one
+    /// changes nothing if the event has failed again.
+    async fn reopen(
+        &self,
+        key: &EventKey,
+        mut item: Attributes,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let failed = ("failed", text(keys::state(key, EventState::Failed)));
+        let fin = Item::new(&item, REOPEN).find_time("fin")?;
+        let (condition, values) = match fin {
+            Some(fin) => (
+                "#sx = :failed AND #fin = :fin",
+                vec![failed, ("fin", time(fin))],
+            ),
+            None => ("#sx = :failed AND attribute_not_exists(#fin)", vec![failed]),
+        };
+        for name in REOPENED {
+            item.remove(name);
+        }
+        item.insert("sx".to_owned(), text(keys::state(key, EventState::Pending)));
+        item.insert("at".to_owned(), time(now.plus(RESEND_AFTER)));
+        let put = self.table.put_when(REOPEN, item, condition, values);
+        Ok(match put.await? {
+            Updated::Done(()) => Recorded::Reopened,
+            Updated::Refused(_) => Recorded::Pending,
         })
     }
 
@@ -241,138 +260,6 @@ impl Inbox {
         Ok(match self.table.update("finish an event", change).await? {
             Updated::Done(()) => Finished::Now,
             Updated::Refused(_) => Finished::Already,
-        })
-    }
-
-    /// Records that acting on an event failed: sets when the next attempt is due, or marks the
-    /// event as failed.
-    pub async fn fail(
-        &self,
-        key: &EventKey,
-        failure: &Failure,
-        jitter: u64,
-        now: Timestamp,
-    ) -> Result<MessageFate, StoreError> {
-        match failure.retry {
-            Retry::Never => self.bury(key, &failure.chain(), now).await,
-            Retry::After(wait) | Retry::Alarm(wait) => {
-                self.redue(key, Change::of(keys::event(key)), now.plus(wait))
-                    .await?;
-                Ok(MessageFate::Retry(wait))
-            }
-            Retry::Soon => {
-                // The stored count decides when to give up. The due time always uses the first
-                // attempt's wait; the queue's own redelivery handles the rest.
-                let counted = Change::of(keys::event(key)).add("t", number(1));
-                let tries = self.redue(key, counted, now.plus(RESEND_AFTER)).await?;
-                if tries >= ATTEMPTS_MAX {
-                    return self
-                        .bury(
-                            key,
-                            &format!("gave up after {tries} attempts: {failure}"),
-                            now,
-                        )
-                        .await;
-                }
-                Ok(MessageFate::Retry(backoff(tries, jitter)))
-            }
-        }
-    }
-
-    /// Postpones an event that cannot be processed now. This is not a failure, so it does not count
-    /// as an attempt.
-    pub async fn postpone(&self, key: &EventKey, now: Timestamp) -> Result<(), StoreError> {
-        self.redue(key, Change::of(keys::event(key)), now.plus(RESEND_AFTER))
-            .await
-            .map(drop)
-    }
-
-    async fn bury(
-        &self,
-        key: &EventKey,
-        why: &str,
-        now: Timestamp,
-    ) -> Result<MessageFate, StoreError> {
-        self.finish(key, &Finish::Failed(why.to_owned()), now)
-            .await?;
-        Ok(MessageFate::Acknowledge)
-    }
-
-    async fn redue(
-        &self,
-        key: &EventKey,
-        change: Change,
-        due_at: Timestamp,
-    ) -> Result<u32, StoreError> {
-        let pending = text(keys::state(key, EventState::Pending));
-        let update = change
-            .set("at", time(due_at))
-            .when("#sx = :pending", vec![("pending", pending)]);
-        let counted =
-            self.table
-                .update_returning("postpone an event", update, ReturnValue::UpdatedNew);
-        match counted.await? {
-            Updated::Done(row) => Ok(Item::new(&row, "count an attempt")
-                .find_number("t")?
-                .unwrap_or(0)),
-            Updated::Refused(_) => Ok(0),
-        }
-    }
-
-    /// Lists pending events that are due, at most `limit` from each shard.
-    pub async fn due_list(
-        &self,
-        source: EventSource,
-        now: Timestamp,
-        limit: i32,
-    ) -> Result<Vec<DueEvent>, StoreError> {
-        let shards = (0..keys::SHARDS).map(|shard| async move {
-            let query = self
-                .table
-                .query()
-                .index_name("state")
-                .key_condition_expression("sx = :sx AND #at <= :now")
-                .expression_attribute_names("#at", "at")
-                .expression_attribute_values(
-                    ":sx",
-                    text(keys::state_shard(source, EventState::Pending, shard)),
-                )
-                .expression_attribute_values(":now", time(now))
-                .limit(limit);
-            let found = page("list due events", query).await?;
-            found
-                .iter()
-                .map(|item| due_event_of(source, item))
-                .collect::<Result<Vec<_>, _>>()
-        });
-        Ok(futures::future::try_join_all(shards).await?.concat())
-    }
-
-    /// Takes a due event: moves its due time forward and doubles the wait, unless another caller
-    /// did so first. Of two concurrent sweepers, one wins.
-    pub async fn due_take(&self, due: &DueEvent, now: Timestamp) -> Result<Taken, StoreError> {
-        let Some(head) = self.head(&due.key).await? else {
-            return Ok(Taken::Gone);
-        };
-        let item = Item::new(&head, "take a due event");
-        if state_of(&item)? != EventState::Pending || item.time("at")? != due.due_at {
-            return Ok(Taken::Gone);
-        }
-        let received_at = item.time("rx")?;
-        let waited = due
-            .due_at
-            .since(received_at)
-            .clamp(RESEND_AFTER, PENDING_ATTEMPTS_KEPT);
-        let pending = text(keys::state(&due.key, EventState::Pending));
-        let change = Change::of(keys::event(&due.key))
-            .set("at", time(now.plus(waited)))
-            .when(
-                "#sx = :pending AND #at = :was",
-                vec![("pending", pending), ("was", time(due.due_at))],
-            );
-        Ok(match self.table.update("take a due event", change).await? {
-            Updated::Done(()) => Taken::Now { received_at },
-            Updated::Refused(_) => Taken::Gone,
         })
     }
 
@@ -518,7 +405,12 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
         listed_at: item.time("at")?,
         processed_at: item.find_time("fin")?,
         outcome: item.find_text("out")?.map(str::to_owned),
-        attempts: item.find_number("t")?.unwrap_or(0),
+        tries: Lifecycle {
+            attempts: item.find_number("t")?.unwrap_or(0),
+            not_before: item.find_time("nb")?,
+            outage_since: item.find_time("os")?,
+            ..Lifecycle::default()
+        },
         account: item
             .find_text("acct")?
             .map(AccountId::parse)
@@ -530,20 +422,8 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
 }
 
 fn pending_again(key: &EventKey, now: Timestamp) -> Change {
-    Change::of(keys::event(key))
+    let change = Change::of(keys::event(key))
         .set("sx", text(keys::state(key, EventState::Pending)))
-        .set("at", time(now.plus(RESEND_AFTER)))
-        .remove("fin")
-        .remove("out")
-        .remove("t")
-        .remove("ttl")
-}
-
-fn due_event_of(source: EventSource, attributes: &Attributes) -> Result<DueEvent, StoreError> {
-    let item = Item::new(attributes, "list events");
-    let key = keys::event_of(source, item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
-    Ok(DueEvent {
-        key,
-        due_at: item.time("at")?,
-    })
+        .set("at", time(now.plus(RESEND_AFTER)));
+    REOPENED.into_iter().fold(change, Change::remove)
 }

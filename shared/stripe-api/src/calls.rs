@@ -371,7 +371,7 @@ mod tests {
                 .expect_err("an error");
             assert_eq!(
                 (error.failure_is_stored(), error.retry()),
-                (stored, Retry::Soon)
+                (stored, Retry::Outage)
             );
         }
     }

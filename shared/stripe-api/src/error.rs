@@ -116,10 +116,19 @@ const CREDENTIALS_WAIT: Duration = Duration::from_secs(300);
 impl Retryable for StripeError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Unclear { .. } | Self::Malformed { .. } => Retry::Soon,
-            Self::Unavailable { refusal, .. } | Self::Busy { refusal, .. } => {
-                refusal.retry_after.map_or(Retry::Soon, Retry::After)
+            Self::Unclear { .. } => Retry::Outage,
+            Self::Malformed { .. } => Retry::Soon,
+            Self::Unavailable { refusal, .. } => {
+                refusal.retry_after.map_or(Retry::Outage, Retry::After)
             }
+            Self::Busy { refusal, .. } => refusal.retry_after.map_or_else(
+                || match refusal.status {
+                    // Too many requests of all kinds, or none in time: not this one's fault.
+                    408 | 429 => Retry::Outage,
+                    _ => Retry::Soon,
+                },
+                Retry::After,
+            ),
             Self::Url | Self::SecretKey | Self::Credentials { .. } => {
                 Retry::Alarm(CREDENTIALS_WAIT)
             }

@@ -199,10 +199,10 @@ mod tests {
             (404, &[][..], Retry::Never),
             (409, &[][..], Retry::Soon),
             (425, &[][..], Retry::Soon),
-            (429, &[][..], Retry::Soon),
+            (429, &[][..], Retry::Outage),
             (429, &[("retry-after", "7")][..], after(7)),
             (429, &[("retry-after", "0")][..], after(1)),
-            (500, &[("stripe-should-retry", "false")][..], Retry::Soon),
+            (500, &[("stripe-should-retry", "false")][..], Retry::Outage),
             (503, &[("retry-after", "30")][..], after(30)),
             (302, &[("location", "https://evil.test/")][..], Retry::Never),
         ] {
@@ -214,7 +214,7 @@ mod tests {
             .await;
             assert_eq!(error.retry(), expected, "{status} {headers:?}");
         }
-        assert_eq!(error_of(Reply::Lost).await.retry(), Retry::Soon);
+        assert_eq!(error_of(Reply::Lost).await.retry(), Retry::Outage);
     }
 
     #[tokio::test]
@@ -234,7 +234,7 @@ mod tests {
             error.to_string(),
             "could not find the meter: Stripe failed with 502"
         );
-        assert_eq!(error.retry(), Retry::Soon);
+        assert_eq!(error.retry(), Retry::Outage);
     }
 
     #[tokio::test]

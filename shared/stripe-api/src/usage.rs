@@ -143,7 +143,7 @@ mod tests {
         ]);
         assert_eq!(
             report(&peer).await.expect_err("an error").retry(),
-            Retry::Soon
+            Retry::Outage
         );
         assert_eq!(
             report(&peer).await.expect("an answer"),
@@ -177,7 +177,7 @@ mod tests {
         ]);
         assert_eq!(
             report(&peer).await.expect_err("an error").retry(),
-            Retry::Soon
+            Retry::Outage
         );
         assert_eq!(
             report(&peer).await.expect("an answer"),

@@ -194,7 +194,8 @@ fn get(body: &[u8]) -> (u16, Value) {
 fn put(state: &mut State, body: &[u8]) -> (u16, Value) {
     let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
     let item = input["Item"].take();
-    if input["ConditionExpression"] != "attribute_not_exists(pk)" {
+    let new = input["ConditionExpression"] == "attribute_not_exists(pk)";
+    if !new && input["ConditionExpression"] != "#sx = :failed AND #fin = :fin" {
         return (
             400,
             json!({ "__type": "ValidationException", "message": "a receiver's put is conditional" }),
@@ -203,7 +204,15 @@ fn put(state: &mut State, body: &[u8]) -> (u16, Value) {
     state.units += units::of(units::bytes(&item));
     let key = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
     let key = (key("pk"), key("sk"));
-    if let Some(old) = state.items.get(&key) {
+    // A receiver replaces an event only if it has failed, and only that failure.
+    let expected = &input["ExpressionAttributeValues"];
+    let old = state.items.get(&key).cloned().unwrap_or_default();
+    let holds = if new {
+        old.is_null()
+    } else {
+        old["sx"] == expected[":failed"] && old["fin"] == expected[":fin"]
+    };
+    if !holds {
         return (
             400,
             json!({ "__type": "ConditionalCheckFailedException", "message": "it is there", "Item": old }),

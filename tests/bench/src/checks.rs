@@ -4,6 +4,7 @@
 use crate::aws::Health;
 use crate::stage::{Run, Stage};
 use crate::webhook::{Coming, Webhook};
+use serde_json::json;
 use std::error::Error;
 use std::time::Duration;
 
@@ -74,6 +75,19 @@ impl Checks<'_> {
             &one,
             Coming::Signed,
             (202, 2, 3),
+        )?;
+        self.fail(&one);
+        self.expect(
+            "a repeat of a failed one is pending and queued again",
+            &one,
+            Coming::Signed,
+            (202, 2, 4),
+        )?;
+        self.expect(
+            "and is pending for the next repeat",
+            &one,
+            Coming::Signed,
+            (202, 2, 5),
         )?;
         let one = self.fresh();
         self.expect(
@@ -194,11 +208,21 @@ impl Checks<'_> {
 
     /// Finishes the event's row, as the function that processes the event does.
     fn finish(&self, webhook: &Webhook) {
+        self.end(webhook, "#pending#", "#processed#");
+    }
+
+    /// Marks the event's row as failed, as the same function does.
+    fn fail(&self, webhook: &Webhook) {
+        self.end(webhook, "#processed#", "#failed#");
+    }
+
+    fn end(&self, webhook: &Webhook, from: &str, to: &str) {
         for ((pk, _), item) in &mut self.stage.aws().items {
             if pk.ends_with(&webhook.id)
                 && let Some(state) = item["sx"]["S"].as_str()
             {
-                item["sx"]["S"] = state.replace("#pending#", "#processed#").into();
+                item["sx"]["S"] = state.replace(from, to).into();
+                item["fin"] = json!({ "N": "1795210980000" });
             }
         }
     }

@@ -185,7 +185,7 @@ async fn a_conversion_waits_for_what_it_needs() {
             .event(EventSource::Stripe, sent[0]["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
-        assert_eq!((row.state, row.attempts), (EventState::Pending, 0));
+        assert_eq!((row.state, row.tries.attempts), (EventState::Pending, 0));
         assert_eq!(subscribed(&world), Vec::<String>::new());
         world.abandoned();
     }

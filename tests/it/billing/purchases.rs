@@ -205,7 +205,7 @@ async fn without_a_key_a_purchase_waits() {
             .event(EventSource::Stripe, event["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
-        assert_eq!((row.state, row.attempts), (EventState::Pending, 0));
+        assert_eq!((row.state, row.tries.attempts), (EventState::Pending, 0));
     }
     assert_eq!(world.purse(&account).await, (0, 0));
     world.abandoned();

@@ -18,7 +18,7 @@ const WAY: [Queue; 5] = [
 ];
 
 /// Deletes every message of every queue, even hidden or delayed ones.
-async fn lose_all_messages(world: &World) {
+pub async fn lose_all_messages(world: &World) {
     for queue in Queue::ALL {
         let url = &world.mapping(queue).queue_url;
         while world.waiting(queue).await > 0 {
@@ -207,5 +207,36 @@ async fn no_work_is_left_behind_an_answer() {
         world.settle().await;
     }
     assert_eq!(world.vendors.stripe.meter_events().len(), 6);
+    world.done().await;
+}
+
+/// Two sweepers list the same row: one takes it, and it is not sent twice. A row that nobody
+/// finishes is sent after one minute, two, four and so on.
+#[tokio::test(start_paused = true)]
+async fn a_row_is_taken_by_one_sweeper_and_less_and_less_often() {
+    let world = World::with(FaultPlan::None, &[]).await;
+    world.github_sends("issues.opened").await;
+    world.turn(Queue::GithubEvents).await;
+    lose_all_messages(&world).await;
+    let store = &world.stack.store;
+    let switches = domain::switches::Switches::default();
+    let list = async || {
+        let now = world.stack.outside.now();
+        store.due_list(now, 10).await.expect("the store answers")
+    };
+    for minutes in [1, 2, 4, 8] {
+        // Whatever its due time is, it is due by then.
+        world.elapse(Duration::from_secs(60 * minutes)).await;
+        let due = list().await;
+        assert_eq!(due.len(), 1, "the job");
+        let now = world.stack.outside.now();
+        let take = async || store.due_take(&due[0], &switches, now).await;
+        assert_eq!(take().await.expect("an answer"), store::Moved::On);
+        assert_eq!(take().await.expect("an answer"), store::Moved::Gone);
+        world.elapse(Duration::from_secs(60 * minutes - 1)).await;
+        assert_eq!(list().await, [], "not within {minutes} minutes");
+    }
+    world.settle().await;
+    world.assert_delivered_once();
     world.done().await;
 }

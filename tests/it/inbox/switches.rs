@@ -83,7 +83,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
         .await
         .expect("it is recorded");
     assert_eq!(
-        (waiting.state, waiting.attempts),
+        (waiting.state, waiting.tries.attempts),
         (EventState::Pending, 0),
         "no failure"
     );
@@ -165,7 +165,10 @@ async fn a_paused_accounts_work_waits_and_continues() {
         .event(EventSource::Github, &asked)
         .await
         .expect("it is recorded");
-    assert_eq!((waiting.state, waiting.attempts), (EventState::Pending, 0));
+    assert_eq!(
+        (waiting.state, waiting.tries.attempts),
+        (EventState::Pending, 0)
+    );
     assert!(
         world.comments().is_empty(),
         "GitHub is not written to either"

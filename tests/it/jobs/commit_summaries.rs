@@ -336,6 +336,40 @@ async fn a_model_that_fails_for_good_costs_nothing() {
     program.world.done().await;
 }
 
+/// A summary has failed, and several programs ask for it again at once: there is one new summary and
+/// one hold.
+#[tokio::test(start_paused = true)]
+async fn of_those_who_ask_again_at_once_one_pays() {
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let program = Program {
+        key: world.key_of(&account, "the first").await,
+        world,
+        account,
+    };
+    let (world, path) = (&program.world, pushed(&program.world));
+    world.adjusts(&program.account, "1000", "a gift").await;
+    let useless = vec!["I would rather not.".to_owned(); 2];
+    world.vendors.model.script("generate_summary", useless);
+    program.ask("POST", &path, None).await;
+    world.settle().await;
+    assert_eq!(program.get(&path).await["state"], "FAILED");
+    world.elapse(Duration::from_secs(1)).await;
+    let answers = together((0..4).map(|_| program.ask("POST", &path, None))).await;
+    let ids: std::collections::BTreeSet<_> = answers
+        .iter()
+        .map(|(_, answer)| answer["id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 1, "{answers:?}");
+    world.settle().await;
+    assert_eq!(program.get(&path).await["state"], "DONE");
+    assert_eq!(
+        world.kinds(&program.account).await,
+        ["adjustment", "hold", "release", "hold", "capture"]
+    );
+    world.assert_ledger_agrees().await;
+    program.world.done().await;
+}
+
 /// While its account is paused, an assist waits without using an attempt, and a new one is refused.
 #[tokio::test(start_paused = true)]
 async fn a_paused_account_s_assists_wait() {

@@ -206,8 +206,8 @@ async fn a_permission_that_was_taken_away_ends_the_job() {
     world.done().await;
 }
 
-/// The pull request was created and the answer was lost; then GitHub is down for longer than a job
-/// has attempts. Only a look-up may decide that there is no pull request.
+/// The pull request was created and the answer was lost; then GitHub refuses to look for longer than
+/// a job has attempts. Only a look-up may decide that there is no pull request.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_away() {
     let world = wired().await;
@@ -227,7 +227,7 @@ async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_aw
     world.wire.answer(
         &format!("GET {REPO}/pulls"),
         2 * domain::retry::ATTEMPTS_MAX,
-        Reply::status(500, "away"),
+        Reply::status(409, "busy"),
     );
     world.settle().await;
     world.assert_delivered_once();

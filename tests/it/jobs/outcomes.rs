@@ -145,6 +145,7 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
             .event(EventSource::Github, &delivery)
             .await
             .expect("it is there")
+            .tries
             .attempts,
         0,
         "waiting is no failure"

@@ -166,10 +166,11 @@ async fn impossible_requests_make_no_job() {
     world
         .assert_outcome(
             &delivery,
-            domain::inbox::EventState::Ignored,
-            ".tallyhook.toml cannot be read",
+            domain::inbox::EventState::Processed,
+            "refused as job",
         )
         .await;
     world.assert_nothing_delivered();
+    assert!(world.comment().contains("logins of at most 10 reviewers"));
     world.done().await;
 }

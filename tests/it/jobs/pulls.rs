@@ -384,7 +384,7 @@ async fn tokens_are_as_narrow_as_the_calls() {
     world.done().await;
 }
 
-/// GitHub stays unavailable.
+/// GitHub answers about this pull request, and never well.
 #[tokio::test(start_paused = true)]
 async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
     let world = wired().await;
@@ -392,7 +392,7 @@ async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
     world.wire.answer(
         &format!("POST {REPO}/pulls"),
         ALWAYS,
-        Reply::status(500, "oops"),
+        Reply::status(409, "busy"),
     );
     world.settle().await;
     world

@@ -100,6 +100,16 @@ async fn a_job_is_asked_for_shown_on_its_way_and_delivered() {
         (other.0, &other.1["code"]),
         (StatusCode::CONFLICT, &json!("idempotency_key_reused"))
     );
+    let mut outside = wanted("acme/greeter", 7);
+    outside["agent"] = "external".into();
+    let outside = world
+        .customer(&program.key, "POST", JOBS, "a click", Some(&outside))
+        .await;
+    assert_eq!(
+        (outside.0, &outside.1["code"]),
+        (StatusCode::CONFLICT, &json!("idempotency_key_reused")),
+        "the same issue for another agent is another wish"
+    );
     let id = id_of(&asked.1);
     let shown = program.shown(&id).await;
     assert_eq!(
@@ -264,7 +274,10 @@ async fn no_job_is_made_where_none_is_allowed() {
     let unread = program.asks_for("acme/greeter", 7).await;
     world.settle().await;
     program
-        .assert_refused(&unread, ".tallyhook.toml cannot be read")
+        .assert_refused(
+            &unread,
+            ".tallyhook.toml cannot be used: line 2: unknown field `opend`",
+        )
         .await;
     github.archive(OWNER, REPOSITORY);
     let archived = program.asks_for("acme/greeter", 7).await;

@@ -338,7 +338,7 @@ async fn what_the_model_is_shown_is_bounded() {
 // --- a model that fails ---
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_stays_down_ends_the_job_with_one_comment() {
+async fn a_model_that_stays_down_for_days_ends_the_job_with_one_comment() {
     let world = World::with(FaultPlan::None, &WIRED).await;
     world.wire.answer(
         "model.wire",
@@ -346,15 +346,29 @@ async fn a_model_that_stays_down_ends_the_job_with_one_comment() {
         Reply::status(500, "down"),
     );
     world.github_sends("issues.opened").await;
+    world.outage(Duration::from_secs(2 * 86_400 - 3_600)).await;
+    assert_eq!(world.present_job().await.attempts, 0);
+    world.outage(Duration::from_secs(16 * 3_600)).await;
     world.settle().await;
     let words = format!(
         "gave up after {ATTEMPTS_MAX} attempts: could not ask the model: the provider failed with 500"
     );
     world.assert_not_delivered(JobState::Failed, &words).await;
-    assert_eq!(
-        u32::try_from(world.wire.heard("model.wire").len()).expect("few"),
-        ATTEMPTS_MAX
-    );
+    world.done().await;
+}
+
+/// A model that is down for a day delays the job and ends nothing.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_down_for_a_day_is_waited_for() {
+    let world = World::with(FaultPlan::Seeded(44), &WIRED).await;
+    world.wire.cut("model.wire", crate::world::wire::ALWAYS);
+    world.github_sends("issues.opened").await;
+    world.outage(Duration::from_secs(86_400)).await;
+    let calls = world.wire.heard("model.wire").len();
+    assert!((20..100).contains(&calls), "{calls} calls in a day");
+    world.wire.clear();
+    world.settle().await;
+    world.assert_delivered_once();
     world.done().await;
 }
 

@@ -279,11 +279,69 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
             .github
             .push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", text);
         for sample in ["issues.opened", "issues.labeled", "issue_comment.created"] {
-            assert_ignored(&world, sample, "the repository's .tallyhook.toml", |_| {}).await;
+            let delivery = world.github_sends(sample).await;
+            world.settle().await;
+            world
+                .assert_outcome(&delivery, EventState::Processed, "refused")
+                .await;
         }
         assert!(world.vendors.model.calls().is_empty());
+        // Its people are told once, whatever else happens on the issue.
+        let comment = world.comment();
+        assert!(
+            comment.contains(".tallyhook.toml cannot be used")
+                && comment.contains("nothing is billed"),
+            "{comment}"
+        );
         world.done().await;
     }
+}
+
+/// The people of each issue that asks for a job are told once for each way in which the file is
+/// broken, and nobody is told who asks for nothing. Once the file is mended, the next command makes
+/// a job.
+#[tokio::test(start_paused = true)]
+async fn a_broken_policy_is_told_once_on_each_issue_until_it_is_mended() {
+    let world = World::with(FaultPlan::Seeded(71), &[]).await;
+    let push = |text: &str| {
+        let github = &world.vendors.github;
+        github.push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", text);
+    };
+    push("[triggers]\nopend = false");
+    let other = |event: &mut serde_json::Value| event["label"]["name"] = "bug".into();
+    let delivery = world.github_sends_changed("issues.labeled", other).await;
+    world.settle().await;
+    world
+        .assert_outcome(&delivery, EventState::Ignored, "another label")
+        .await;
+    assert_eq!(world.comments(), Vec::<String>::new());
+    world.github_sends("issues.opened").await;
+    world.github_sends("issue_comment.created").await;
+    world.settle().await;
+    assert!(world.comment().contains("line 2: unknown field `opend`"));
+    world.issue_opens(21).await;
+    world.settle().await;
+    let others = world.vendors.github.comments(OWNER, REPOSITORY, 21);
+    assert_eq!(others.len(), 1, "{others:?}");
+    push("[triggers]\nopened = 'no'");
+    let again = |event: &mut serde_json::Value| event["comment"]["id"] = 990_001.into();
+    world
+        .github_sends_changed("issue_comment.created", again)
+        .await;
+    world.settle().await;
+    assert_eq!(world.comments().len(), 2, "it is broken in another way");
+    assert_eq!(world.owed().await, 0);
+    world.assert_nothing_delivered();
+    push("[triggers]\nopened = true");
+    let last = |event: &mut serde_json::Value| event["comment"]["id"] = 990_002.into();
+    world
+        .github_sends_changed("issue_comment.created", last)
+        .await;
+    world.settle().await;
+    let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
+    assert_eq!((pulls.len(), world.comments().len()), (1, 3));
+    assert_eq!(world.vendors.stripe.meter_events().len(), 1);
+    world.done().await;
 }
 
 #[tokio::test(start_paused = true)]

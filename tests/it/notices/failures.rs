@@ -2,11 +2,13 @@
 
 use super::{ADDRESS, world};
 use crate::world::{FaultPlan, World};
-use domain::notices::{NoticeKind, NoticeOutcome, Topic};
+use domain::notices::{Notice, NoticeKind, NoticeOutcome, Topic};
 use domain::switches::Switch;
 use serde_json::json;
 use stand_in_mail::Trouble;
 use stand_in_shared::faults::{Effect, Fault};
+use std::time::Duration;
+use store::{NoticeClaim, Tried, Untold};
 
 const MAIL: &str = "mail.stand-in";
 
@@ -137,13 +139,19 @@ async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
 async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
     for (trouble, times, outcome) in [
         (Trouble::Rejected, 1, NoticeOutcome::Refused),
-        (Trouble::Failing, 12, NoticeOutcome::GivenUp),
+        (Trouble::Failing, 1_000, NoticeOutcome::GivenUp),
     ] {
         let (world, account) = world(FaultPlan::Seeded(223), &[]).await;
         for _ in 0..times {
             world.vendors.mail.trouble_next(trouble);
         }
         world.owes(&account, Topic::Welcome).await;
+        if outcome == NoticeOutcome::GivenUp {
+            // Two days of nothing but failures are no reason to give up; some hours more are.
+            world.outage(Duration::from_secs(2 * 86_400 - 3_600)).await;
+            assert_eq!(world.ended(&account).await[0].1, None);
+            world.outage(Duration::from_secs(16 * 3_600)).await;
+        }
         world.settle().await;
         assert_eq!(world.outcome_of_one(&account).await, outcome);
         assert_eq!(world.vendors.mail.letters().len(), 0);
@@ -307,5 +315,40 @@ async fn operators_set_addresses_and_topics() {
         .operator("PUT", "/api/v1/admin/accounts/acc_none/mail", Some(&wanted))
         .await;
     assert_eq!(status, 404);
+    world.done().await;
+}
+
+/// A worker hangs beyond its lease, another takes the notice, and then the first gives it back: it
+/// stays with the second, so nobody else sends the mail meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_late_worker_gives_back_nobody_elses_notice() {
+    let (world, account) = world(FaultPlan::None, &[]).await;
+    let (store, clock) = (&world.stack.store, || world.stack.outside.now());
+    let notice = Notice::new(Topic::TopUpNeeded(1), "x".to_owned(), clock());
+    let owed = store.notice_owe(&account, &notice, clock()).await;
+    owed.expect("an answer");
+    let (key, lease) = (notice.key(&account), Duration::from_secs(60));
+    let claim = async |mark| -> Option<Untold> {
+        let claimed = store
+            .notice_claim(&key, mark, clock().plus(lease), clock())
+            .await;
+        match claimed.expect("an answer") {
+            NoticeClaim::Yours(untold) => Some(untold),
+            NoticeClaim::Held | NoticeClaim::Ended => None,
+        }
+    };
+    let first = claim(1).await.expect("nobody has it");
+    assert!(claim(2).await.is_none());
+    world.elapse(lease).await;
+    let second = claim(2).await.expect("the lease ran out");
+    let released = store.notice_release(&first, Tried::Failed, clock()).await;
+    released.expect("an answer");
+    assert!(claim(3).await.is_none(), "it is the second's");
+    let ended = store
+        .notice_end(&second, NoticeOutcome::Sent, None, clock())
+        .await;
+    ended.expect("an answer");
+    assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::Sent);
+    world.settle().await;
     world.done().await;
 }

@@ -6,8 +6,9 @@ use crate::ledger::{NOW, account, gift, micros};
 use domain::billing::payments::{CreditPurchase, PaymentFact};
 use domain::billing::plans::Limit;
 use domain::billing::spending::SpendLimit;
+use domain::billing::subscriptions::{Status, Subscription};
 use domain::billing::usage::{AccountMeter, Meter, Usage, UsageIdentifier, UsageSource};
-use domain::ids::{AccountId, PaymentId};
+use domain::ids::{AccountId, PaymentId, SubscriptionId};
 use domain::inbox::EventSource;
 use domain::jobs::{self, PullRef, Staged};
 use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
@@ -15,8 +16,8 @@ use domain::switches::{Switch, SwitchName};
 use domain::units::Credits;
 use std::time::Duration;
 use store::{
-    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Owed, PaymentRecorded, Post,
-    Store, SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
+    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Noted, Owed, PaymentRecorded,
+    Post, Store, SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
 };
 
 #[tokio::test]
@@ -255,6 +256,46 @@ async fn a_switch_in_its_position_is_not_switched() {
             let switched = ingest.ingest_set(&word, &act(1)).await;
             assert_eq!(switched.expect("an answer"), expected, "{on}");
         }
+    })
+    .await;
+}
+
+/// Stripe is asked which of two states of one moment holds, and a newer event comes meanwhile: the
+/// answer is about the past.
+#[tokio::test]
+async fn an_answer_about_a_subscription_does_not_replace_what_is_newer() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let subscription = |status, second| Subscription {
+            id: SubscriptionId::parse("sub_1").expect("an id"),
+            status,
+            items: Vec::new(),
+            period: None,
+            ends_at: None,
+            trial_end: None,
+            created_at: NOW,
+            as_of: NOW.plus(Duration::from_secs(second)),
+        };
+        let note = async |said: &Subscription| {
+            let noted = store.subscription_note(&id, said).await;
+            noted.expect("an answer")
+        };
+        let known = subscription(Status::Active, 1);
+        assert_eq!(note(&known).await, Noted::Now, "{on}");
+        let tied = note(&subscription(Status::PastDue, 1)).await;
+        assert_eq!(tied, Noted::Tie(Box::new(known.clone())), "{on}");
+        let settle = async |asked: &Subscription| {
+            let noted = store.subscription_settle(&id, &known, asked).await;
+            noted.expect("an answer")
+        };
+        // A newer event arrives while Stripe is asked.
+        let newer = subscription(Status::Unpaid, 9);
+        assert_eq!(note(&newer).await, Noted::Now, "{on}");
+        let asked = subscription(Status::PastDue, 2);
+        assert_eq!(settle(&asked).await, Noted::Outdated, "{on}");
+        let kept = store.account_find_whole(&id).await.expect("an answer");
+        let (_, contracts) = kept.expect("the account");
+        assert_eq!(contracts.subscriptions, [newer], "{on}");
     })
     .await;
 }

@@ -12,6 +12,8 @@ use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBil
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{self, FixPaid, PullRef, Staged};
 use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
+use domain::retry::Failure;
+use domain::time::Timestamp;
 use domain::units::Credits;
 use std::time::Duration;
 use store::{
@@ -278,6 +280,45 @@ async fn a_new_assist_says_why_it_is_none() {
             .await
             .expect("an answer");
         assert_eq!(ask(&poor).await, AssistCreated::SpendLimitReached, "{on}");
+    })
+    .await;
+}
+
+/// A worker's lease runs out, another takes the work in the same state, and then the first returns:
+/// what it writes changes nothing.
+#[tokio::test]
+async fn a_worker_whose_lease_ran_out_writes_nothing() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let new = job_of_issue(&id, 1, 1);
+        store.job_create(&new).await.expect("an answer");
+        let job = &new.row.facts.id;
+        let (lasts, mut now) = (Duration::from_secs(60), NOW);
+        let claim = async |now: Timestamp| {
+            let row = store.job_find(job).await.expect("an answer");
+            let until = now.plus(lasts);
+            let claim = match row.expect("the job").staged() {
+                Staged::Queued(job) => job.claim(until, now),
+                Staged::Planning(job) => job.claim(until, now),
+                other => panic!("{other:?}"),
+            };
+            let claim = claim.expect("nobody has it");
+            match store.job_claim(claim).await.expect("an answer") {
+                Claimed::Yours(lease) => *lease,
+                other => panic!("{other:?}"),
+            }
+        };
+        let first = claim(now).await;
+        now = now.plus(lasts);
+        let second = claim(now).await;
+        let late = first.failed(&Failure::after(lasts, "late"), 0, now);
+        let late = store.job_advance(&late).await.expect("an answer");
+        assert_eq!(late, Advanced::Stale, "{on}");
+        let kept = store.job_find(job).await.expect("an answer");
+        assert_eq!(kept.as_ref(), Some(second.row()), "{on}");
+        let ended = second.cancelled("enough", now);
+        let ended = store.job_advance(&ended).await.expect("an answer");
+        assert!(matches!(ended, Advanced::Applied(_)), "{on}");
     })
     .await;
 }

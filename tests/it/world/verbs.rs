@@ -88,6 +88,18 @@ impl World {
         tokio::time::sleep(wait).await;
     }
 
+    /// Lets an outage last: every queue is polled and the sweeper runs once an hour.
+    pub async fn outage(&self, lasts: Duration) {
+        let until = self.stack.outside.now().plus(lasts);
+        while self.stack.outside.now() < until {
+            while self.turn_all().await > 0 {}
+            self.skip(Duration::from_secs(3_540));
+            self.elapse(Duration::from_secs(61)).await;
+            // A sweep that meets the outage ends early; the next one continues.
+            let _ = self.stack.faults.run(self.stack.sweep()).await;
+        }
+    }
+
     /// Advances the clock of stores, vendors and functions at once, while the queues stop. (Running
     /// the queues' clock for weeks would take minutes.)
     pub fn skip(&self, wait: Duration) {

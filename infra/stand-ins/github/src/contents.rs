@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::{Access, CONTENTS, Visit};
-use super::git::{Commit, File, Files, Sha};
+use super::git::{Commit, File, Files, LINK, SUBMODULE, Sha};
 use super::objects::{self, Person};
 use super::refusal::{Input, Refusal};
 use super::{GitHub, shapes};
@@ -50,6 +50,29 @@ async fn show(
     let path = at.path.trim_matches('/');
     let Some(file) = files.get(path) else {
         return Ok(Json(folder(&visit, &files, path, &revision)?).into_response());
+    };
+    // https://docs.github.com/rest/repos/contents#get-repository-content: a link to a file is shown as
+    // the file; any other link, and a submodule, is an object that describes itself.
+    let file = match file.mode.as_str() {
+        SUBMODULE => {
+            let shape = entry(&visit, path, &file.sha, "submodule", &revision);
+            return Ok(Json(shape).into_response());
+        }
+        LINK => {
+            let target = repository.objects.blob(&file.sha).unwrap_or_default();
+            let target = String::from_utf8_lossy(&target).into_owned();
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let aim = format!("{folder}/{target}");
+            match files.get(aim.trim_start_matches('/')) {
+                Some(aim) if aim.mode != LINK && aim.mode != SUBMODULE => aim,
+                Some(_) | None => {
+                    let mut shape = entry(&visit, path, &file.sha, "symlink", &revision);
+                    shape["target"] = json!(target);
+                    return Ok(Json(shape).into_response());
+                }
+            }
+        }
+        _ => file,
     };
     let content = repository
         .objects

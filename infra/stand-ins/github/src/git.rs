@@ -18,7 +18,8 @@ pub(super) type Files = BTreeMap<String, File>;
 
 pub(super) const FOLDER: &str = "040000";
 pub(super) const SUBMODULE: &str = "160000";
-pub(super) const MODES: [&str; 5] = ["100644", "100755", FOLDER, SUBMODULE, "120000"];
+pub(super) const LINK: &str = "120000";
+pub(super) const MODES: [&str; 5] = ["100644", "100755", FOLDER, SUBMODULE, LINK];
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct File {

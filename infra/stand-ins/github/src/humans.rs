@@ -2,8 +2,10 @@
 //! close, delete, suspend. Each method panics if its object does not exist, since only tests and
 //! demos call them.
 
+use std::collections::BTreeMap;
+
 use super::GitHub;
-use super::git::{Commit, File, Files, Signature};
+use super::git::{Commit, File, Files, SUBMODULE, Signature};
 use super::state::{
     Account, Comment, Installation, InstallationStatus, Issue, Merge, Repository, Via,
 };
@@ -186,6 +188,18 @@ impl GitHub {
 
     /// Commits one file to a branch, as a person who pushes.
     pub fn push_file(&self, owner: &str, repo: &str, branch: &str, path: &str, content: &str) {
+        self.push_entry((owner, repo), branch, path, ("100644", content));
+    }
+
+    /// Commits one entry of any mode to a branch: a script, a link with its target as the content, or
+    /// a submodule with its commit as the content.
+    pub fn push_entry(
+        &self,
+        (owner, repo): (&str, &str),
+        branch: &str,
+        path: &str,
+        (mode, content): (&str, &str),
+    ) {
         let now = self.now();
         self.change(owner, repo, |repository| {
             let head = repository
@@ -193,14 +207,12 @@ impl GitHub {
                 .expect("the branch exists")
                 .clone();
             let mut files = repository.files(&head);
-            let sha = repository.objects.put_blob(content.as_bytes());
-            files.insert(
-                path.to_owned(),
-                File {
-                    mode: "100644".to_owned(),
-                    sha,
-                },
-            );
+            let sha = match mode {
+                SUBMODULE => content.to_owned(),
+                _ => repository.objects.put_blob(content.as_bytes()),
+            };
+            let mode = mode.to_owned();
+            files.insert(path.to_owned(), File { mode, sha });
             commit(
                 repository,
                 branch,
@@ -210,6 +222,23 @@ impl GitHub {
                 now,
             );
         });
+    }
+
+    /// The mode of each path on a branch.
+    pub fn modes(&self, owner: &str, repo: &str, branch: &str) -> BTreeMap<String, String> {
+        let mut modes = BTreeMap::new();
+        self.change(owner, repo, |repository| {
+            let head = repository
+                .branch(branch)
+                .expect("the branch exists")
+                .clone();
+            let files = repository.files(&head);
+            modes = files
+                .into_iter()
+                .map(|(path, file)| (path, file.mode))
+                .collect();
+        });
+        modes
     }
 
     /// Merges a pull request with a merge commit on its base. Its files win over those of the base.

@@ -18,6 +18,7 @@ mod git;
 mod pulls;
 mod talk;
 mod tokens;
+mod trees;
 mod webhooks;
 
 const NOW: i64 = 1_795_168_800_000;

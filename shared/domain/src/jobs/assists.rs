@@ -21,11 +21,11 @@ use crate::billing::usage::{Tokens, UsageSource};
 use crate::ids::{AccountId, AssistId};
 use crate::jobs::{BillingEffect, Delivered, Terms};
 use crate::ledger::HoldId;
-use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, gave_up};
+use crate::retry::{Failure, gave_up};
 use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
-use crate::work::{Busy, Lifecycle};
+use crate::work::{Busy, Lifecycle, NextAttempt};
 use std::time::Duration;
 
 /// The task of an assist.
@@ -301,17 +301,11 @@ impl AssistLease {
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> AssistTransition {
         // Keep only the outermost message: people read it, and its causes may reveal internals.
         let reason = failure.source.to_string();
-        let tries = self.0.tries;
-        match NextAttempt::after(failure, tries.attempts, jitter, now) {
+        match self.0.tries.failed(failure, jitter, now) {
             NextAttempt::Over => self.fail(&reason, now),
-            NextAttempt::Later(due_at) => {
-                AssistTransition::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
-            }
-            NextAttempt::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
-                self.fail(&gave_up(&reason), now)
-            }
-            NextAttempt::Again(due_at) => {
-                AssistTransition::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
+            NextAttempt::Last(_) => self.fail(&gave_up(&reason), now),
+            NextAttempt::Again(next) => {
+                AssistTransition::of(self.0, now).with(|row| row.tries = next)
             }
         }
     }

@@ -3,6 +3,7 @@
 //! An agent's output is not trusted. [`Proposal::check`] is the only way to a proposal, and it
 //! refuses what an issue's text might have persuaded the agent to do.
 
+pub mod tree;
 mod wishes;
 
 pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullOptions, REVIEWERS_MAX};
@@ -52,6 +53,8 @@ pub enum BadProposal {
     /// A path outside the repository, or one that agents may not change.
     Path(String),
     Twice(String),
+    /// A path that is a file and a folder at once.
+    FileAndFolder(String),
 }
 
 impl fmt::Display for BadProposal {
@@ -73,6 +76,9 @@ impl fmt::Display for BadProposal {
                 "the agent proposed a change to {path:?}, which it may not touch"
             ),
             Self::Twice(path) => write!(f, "the agent proposed {path:?} twice"),
+            Self::FileAndFolder(path) => {
+                write!(f, "the agent proposed {path:?} as a file and as a folder")
+            }
         }
     }
 }
@@ -101,6 +107,9 @@ impl Proposal {
                 return Err(BadProposal::Twice(file.path.clone()));
             }
         }
+        if let Some(path) = file_and_folder(&changes) {
+            return Err(BadProposal::FileAndFolder(path.to_owned()));
+        }
         Ok(Self {
             title: one_line(title),
             body: body.chars().take(BODY_CHARS_MAX).collect(),
@@ -121,6 +130,17 @@ impl Proposal {
     pub fn changes(&self) -> &[FileChange] {
         &self.changes
     }
+}
+
+/// A path that the changes write as a file and write below.
+fn file_and_folder(changes: &[FileChange]) -> Option<&str> {
+    let written: std::collections::BTreeSet<&str> = changes
+        .iter()
+        .filter(|file| file.change != FileEdit::Delete)
+        .map(|file| file.path.as_str())
+        .collect();
+    let mut folders = written.iter().flat_map(|path| tree::folders_of(path));
+    folders.find(|folder| written.contains(folder))
 }
 
 fn content_bytes(change: &FileEdit) -> usize {
@@ -264,6 +284,10 @@ mod tests {
         assert_eq!(
             Proposal::check("t", "b", vec![write("f", ""), write("f", "")]),
             Err(BadProposal::Twice("f".to_owned()))
+        );
+        assert_eq!(
+            Proposal::check("t", "b", vec![write("a/b/c", ""), write("a/b", "")]),
+            Err(BadProposal::FileAndFolder("a/b".to_owned()))
         );
     }
 

@@ -8,6 +8,7 @@ use crate::ids::{AccountId, JobId};
 use crate::jobs::repositories::RepositoryName;
 use crate::text::words;
 use crate::time::Timestamp;
+use crate::work::Lifecycle;
 
 words! {
     Agent {
@@ -28,7 +29,7 @@ pub struct JobRequest {
     /// The job that it retries.
     pub retry_of: Option<JobId>,
     pub at: Timestamp,
-    pub attempts: u32,
+    pub tries: Lifecycle,
     pub outcome: Option<RequestOutcome>,
 }
 

@@ -11,7 +11,7 @@ use crate::billing::usage::Tokens;
 use crate::billing::usage::{Meter, UsageSource};
 use crate::ids::CustomerId;
 use crate::jobs::pulls::{FileChange, FileEdit, Proposal, PullOptions};
-use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
+use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
 use crate::units::MICROS;
 use std::collections::BTreeSet;
 
@@ -116,15 +116,20 @@ impl Retryable for Bad {
 }
 
 /// One failure of each retry class.
-fn failures() -> [Failure; 4] {
+fn failures() -> [Failure; 5] {
     let wait = Duration::from_secs(60);
     [
         Retry::Soon,
+        Retry::Outage,
         Retry::After(wait),
         Retry::Alarm(wait),
         Retry::Never,
     ]
     .map(|retry| Bad(retry).into())
+}
+
+fn failed(retry: Retry) -> Failure {
+    Bad(retry).into()
 }
 
 /// The observable result of one transition.
@@ -152,11 +157,7 @@ fn seen(transition: &Transition) -> Seen {
 
 /// The transitions of every lease, whatever its work.
 fn any_lease<W>(lease: impl Fn() -> JobLease<W>) -> Vec<Seen> {
-    let mut moves = vec![
-        lease().fail("f", NOW),
-        lease().give_back("g", UNTIL, NOW),
-        lease().postpone(UNTIL, NOW),
-    ];
+    let mut moves = vec![lease().fail("f", NOW)];
     moves.extend(
         failures()
             .iter()
@@ -426,16 +427,22 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
 /// Support can see why somebody wanted to stop a job that was delivered all the same. The reason of
 /// an earlier failed attempt is not kept.
 #[test]
-fn a_delivered_job_keeps_why_it_was_asked_to_stop() {
-    for (cancel_requested, kept) in [
-        (CancelRequest::Asked, Some("the issue was closed")),
-        (CancelRequest::None, None),
-    ] {
-        let row = JobRow {
-            cancel_requested,
-            reason: Some("the issue was closed".to_owned()),
+fn a_delivered_job_keeps_only_the_reason_to_stop() {
+    for asked in [false, true] {
+        let mut row = JobRow {
+            reason: Some("gave up after 12 attempts: no answer".to_owned()),
             ..at(JobState::PrCreationInitiated)
         };
+        if asked {
+            let Staged::Opening(job) = row.staged() else {
+                panic!("opening")
+            };
+            row = job
+                .request_cancel("the issue was closed", NOW)
+                .row()
+                .clone();
+            row.not_before = None;
+        }
         let Staged::Opening(job) = row.staged() else {
             panic!("opening")
         };
@@ -445,7 +452,8 @@ fn a_delivered_job_keeps_why_it_was_asked_to_stop() {
         };
         let refused = Some("`bug` (refused)".to_owned());
         let opened = lease(job).opened(pull, refused.clone(), NOW).into_row();
-        assert_eq!((opened.reason.as_deref(), opened.unmet), (kept, refused));
+        let reason = asked.then_some("the issue was closed");
+        assert_eq!((opened.reason.as_deref(), opened.unmet), (reason, refused));
     }
 }
 

@@ -6,9 +6,10 @@ use super::{
     JobState, Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing,
     Staged, TimelineEntry,
 };
-use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, Retry, Retryable, gave_up};
+use crate::retry::{Failure, Retry, Retryable, gave_up};
 use crate::time::Timestamp;
 use crate::units::Credits;
+use crate::work::{Lifecycle, NextAttempt};
 use std::time::Duration;
 
 /// One transition of a job. The store writes it as a whole, on the version it started from.
@@ -40,6 +41,7 @@ impl Transition {
         if self.row.state != state {
             self.row.state = state;
             self.row.attempts = 0;
+            self.row.outage_since = None;
             let moment = TimelineEntry {
                 state,
                 at: self.now,
@@ -136,51 +138,34 @@ impl<W> JobLease<W> {
         Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
-    /// Returns the work after a failed attempt, to be retried at `due_at`. After too many attempts
-    /// the job fails. Past the point of no return it does not, because an attempt without an answer
-    /// may have opened the pull request; the last reason is kept in case the look-up finds no pull
-    /// request.
-    pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
-        let tries = self.row().attempts.saturating_add(1);
-        let state = self.row().state;
-        let last = (tries >= ATTEMPTS_MAX).then(|| gave_up(reason));
-        match last {
-            Some(reason) if state != JobState::PrCreationInitiated => {
-                return self.fail(&reason, now);
-            }
-            Some(_) | None => {}
-        }
-        Transition::from(self.into_row(), now)
-            .enter(state)
-            .with(|row| {
-                row.set_tries(row.tries().given_back(due_at));
-                if row.reason.is_none() {
-                    row.reason =
-                        last.map(|reason| crate::text::truncate(&reason, 1_000).to_owned());
-                }
-            })
-    }
-
-    /// Returns the work without counting an attempt: the cause lies outside the work.
-    pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
-        let state = self.row().state;
-        Transition::from(self.into_row(), now)
-            .enter(state)
-            .with(|row| row.set_tries(row.tries().postponed(due_at)))
-    }
-}
-
-impl<W> JobLease<W> {
     /// Ends a failed attempt according to the failure's class: the job fails, waits or is retried.
+    /// After too many attempts the job fails. Past the point of no return it does not, because an
+    /// attempt without an answer may have opened the pull request; the last reason is kept in case
+    /// the look-up finds no pull request.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
         // Keep only the outermost message: people read it in the comment, and its causes may reveal
         // internals.
         let reason = failure.source.to_string();
-        match NextAttempt::after(failure, self.row().attempts, jitter, now) {
+        match self.row().tries().failed(failure, jitter, now) {
             NextAttempt::Over => self.fail(&reason, now),
-            NextAttempt::Later(due_at) => self.postpone(due_at, now),
-            NextAttempt::Again(due_at) => self.give_back(&reason, due_at, now),
+            NextAttempt::Last(_) if self.row().state != JobState::PrCreationInitiated => {
+                self.fail(&gave_up(&reason), now)
+            }
+            NextAttempt::Last(next) => self.waits(next, now).with(|row| {
+                if row.reason.is_none() {
+                    let reason = gave_up(&reason);
+                    row.reason = Some(crate::text::truncate(&reason, 1_000).to_owned());
+                }
+            }),
+            NextAttempt::Again(next) => self.waits(next, now),
         }
+    }
+
+    fn waits(self, next: Lifecycle, now: Timestamp) -> Transition {
+        let state = self.row().state;
+        Transition::from(self.into_row(), now)
+            .enter(state)
+            .with(|row| row.set_tries(next))
     }
 }
 

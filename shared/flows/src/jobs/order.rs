@@ -101,6 +101,24 @@ impl Orders<'_> {
         Ok(Placed::Made(job))
     }
 
+    /// Creates a refused job that says why no job is possible for the issue, once per trigger.
+    pub async fn refuse(
+        &self,
+        account: &AccountId,
+        origin: &EventOrigin,
+        issue: &Issue,
+        wanted: Wanted,
+        reason: &str,
+    ) -> Result<Placed, Failure> {
+        let Some((account, contracts)) = self.store.account_find_whole(account).await? else {
+            return Ok(Placed::NoAccount);
+        };
+        let entitlements = entitlements(self.catalogue, &account, &contracts, self.now)
+            .ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
+        let new = self.new_job(&account, &entitlements, origin, issue, wanted);
+        refuse::refuse(self, new, reason).await
+    }
+
     fn new_job(
         &self,
         account: &Account,

@@ -1,4 +1,4 @@
-//! Refuses jobs that cannot be paid for or billed. They end before any work, and a comment on the
+//! Refuses jobs that cannot be paid for or billed, or that nobody can allow. They end before any work, and a comment on the
 //! issue says why and what to do.
 
 use super::order::{Orders, Placed};
@@ -117,7 +117,12 @@ fn pointer(orders: &Orders<'_>, words: &str) -> String {
         .map_or_else(String::new, |url| format!(" {words} {url}"))
 }
 
-async fn refuse(orders: &Orders<'_>, new: NewJob, reason: &str) -> Result<Placed, Failure> {
+/// Records the refused job, once per trigger, and queues its comment.
+pub(super) async fn refuse(
+    orders: &Orders<'_>,
+    new: NewJob,
+    reason: &str,
+) -> Result<Placed, Failure> {
     let account = new.row.facts.account.clone();
     let refused = NewJob {
         row: jobs::refused(new.row.facts, reason),

@@ -256,7 +256,7 @@ async fn refused_tokens_have_a_cause() {
             "The permissions requested are not granted to this installation.",
             Retry::Never,
         ),
-        (502, "", Retry::Soon),
+        (502, "", Retry::Outage),
     ] {
         let peer = Peer::script([(MINT, Reply::json(status, refused(message)))]);
         if expected == Retry::Never {

@@ -89,10 +89,10 @@ async fn refusals_have_classes_and_hold_no_secret() {
             Retry::Alarm(Duration::from_secs(300)),
         ),
         (200, json!({ "error": "what is that" }), Retry::Never),
-        (200, json!(["ghu_canary"]), Retry::Soon),
+        (200, json!(["ghu_canary"]), Retry::Outage),
         (404, json!({}), Retry::Never),
         (429, json!({}), Retry::After(Duration::from_secs(60))),
-        (502, json!({}), Retry::Soon),
+        (502, json!({}), Retry::Outage),
     ] {
         let (github, _) = sign_in(vec![(status, answer.clone())]);
         let error = github

@@ -177,7 +177,8 @@ impl Error for StoreError {
 impl Retryable for StoreError {
     fn retry(&self) -> Retry {
         match self.kind {
-            Kind::Contended | Kind::Unclear => Retry::Soon,
+            Kind::Contended => Retry::Soon,
+            Kind::Unclear => Retry::Outage,
             Kind::Denied => Retry::Alarm(Duration::from_secs(300)),
             Kind::NoKey(retry) => retry,
             Kind::Refused | Kind::Inconsistent | Kind::BadItem { .. } => Retry::Never,

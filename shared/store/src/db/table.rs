@@ -6,11 +6,12 @@
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, text};
 use crate::db::keys::{self, Key};
-use crate::db::tx::{Change, Tx, check_when};
+use crate::db::tx::{Change, Tx, Values, check_when, named, names_in};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -181,14 +182,27 @@ impl Table {
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else {
-            return Ok(Updated::Done(()));
-        };
-        let old = |error: &PutItemError| match error {
-            PutItemError::ConditionalCheckFailedException(check) => Some(check.item.clone()),
-            _ => None,
-        };
-        refused(operation, error, old)
+        send_put(operation, put).await
+    }
+
+    /// Replaces the item on which a decision was based.
+    pub(crate) async fn put_when(
+        &self,
+        operation: &'static str,
+        item: Attributes,
+        condition: &str,
+        values: Values,
+    ) -> Result<Updated<()>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .set_expression_attribute_names(Some(names_in(condition)))
+            .set_expression_attribute_values(Some(named(values)))
+            .condition_expression(condition)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        send_put(operation, put).await
     }
 
     /// Deletes an item if it exists.
@@ -212,6 +226,20 @@ impl Table {
         };
         refused(operation, error, old)
     }
+}
+
+async fn send_put(
+    operation: &'static str,
+    put: PutItemFluentBuilder,
+) -> Result<Updated<()>, StoreError> {
+    let Err(error) = put.send().await else {
+        return Ok(Updated::Done(()));
+    };
+    let old = |error: &PutItemError| match error {
+        PutItemError::ConditionalCheckFailedException(check) => Some(check.item.clone()),
+        _ => None,
+    };
+    refused(operation, error, old)
 }
 
 pub(crate) async fn send_update(

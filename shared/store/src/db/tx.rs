@@ -153,7 +153,7 @@ fn decide<R: Ord>(
 /// The values of an expression, by `:name`.
 pub(crate) type Values = Vec<(&'static str, AttributeValue)>;
 
-fn names_in(text: &str) -> HashMap<String, String> {
+pub(crate) fn names_in(text: &str) -> HashMap<String, String> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.split('#')
         .skip(1)
@@ -164,7 +164,7 @@ fn names_in(text: &str) -> HashMap<String, String> {
         .collect()
 }
 
-fn named(values: Values) -> HashMap<String, AttributeValue> {
+pub(crate) fn named(values: Values) -> HashMap<String, AttributeValue> {
     values
         .into_iter()
         .map(|(name, value)| (format!(":{name}"), value))

@@ -157,6 +157,7 @@ pub(crate) fn tries_change(change: Change, key: &Key, tries: Lifecycle) -> Chang
         .set_or_remove("due_at", tries.due_at.map(time))
         .set_or_remove("lease_until", tries.lease_until.map(time))
         .set_or_remove("not_before", tries.not_before.map(time))
+        .set_or_remove("outage_since", tries.outage_since.map(time))
         .remove("swept")
 }
 
@@ -172,9 +173,10 @@ pub(crate) fn tries_attributes(key: &Key, tries: Lifecycle) -> Attributes {
 
 pub(crate) fn tries_of(item: &Item<'_>) -> Result<Lifecycle, StoreError> {
     Ok(Lifecycle {
-        attempts: item.number("attempts")?,
+        attempts: item.find_number("attempts")?.unwrap_or(0),
         lease_until: item.find_time("lease_until")?,
         not_before: item.find_time("not_before")?,
+        outage_since: item.find_time("outage_since")?,
         due_at: item.find_time("due_at")?,
     })
 }

@@ -7,11 +7,12 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::table::Updated;
 use crate::db::tx::Change;
+use crate::db::versions::{Written, tries_change, tries_of};
 use domain::ids::{AccountId, JobId};
 use domain::jobs::RESEND_AFTER;
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, JobRequest, RequestOutcome};
-use domain::time::Timestamp;
+use domain::work::Lifecycle;
 
 /// The result of recording a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,22 +78,30 @@ impl Store {
             .map(drop)
     }
 
-    /// Sets when a request is processed again after a failed attempt. `counted` is added to its
-    /// number of attempts.
+    /// Sets when a request is attempted again, unless another failed attempt has done so since
+    /// `request` was read: the attempts between two waits count once.
     pub async fn request_postpone(
         &self,
-        id: &JobId,
-        due_at: Timestamp,
-        counted: u32,
-    ) -> Result<(), StoreError> {
-        let change = Change::of(keys::request(id))
-            .set("due_at", time(due_at))
-            .add("attempts", number(counted))
-            .when("attribute_exists(#due_at)", vec![]);
-        self.table
-            .update("postpone a request", change)
-            .await
-            .map(drop)
+        request: &JobRequest,
+        next: Lifecycle,
+    ) -> Result<Written, StoreError> {
+        let key = keys::request(&request.id);
+        let next = Lifecycle {
+            due_at: next.due_at.map(|due_at| due_at.plus(RESEND_AFTER)),
+            ..next
+        };
+        let change = tries_change(Change::of(key.clone()), &key, next);
+        let open = change.when("attribute_exists(#due_at)", vec![]);
+        let change = match request.tries.not_before {
+            Some(moment) => open.and("#not_before = :was", vec![("was", time(moment))]),
+            None => open.and("attribute_not_exists(#not_before)", vec![]),
+        };
+        Ok(
+            match self.table.update("postpone a request", change).await? {
+                Updated::Done(()) => Written::Now,
+                Updated::Refused(_) => Written::Stale,
+            },
+        )
     }
 }
 
@@ -147,7 +156,7 @@ fn request_of(attributes: &Attributes) -> Result<JobRequest, StoreError> {
         asked_by: item.text("asked_by")?.to_owned(),
         retry_of: job("retry_of")?,
         at: item.time("asked_at")?,
-        attempts: item.find_number("attempts")?.unwrap_or(0),
+        tries: tries_of(&item)?,
         outcome: job("became")?.map(RequestOutcome::Job).or(refused),
     })
 }

@@ -145,6 +145,7 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
         attempts,
         lease_until,
         not_before,
+        outage_since,
         due_at,
     } = tries_of(&item)?;
     let moments = item.texts("timeline")?.into_iter().map(moment_of);
@@ -182,6 +183,7 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
             .transpose()?,
         due_at,
         not_before,
+        outage_since,
         timeline: moments
             .collect::<Option<_>>()
             .ok_or_else(|| item.bad("timeline"))?,

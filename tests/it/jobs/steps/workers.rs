@@ -14,9 +14,11 @@ async fn a_step_whose_sandbox_dies_is_done_by_another() {
         }
         die_in_a_model_call(&world, way[place]).await;
         let job = world.present_job().await;
-        assert!(
-            job.lease_until.is_some(),
-            "{step} is still leased to the dead"
+        let leased = job.lease_until.expect("it is leased to the dead");
+        assert_eq!(
+            leased.since(world.stack.outside.now()),
+            Duration::from_secs(300 + 5),
+            "{step}: nobody begins while the function may still run"
         );
         world.settle().await;
         assert_eq!(

@@ -258,7 +258,7 @@ fn shown(row: &EventRow) -> EventShown {
         received_at: row.received_at.to_string(),
         processed_at: row.processed_at.map(|at| at.to_string()),
         outcome: row.outcome.clone(),
-        attempts: row.attempts,
+        attempts: row.tries.attempts,
         account: row.account.as_ref().map(ToString::to_string),
         digest: row.digest.clone(),
         body_bytes: row.body_bytes,

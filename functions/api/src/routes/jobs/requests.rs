@@ -13,6 +13,7 @@ use domain::ids::JobId;
 use domain::jobs::JobState;
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, JobRequest};
+use domain::work::Lifecycle;
 use http::StatusCode;
 use queues::Message;
 use rest::{Act, Body, IdempotencyKey, Path};
@@ -163,6 +164,7 @@ async fn ask(
     (repository, issue_number, agent): (RepositoryName, u64, Agent),
     retry_of: Option<JobId>,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
+    let now = ctx.outside.now();
     let request = JobRequest {
         id: JobId::of_act(&act.id()),
         account: caller.account.clone(),
@@ -171,8 +173,8 @@ async fn ask(
         agent,
         asked_by: caller.by.to_string(),
         retry_of,
-        at: ctx.outside.now(),
-        attempts: 0,
+        at: now,
+        tries: Lifecycle::owed(now),
         outcome: None,
     };
     match ctx.store.request_make(&request).await? {

@@ -4,11 +4,12 @@
 use super::*;
 use crate::billing::marketplace::{EventRank, ListedPlan};
 use crate::billing::plans::{
-    Availability, BasisPoints, Billable, Limit, Pays, PhasePredicate, PlanId,
+    Availability, BasisPoints, Billable, Limit, ModelPrice, Pays, PhasePredicate, PlanId,
 };
 use crate::billing::subscriptions::SubscriptionItem;
 use crate::ids::{AccountId, CustomerId, OwnerId, PriceId, ProductId, SubscriptionId};
 use crate::inbox::{EventKey, EventSource};
+use crate::jobs::{Funding, Offer};
 use crate::units::Credits;
 use crate::units::Currency;
 use std::collections::BTreeMap;
@@ -527,5 +528,40 @@ fn a_subscription_sells_by_its_price_or_by_its_product() {
             sold,
             "{items:?}"
         );
+    }
+}
+
+/// One call of the most expensive model could cost more than the plan lets a job cost: an assist
+/// reserves what the plan allows, and may not cost more.
+#[test]
+fn an_assist_reserves_no_more_than_the_plan_allows() {
+    let mut catalogue = catalogue();
+    catalogue.output_reserve = 4_096;
+    catalogue.models = vec![ModelPrice {
+        model: "dear".to_owned(),
+        input: 3_000,
+        output: 15_000,
+    }];
+    let customer = CustomerId::parse("cus_1").expect("a customer");
+    let call_max = catalogue.call_max(100_000);
+    for (budget, expected) in [
+        (Credits::from_micros(7).expect("an amount"), None),
+        (
+            Credits::whole(1_000_000).expect("an amount"),
+            Some(call_max),
+        ),
+    ] {
+        let payg = &mut catalogue.plans[0];
+        (payg.pays, payg.budget) = (Pays::Credits, budget);
+        let contracts = Contracts::default();
+        let entitlements = entitlements(&catalogue, &account("payg"), &contracts, day(1));
+        let entitlements = entitlements.expect("the default plan");
+        let offer = Offer::of_assist(&catalogue, &entitlements, &customer, Some(100_000), day(1));
+        let held = expected.unwrap_or(budget);
+        assert_eq!(offer.terms.budget, Some(held));
+        let Funding::Prepaid { held: reserved, .. } = offer.terms.funding else {
+            panic!("from credits");
+        };
+        assert_eq!(reserved, held);
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::billing::plans::{BasisPoints, Billable};
 use crate::jobs::Funding;
 use crate::ledger;
-use crate::retry::Retry;
+use crate::retry::{ATTEMPTS_MAX, Retry};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_980_000);

@@ -16,28 +16,58 @@ fn work_is_given_back_until_it_has_been_tried_often_enough() {
         let Staged::Coding(job) = row.staged() else {
             panic!("coding")
         };
-        let transition = lease(job).give_back("why", UNTIL, NOW);
+        let transition = lease(job).failed(&failed(Retry::Soon), 0, NOW);
         assert_eq!(transition.row().state, expected, "after {attempts}");
         if expected == JobState::Failed {
             assert_eq!(
                 transition.row().reason.as_deref(),
-                Some("gave up after 12 attempts: why")
+                Some("gave up after 12 attempts: bad")
             );
         } else {
             assert_eq!(
                 (transition.row().attempts, transition.row().due_at),
-                (attempts + 1, Some(UNTIL))
+                (attempts + 1, Some(NOW.plus(backoff(attempts, 0))))
             );
         }
     }
     let Staged::Coding(job) = at(JobState::Coding).staged() else {
         panic!("coding")
     };
+    let waiting = Retry::After(UNTIL.since(NOW));
     assert_eq!(
-        lease(job).postpone(UNTIL, NOW).row().attempts,
+        lease(job).failed(&failed(waiting), 0, NOW).row().attempts,
         3,
         "waiting is no try"
     );
+}
+
+/// A model, GitHub or a table that is down for a day ends no job, whatever the job's attempts so
+/// far; a new state begins without the old outage.
+#[test]
+fn an_outage_counts_no_attempt() {
+    let mut row = JobRow {
+        attempts: ATTEMPTS_MAX - 1,
+        ..at(JobState::Coding)
+    };
+    let mut now = NOW;
+    while now.since(NOW) < Duration::from_secs(86_400) {
+        let Staged::Coding(job) = row.staged() else {
+            panic!("coding")
+        };
+        let claim = job.claim(now.plus(Duration::from_secs(30)), now);
+        let lease = claim.expect("it is due").granted();
+        row = lease.failed(&failed(Retry::Outage), 0, now).row().clone();
+        assert_eq!(
+            (row.state, row.attempts, row.outage_since),
+            (JobState::Coding, ATTEMPTS_MAX - 1, Some(NOW))
+        );
+        now = row.due_at.expect("it is due again");
+    }
+    let Staged::Coding(job) = row.staged() else {
+        panic!("coding")
+    };
+    let cancelled = job.cancel("enough", now);
+    assert_eq!(cancelled.row().outage_since, None);
 }
 
 /// Whatever message arrives, a rate limit is waited out, and a failed attempt is not repeated
@@ -47,7 +77,8 @@ fn postponed_work_is_not_begun_before_its_moment() {
     let Staged::Coding(job) = at(JobState::Coding).staged() else {
         panic!("coding")
     };
-    let waiting = lease(job).postpone(UNTIL, NOW).row().clone();
+    let limit = Retry::After(UNTIL.since(NOW));
+    let waiting = lease(job).failed(&failed(limit), 0, NOW).row().clone();
     let claim = |now| match waiting.clone().staged() {
         Staged::Coding(job) => job.claim(UNTIL.plus(Duration::from_secs(300)), now),
         other => panic!("{other:?}"),
