@@ -11,6 +11,7 @@ pub mod invoices;
 pub mod late_usage;
 pub mod marketplace;
 pub mod metering;
+pub mod past_catalogues;
 pub mod purchases;
 pub mod reversals;
 pub mod samples;
