@@ -6,6 +6,7 @@ pub mod checkouts;
 pub mod contracts;
 pub mod conversion;
 pub mod crash;
+pub mod dunning;
 pub mod entitlements;
 pub mod invoices;
 pub mod late_usage;
