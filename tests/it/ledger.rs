@@ -4,6 +4,8 @@
 pub mod command_line;
 pub mod credits;
 pub mod crowds;
+pub mod debits;
+pub mod expired_holds;
 pub mod expiry;
 pub mod jobs;
 pub mod plans;

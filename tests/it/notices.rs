@@ -2,7 +2,9 @@
 
 pub mod bounces;
 pub mod failures;
+pub mod honest;
 pub mod jobs;
+pub mod low_balance;
 pub mod preferences;
 pub mod stops;
 
@@ -122,7 +124,7 @@ async fn each_payment_event_becomes_one_mail() {
         (
             "invoice.payment_failed",
             "A payment has failed",
-            "for invoice TALLY-0002 has failed. Stripe will try again.",
+            "for invoice TALLY-0002 has failed. Stripe may try again.",
         ),
         (
             "invoice.payment_action_required",

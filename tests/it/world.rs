@@ -252,6 +252,12 @@ impl World {
             .await
             .unwrap_or_default()
         {
+            // What is planned for later is not work that is left. A planned row that was swept and
+            // not finished is due again within minutes.
+            let soon = self.stack.outside.now().plus(Duration::from_secs(300));
+            if due.item.is_planned() && due.due_at > soon {
+                continue;
+            }
             rows.push((format!("{:?}", due.item), due.due_at));
         }
         for source in EventSource::ALL {

@@ -13,7 +13,7 @@ use self::billing::{
     checkout, payment_methods, period, plans, portal, spend_limit, subscription, usage,
 };
 use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
-use self::ledger::{credits, holds};
+use self::ledger::{credits, debits, holds};
 use self::notices::preferences;
 use crate::document::Document;
 use crate::{ApiError, Ctx};
@@ -63,6 +63,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(holds::list, holds::create))
         .routes(routes!(holds::capture))
         .routes(routes!(holds::release))
+        .routes(routes!(debits::create))
+        .routes(routes!(debits::check))
         .routes(routes!(usage::record))
         .routes(routes!(usage::check))
         .routes(routes!(commit_summaries::show, commit_summaries::create))

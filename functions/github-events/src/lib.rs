@@ -1,7 +1,8 @@
 //! The function that handles GitHub's recorded events, one file for each kind of object.
 //!
-//! Invoked by the queue `github-events`. A message names the row of an event, or of a job that the
-//! API requested; this function handles both because it reads GitHub. It creates and cancels jobs,
+//! Invoked by the queue `github-events`. A message names the row of an event, of a job that the API
+//! requested, or of a hold that has expired. This function handles requests because it reads GitHub,
+//! and holds because it posts to the ledger and is never busy for long. It creates and cancels jobs,
 //! ends them with their pull requests, records installations and Marketplace purchases, and signs
 //! up new owners. It only reads GitHub.
 //!
@@ -9,6 +10,7 @@
 //! decided on, and only this function finishes the event's row, once.
 
 mod config;
+mod holds;
 mod installation;
 mod issue;
 mod marketplace;
@@ -22,7 +24,8 @@ pub use config::{Config, Ctx};
 use domain::ids::JobId;
 use domain::inbox::events::GithubEvent;
 use domain::inbox::{EventKey, EventRow};
-use domain::retry::{Done, Failure};
+use domain::ledger::HoldKey;
+use domain::retry::{Done, Failure, MessageFate};
 use domain::time::Timestamp;
 use flows::act;
 use flows::jobs::order::Orders;
@@ -46,14 +49,17 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             .await
         }
         Task::Request(id) => requested::handle(ctx, &id).await,
+        Task::Hold(key) => holds::release(ctx, &key).await,
     };
-    let fail = async |task: Task, failure: Failure, _| {
+    let fail = async |task: Task, failure: Failure, receives| {
         let fate = match task {
             Task::Event(key) => {
                 let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
                 ctx.inbox.fail(&key, &failure, random, now).await?
             }
             Task::Request(id) => requested::fail(ctx, &id, &failure).await?,
+            // The hold's row stays due whatever happens to the message.
+            Task::Hold(_) => MessageFate::of(failure.retry, receives, (ctx.outside.random)()),
         };
         Ok((fate, fate.of_row(failure)))
     };
@@ -65,12 +71,15 @@ enum Task {
     Event(EventKey),
     /// A job that the API requested.
     Request(JobId),
+    /// A hold that has expired.
+    Hold(HoldKey),
 }
 
 fn select(message: &Message) -> Option<Task> {
     match message {
         Message::Event(key) => Some(Task::Event(key.clone())),
         Message::Request(id) => Some(Task::Request(id.clone())),
+        Message::Hold(key) => Some(Task::Hold(key.clone())),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Ctx, wording};
 use domain::accounts::addresses::MailAddress;
-use domain::notices::{AfterUnclear, NoticeKey, NoticeKind, NoticeOutcome, after_unclear};
+use domain::notices::{self, AfterUnclear, NoticeKey, NoticeKind, NoticeOutcome, after_unclear};
 use domain::retry::{Done, Failure, Retryable};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
 
 /// Mails a notice, unless it was mailed, another worker is mailing it, or it cannot be mailed: the
-/// account has no address, the address is muted, the account does not want this kind, or no sender
-/// is configured.
+/// account has no address, the address is muted, the account does not want this kind, no sender is
+/// configured, or what it says is no longer true.
 ///
 /// Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and
 /// worded before the row is claimed. Then the claim is written, the mail is sent, and the row is
@@ -39,6 +39,9 @@ pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done
     };
     match (way, after_unclear(untold.kind, untold.doubts)) {
         (Way::Closed(outcome), _) => end(ctx, &untold, outcome, None).await,
+        (Way::Open { .. }, _) if is_too_late(&untold, ctx.outside.now()) => {
+            end(ctx, &untold, NoticeOutcome::Obsolete, None).await
+        }
         (Way::Open { .. }, AfterUnclear::Stop) => unclear(ctx, &untold).await,
         (Way::Open { to, from }, AfterUnclear::Resend(_)) => send(ctx, &untold, &to, &from).await,
     }
@@ -61,10 +64,34 @@ async fn way(ctx: &Ctx, key: &NoticeKey, kind: NoticeKind) -> Result<Way, Failur
     let Some(from) = ctx.from.clone() else {
         return Ok(Way::Closed(NoticeOutcome::NoSender));
     };
+    if kind.is_planned() && !is_still_true(ctx, key, kind).await? {
+        return Ok(Way::Closed(NoticeOutcome::Obsolete));
+    }
     Ok(match ctx.store.mail_muted(&to).await? {
         Muted::Yes => Way::Closed(NoticeOutcome::Muted),
         Muted::No => Way::Open { to, from },
     })
+}
+
+/// Whether the time that a notice names as ahead has passed.
+fn is_too_late(untold: &Untold, now: Timestamp) -> bool {
+    untold.valid_until.is_some_and(|end| end <= now)
+}
+
+/// Checks a notice that was written ahead against the latest known states of its invoice and
+/// subscription.
+async fn is_still_true(ctx: &Ctx, key: &NoticeKey, kind: NoticeKind) -> Result<bool, Failure> {
+    let Some(invoice) = key.invoice() else {
+        return Ok(false);
+    };
+    let Some(invoice) = ctx.store.invoice_find(&key.account, &invoice).await? else {
+        return Ok(false);
+    };
+    let Some(id) = &invoice.subscription else {
+        return Ok(false);
+    };
+    let subscription = ctx.store.subscription_find(&key.account, id).await?;
+    Ok(subscription.is_some_and(|found| notices::is_still_true(kind, &invoice, &found)))
 }
 
 async fn send(
@@ -163,6 +190,7 @@ async fn end(
         NoticeOutcome::Nobody
         | NoticeOutcome::Muted
         | NoticeOutcome::SwitchedOff
+        | NoticeOutcome::Obsolete
         | NoticeOutcome::NoSender
         | NoticeOutcome::Refused
         | NoticeOutcome::Unclear

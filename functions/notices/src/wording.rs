@@ -23,6 +23,35 @@ struct Frame {
     label: &'static str,
 }
 
+/// The fixed texts in the order of [`Frame`].
+type Texts = (&'static str, &'static str, &'static str, &'static str);
+
+const SERVICE_ENDING: Texts = (
+    "Your plan is about to be suspended",
+    "Once the invoice is paid, your plan continues without interruption.",
+    "Please pay the invoice, or update your payment method.",
+    "Pay the invoice",
+);
+const SERVICE_STOPPED: Texts = (
+    "Your plan no longer applies",
+    "Jobs and calls that it covered may be refused from now on.",
+    "To continue, pay the invoice or choose a plan.",
+    "See your plan",
+);
+// What happens beyond a quota depends on the plan, so the notice's own words say it.
+const QUOTA_NEARLY_USED: Texts = (
+    "Most of your quota is used",
+    "",
+    "You can see your usage, and other plans, in your dashboard.",
+    "See your usage",
+);
+const QUOTA_USED: Texts = (
+    "Your quota is used up",
+    "",
+    "You can see your usage, and other plans, in your dashboard.",
+    "See your usage",
+);
+
 const fn frame(kind: NoticeKind) -> Frame {
     let (subject, next, todo, label) = match kind {
         NoticeKind::Welcome => (
@@ -34,7 +63,7 @@ const fn frame(kind: NoticeKind) -> Frame {
         ),
         NoticeKind::PaymentFailed => (
             "A payment has failed",
-            "If a later attempt succeeds, you do not have to do anything.",
+            "If Stripe tries again and succeeds, you do not have to do anything.",
             "Please check that your card is still valid, and update it if necessary.",
             "Check your payment method",
         ),
@@ -46,22 +75,14 @@ const fn frame(kind: NoticeKind) -> Frame {
         ),
         NoticeKind::TrialEnding => (
             "Your trial ends soon",
-            "With a payment method, your plan continues automatically; without one, it is suspended.",
+            "With a payment method, your plan continues and is charged; without one, it ends.",
             "Please decide whether you want to continue, and add a payment method if you do.",
             "Review your plan",
         ),
-        NoticeKind::QuotaNearlyUsed => (
-            "Most of your quota is used",
-            "When it is used up, new jobs and calls are refused until the next period begins.",
-            "If you need more before that, choose a larger plan.",
-            "See plans",
-        ),
-        NoticeKind::QuotaUsed => (
-            "Your quota is used up",
-            "New jobs and calls are refused until the next period begins.",
-            "To continue now, choose a larger plan.",
-            "See plans",
-        ),
+        NoticeKind::ServiceEnding => SERVICE_ENDING,
+        NoticeKind::ServiceStopped => SERVICE_STOPPED,
+        NoticeKind::QuotaNearlyUsed => QUOTA_NEARLY_USED,
+        NoticeKind::QuotaUsed => QUOTA_USED,
         NoticeKind::LowBalance => (
             "Your balance is low",
             "Jobs that are running are paid for; a new job needs enough credits when it starts.",

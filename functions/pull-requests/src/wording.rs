@@ -2,7 +2,7 @@
 
 use domain::billing::plans::Billable;
 use domain::jobs::pulls::{self, Proposal, commit_marker, without_mentions};
-use domain::jobs::{CommentState, Funding, JobFacts, JobRow, JobState, cost_to_customer};
+use domain::jobs::{CommentState, FixPaid, Funding, JobFacts, JobRow, JobState, cost_to_customer};
 
 /// The commit message: a subject, the issue, and the job's marker.
 pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
@@ -42,18 +42,53 @@ pub fn mail(row: &JobRow) -> String {
         let reason = row.reason.as_deref().unwrap_or("it was given up");
         return format!("{issue} got no pull request, and nothing is billed: {reason}. Job {id}.");
     };
-    let cost = match (&terms.funding, terms.billable) {
-        (Funding::Free, _) => "It costs nothing".to_owned(),
-        (_, Billable::Merged) if row.state != JobState::Merged => {
-            "It is billed when it is merged".to_owned()
+    let cost = match (charge(row), &terms.funding) {
+        (Charge::Free, _) => "It costs nothing".to_owned(),
+        (Charge::WhenMerged, _) => "It is billed when it is merged".to_owned(),
+        (Charge::Before, Funding::Metered { .. }) => {
+            "The fix was billed before, so it is not billed again".to_owned()
         }
-        (Funding::Prepaid { .. }, _) => format!("It costs {} credits", cost_to_customer(row)),
-        (Funding::Metered { .. }, _) => "It will appear once on your next invoice".to_owned(),
+        (Charge::Once | Charge::Before, Funding::Prepaid { .. }) => {
+            format!("It costs {} credits", cost_to_customer(row))
+        }
+        (Charge::Once | Charge::Before, _) => "It will appear once on your next invoice".to_owned(),
     };
     format!(
         "{issue} got pull request #{}: {}. {cost}. Job {id}.",
         pull.number, pull.url
     )
+}
+
+/// When a delivered job is charged, if it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Charge {
+    Free,
+    /// Not yet: the plan bills merged pull requests.
+    WhenMerged,
+    /// A report of an external agent was charged for this fix.
+    Before,
+    Once,
+}
+
+fn charge(row: &JobRow) -> Charge {
+    let terms = &row.facts.terms;
+    match (&terms.funding, terms.billable, row.fix_paid) {
+        (Funding::Free, ..) => Charge::Free,
+        (_, Billable::Merged, _) if row.state != JobState::Merged => Charge::WhenMerged,
+        (_, _, FixPaid::Before) => Charge::Before,
+        (_, _, FixPaid::WithJob) => Charge::Once,
+    }
+}
+
+impl Charge {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free of charge",
+            Self::WhenMerged => "billed once, when it is merged",
+            Self::Before => "and the fix was billed before, so not again",
+            Self::Once => "billed once",
+        }
+    }
 }
 
 /// The comment under the issue.
@@ -75,6 +110,8 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
             without_mentions(unmet)
         )
     });
+    let bill = charge(row).as_str();
+    let bills_merges = row.facts.terms.billable == Billable::Merged;
     match notice {
         CommentState::Working if row.is_delegated() => {
             format!(
@@ -85,17 +122,23 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
             format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`.")
         }
         CommentState::Opened if row.is_delegated() => {
-            format!("The pull request is ready: {pull}. Job `{job}`, billed once.")
+            format!("The pull request is ready: {pull}. Job `{job}`, {bill}.")
         }
         CommentState::Opened => {
             format!(
-                "The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, billed once.{unmet}"
+                "The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, {bill}.{unmet}"
             )
         }
         CommentState::Merged if was_closed(row) => {
             format!("{pull} was reopened and merged. Job `{job}`.")
         }
+        CommentState::Merged if bills_merges => {
+            format!("{pull} was merged. Job `{job}`, {bill}.")
+        }
         CommentState::Merged => format!("{pull} was merged. Job `{job}`."),
+        CommentState::Closed if bills_merges => {
+            format!("{pull} was closed without merging, so nothing is billed. Job `{job}`.")
+        }
         CommentState::Closed => format!("{pull} was closed without merging. Job `{job}`."),
         CommentState::Rejected => {
             format!(

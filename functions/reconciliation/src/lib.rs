@@ -10,15 +10,17 @@
 mod expiry;
 
 use boot::{Env, Outside, Settings};
+use domain::billing::plans::Catalogue;
 use domain::retry::{Failure, Retryable, backoff};
 use domain::time::Timestamp;
-use settings::{LedgerSettings, PlatformSettings};
+use settings::{CatalogueSettings, LedgerSettings, PlatformSettings};
 use std::time::Duration;
 use store::{Checked, DaySum, Seal, Sealed, Seals, Store, StoreError};
 
 pub struct Config {
     platform: PlatformSettings,
     ledger: LedgerSettings,
+    catalogue: CatalogueSettings,
 }
 
 impl Settings for Config {
@@ -26,6 +28,7 @@ impl Settings for Config {
         Self {
             platform: Settings::read(env),
             ledger: Settings::read(env),
+            catalogue: Settings::read(env),
         }
     }
 }
@@ -33,6 +36,7 @@ impl Settings for Config {
 pub struct Ctx {
     seals: Seals,
     store: Store,
+    catalogue: Catalogue,
     outside: Outside,
 }
 
@@ -43,6 +47,7 @@ impl Ctx {
         Self {
             seals,
             store,
+            catalogue: config.catalogue.0,
             outside,
         }
     }
@@ -97,7 +102,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Reconciled, Failur
     let over =
         Timestamp::from_millis(end.millis().saturating_sub(millis(SETTLED_AFTER))).day_start();
     seal(ctx, &mut run, over, deadline).await?;
-    expiry::expire(&ctx.store, &ctx.outside, &mut run, over, deadline).await?;
+    expiry::expire(ctx, &mut run, over, deadline).await?;
     Ok(run)
 }
 

@@ -5,7 +5,7 @@
 //! invoice that is further along wins (`Store::invoice_note`). Nothing is granted here: the
 //! checkout's events grant credits.
 
-use crate::{Ctx, attribution, notify};
+use crate::{Ctx, attribution, dunning, notify};
 use domain::billing::subscriptions::Invoice;
 use domain::ids::{AccountId, InvoiceId};
 use domain::inbox::EventRow;
@@ -32,7 +32,15 @@ pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<D
         }
     };
     match event.change {
-        InvoiceChange::PaymentFailed => notify::payment_failed(ctx, &account, invoice).await?,
+        InvoiceChange::PaymentFailed => {
+            ctx.store
+                .invoice_failed(&account, &invoice.id, invoice.as_of)
+                .await?;
+            notify::payment_failed(ctx, &account, invoice).await?;
+            if let Some(subscription) = &invoice.subscription {
+                dunning::plan(ctx, &account, subscription).await?;
+            }
+        }
         InvoiceChange::ActionRequired => notify::action_required(ctx, &account, invoice).await?,
         InvoiceChange::Created
         | InvoiceChange::Finalized
@@ -55,6 +63,5 @@ pub async fn find(
     account: &AccountId,
     id: &InvoiceId,
 ) -> Result<Option<Invoice>, Failure> {
-    let all = ctx.store.invoice_list(account).await?;
-    Ok(all.into_iter().find(|one| one.id == *id))
+    Ok(ctx.store.invoice_find(account, id).await?)
 }

@@ -15,6 +15,7 @@ mod config;
 mod convert;
 mod customer;
 mod dispute;
+mod dunning;
 mod invoice;
 mod meter;
 mod notify;

@@ -1,14 +1,13 @@
 //! Sends the notices about invoices and subscriptions, each once. Their texts contain no address
 //! and no link; customers find those in the dashboard after signing in.
 
+use crate::dunning::{money, named};
 use crate::{Ctx, invoice, subscription};
-use domain::billing::entitlements::plan_of;
+use domain::billing::entitlements::{grace_end, plan_of};
 use domain::billing::subscriptions::{Invoice, Status, Subscription};
 use domain::ids::AccountId;
 use domain::notices::{Notice, Topic};
 use domain::retry::Failure;
-use domain::units::{Currency, Money};
-use std::time::Duration;
 
 /// Notifies the customer that the trial is about to end, unless that has changed.
 pub async fn trial_ending(
@@ -22,6 +21,9 @@ pub async fn trial_ending(
     let (Status::Trialing, Some(end)) = (&known.status, known.trial_end) else {
         return Ok(());
     };
+    if end <= ctx.outside.now() {
+        return Ok(());
+    }
     let plan = plan_of(&ctx.catalogue, &known).map_or("your plan", |plan| &plan.name);
     let words = format!(
         "The trial of {plan} ends on {}; after that it has to be paid for.",
@@ -41,7 +43,7 @@ pub async fn payment_failed(ctx: &Ctx, account: &AccountId, told: &Invoice) -> R
         return Ok(());
     }
     let mut words = format!(
-        "The payment of {} for {} has failed. Stripe will try again.",
+        "The payment of {} for {} has failed. Stripe may try again.",
         money(told),
         named(told)
     );
@@ -88,8 +90,7 @@ async fn is_settled(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<bo
     Ok(known.is_some_and(|known| Invoice::rank(&known.status) > Invoice::rank(&told.status)))
 }
 
-/// Says how long the invoice's plan stays active. The unpaid period began when the invoice was
-/// created.
+/// Says how long the invoice's plan stays active. The grace counts from the first failure.
 async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<String>, Failure> {
     let Some(id) = &told.subscription else {
         return Ok(None);
@@ -97,35 +98,31 @@ async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<S
     let Some(subscription) = subscription::find(ctx, account, id).await? else {
         return Ok(None);
     };
-    Ok(plan_of(&ctx.catalogue, &subscription).map(|plan| {
-        let until = told
-            .created_at
-            .plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
-        match plan.grace_days {
-            0 => format!("{} is suspended until the invoice is paid.", plan.name),
-            _ => format!(
-                "{} stays active until {}; after that it is suspended until the invoice is paid.",
-                plan.name,
-                until.day()
-            ),
+    let Some(plan) = plan_of(&ctx.catalogue, &subscription) else {
+        return Ok(None);
+    };
+    let name = &plan.name;
+    match subscription.status {
+        Status::Incomplete => {
+            return Ok(Some(format!("{name} starts when the invoice is paid.")));
         }
-    }))
-}
-
-fn money(invoice: &Invoice) -> String {
-    match Currency::parse(&invoice.currency) {
-        Some(currency) => Money {
-            minor: invoice.amount_due_minor,
-            currency,
+        Status::Canceled | Status::IncompleteExpired => {
+            return Ok(Some(format!("{name} has ended.")));
         }
-        .to_string(),
-        None => "what is due".to_owned(),
+        _ => {}
     }
-}
-
-fn named(invoice: &Invoice) -> String {
-    invoice.number.as_ref().map_or_else(
-        || "an invoice".to_owned(),
-        |number| format!("invoice {number}"),
-    )
+    let failures = ctx.store.payment_failures(account).await?;
+    let since = failures
+        .get(id)
+        .map_or(told.as_of, |failure| failure.since.min(told.as_of));
+    let until = grace_end(plan, since);
+    // The event may have waited longer than the grace.
+    Ok(Some(if until <= ctx.outside.now() {
+        format!("{name} is suspended until the invoice is paid.")
+    } else {
+        format!(
+            "{name} stays active until {}; after that it is suspended until the invoice is paid.",
+            until.day()
+        )
+    }))
 }

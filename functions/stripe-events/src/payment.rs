@@ -56,5 +56,6 @@ fn as_event(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
         },
         total_minor: session.amount_total_minor.unwrap_or(0),
         currency: session.currency.unwrap_or_default(),
+        metadata: session.metadata,
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::Ctx;
 use domain::billing::payments::PaymentFact;
-use domain::ids::PaymentId;
+use domain::ids::{AccountId, PaymentId};
 use domain::ledger::{Entry, EntryKind};
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
+use queues::Message;
 use store::PaymentRecorded;
 
 /// Records facts about one payment and reports the entries that they caused. `source` is the id of
@@ -30,10 +31,38 @@ pub async fn facts(
             PaymentRecorded::Contradicts(contradiction) => return Err(contradiction.into()),
         }
     }
+    // Also if nothing is new, because an earlier run may have died before this.
+    if let Some(account) = account(ctx, payment).await? {
+        watch(ctx, &account, facts).await?;
+    }
     Ok(match news {
         None => Done::Duplicate,
         Some(entries) => Done::Applied(said(payment, &entries)),
     })
+}
+
+/// Returns the account that bought with a payment, if that is known yet.
+async fn account(ctx: &Ctx, payment: &PaymentId) -> Result<Option<AccountId>, Failure> {
+    let known = ctx.store.payment_find(payment).await?;
+    Ok(known
+        .and_then(|known| known.purchase)
+        .map(|purchase| purchase.account))
+}
+
+/// Warns the account of a low balance after a refund or a dispute, or arms that warning again after
+/// credits came in.
+async fn watch(ctx: &Ctx, account: &AccountId, facts: &[PaymentFact]) -> Result<(), Failure> {
+    let usual = ctx.catalogue.low_balance;
+    ctx.store.balance_restored(account, usual).await?;
+    let bought = |fact: &PaymentFact| matches!(fact, PaymentFact::Bought(_));
+    if !facts.iter().all(bought) {
+        let now = ctx.outside.now();
+        if let Some(notice) = ctx.store.balance_warn(account, usual, now).await? {
+            let message = Message::Notice(notice.key(account));
+            ctx.queues.send(&message, Some(account)).await?;
+        }
+    }
+    Ok(())
 }
 
 fn said(payment: &PaymentId, entries: &[Entry]) -> String {

@@ -5,7 +5,7 @@
 //! the state that is further along in a subscription's life wins, so every order of events ends in
 //! the same state.
 
-use crate::{Ctx, attribution, notify};
+use crate::{Ctx, attribution, dunning, notify};
 use domain::billing::subscriptions::{Status, Subscription};
 use domain::ids::{AccountId, SubscriptionId};
 use domain::inbox::EventRow;
@@ -18,12 +18,14 @@ const OUTDATED: Done = Done::Ignored("a newer state is recorded");
 /// How long to wait for another event of the same second.
 const TIE_WAIT: Duration = Duration::from_secs(1);
 
-/// Records the subscription's state, and sends a notice before a trial ends.
+/// Records the subscription's state, and sends a notice before a trial ends and before or when
+/// service stops.
 pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
     let Some(account) = attribution::account(ctx, row, Some(&event.customer)).await? else {
         return Ok(attribution::UNATTRIBUTED);
     };
     let done = record(ctx, &account, &event.subscription).await?;
+    dunning::plan(ctx, &account, &event.subscription.id).await?;
     match event.change {
         SubscriptionChange::TrialWillEnd => {
             notify::trial_ending(ctx, &account, &event.subscription).await?;
@@ -69,8 +71,7 @@ pub async fn find(
     account: &AccountId,
     id: &SubscriptionId,
 ) -> Result<Option<Subscription>, Failure> {
-    let whole = ctx.store.account_find_whole(account).await?;
-    Ok(whole.and_then(|(_, all)| all.subscriptions.into_iter().find(|one| one.id == *id)))
+    Ok(ctx.store.subscription_find(account, id).await?)
 }
 
 fn applied(subscription: &Subscription) -> Done {

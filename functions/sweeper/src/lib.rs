@@ -1,10 +1,11 @@
 //! The sweeper: queues every row that is due.
 //!
 //! A schedule invokes it every minute. A row is due because its message was never sent, was lost,
-//! or was received by a sandbox that died; in most minutes no row is due. Safe to run twice or
-//! concurrently: taking a row postpones it with a conditional write, so only one of two sweepers
-//! sends it, and consumers ignore a duplicate message. Work that an operator has stopped stays due
-//! and is sent within a minute after it is allowed again.
+//! or was received by a sandbox that died; in most minutes no such row is due. Some rows are
+//! planned: a hold that expires and a reminder are due at a time that was fixed when they were
+//! written. Safe to run twice or concurrently: taking a row postpones it with a conditional write, so
+//! only one of two sweepers sends it, and consumers ignore a duplicate message. Work that an operator
+//! has stopped stays due and is sent within a minute after it is allowed again.
 
 use boot::{Env, Outside, Settings};
 use domain::ids::JobId;
@@ -68,8 +69,10 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// What one run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// Messages for rows that were due.
+    /// Messages for rows that were due because something was lost.
     pub sent: usize,
+    /// Messages for rows that came due as planned, such as holds that expired.
+    pub planned: usize,
     /// Rows that were due but wait because an operator has stopped their work.
     pub waiting: usize,
 }
@@ -81,7 +84,7 @@ pub async fn on_schedule(
     deadline: Timestamp,
 ) -> serde_json::Value {
     match handle(ctx, deadline).await {
-        Ok(swept) => serde_json::json!({ "sent": swept.sent }),
+        Ok(swept) => serde_json::json!({ "sent": swept.sent, "planned": swept.planned }),
         Err(failure) => {
             tracing::error!(error = %failure, alarm = true, "the sweep stopped early; the next one continues");
             serde_json::json!({ "error": "stopped early" })
@@ -96,6 +99,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
     for _ in 0..PASSES_MAX {
         let passed = pass(ctx, &switches).await?;
         swept.sent += passed.sent;
+        swept.planned += passed.planned;
         swept.waiting += passed.waiting;
         if passed == Swept::default() || deadline.since(ctx.outside.now()) < MARGIN {
             break;
@@ -105,6 +109,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
     // dies.
     tracing::info!(
         sweeper.sent = swept.sent,
+        sweeper.planned = swept.planned,
         sweeper.waiting = swept.waiting,
         "swept"
     );
@@ -113,7 +118,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
 
 async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
-    let (mut sendings, mut waiting) = (Vec::new(), 0);
+    let (mut sendings, mut planned, mut waiting) = (Vec::new(), Vec::new(), 0);
     // Events of a stopped source stay due without being postponed, because their list contains
     // nothing else.
     for source in EventSource::ALL
@@ -128,13 +133,16 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     for due in ctx.store.due_list(now, LIMIT).await? {
         match ctx.store.due_take(&due, switches, now).await? {
             Moved::On => sendings.extend(row_messages(ctx, &due, &mut meters).await?),
+            Moved::AsPlanned => planned.extend(row_messages(ctx, &due, &mut meters).await?),
             Moved::Waiting => waiting += 1,
             Moved::Gone => {}
         }
     }
     ctx.queues.send_all(&sendings).await?;
+    ctx.queues.send_all(&planned).await?;
     Ok(Swept {
         sent: sendings.len(),
+        planned: planned.len(),
         waiting,
     })
 }
@@ -189,6 +197,10 @@ async fn row_messages(
         DueItem::SignUp(applicant) => Ok(vec![Sending {
             message: Message::SignUp(applicant.clone()),
             account: None,
+        }]),
+        DueItem::Hold(key) => Ok(vec![Sending {
+            message: Message::Hold(key.clone()),
+            account: Some(key.account.clone()),
         }]),
     }
 }

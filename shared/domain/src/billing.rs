@@ -2,6 +2,7 @@
 
 pub mod entitlements;
 pub mod marketplace;
+pub mod pack_terms;
 pub mod payments;
 pub mod plans;
 pub mod spending;

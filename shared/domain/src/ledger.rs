@@ -6,11 +6,13 @@
 //! passes while it exists. A hold is resolved once, by a capture in whole or in part, or by a
 //! release.
 
+mod holds;
 mod lots;
 
+pub use holds::{BadHoldKey, HoldId, HoldKey};
 pub use lots::left_of;
 
-use crate::ids::{AccountId, ActionId, AssistId, JobId, PaymentId};
+use crate::ids::{AccountId, ActionId, PaymentId};
 use crate::jobs::fixes::Fix;
 use crate::text::words;
 use crate::time::Timestamp;
@@ -62,6 +64,8 @@ pub enum Cause {
     Expiry(PaymentId),
     /// An external agent delivered this fix.
     Fix(Fix),
+    /// A customer charged their own work in one call.
+    Debit(ActionId),
 }
 
 impl Cause {
@@ -88,36 +92,7 @@ impl fmt::Display for Cause {
             Self::Adjustment(action) => write!(f, "ADJUSTMENT#{action}"),
             Self::Expiry(payment) => write!(f, "{}#{payment}", Self::EXPIRY),
             Self::Fix(fix) => write!(f, "FIX#{fix}"),
-        }
-    }
-}
-
-/// What credits are held for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HoldId {
-    Job(JobId),
-    Assist(AssistId),
-    /// The customer's own work.
-    Own(ActionId),
-}
-
-impl HoldId {
-    /// Parses a hold id.
-    pub fn parse(text: &str) -> Option<Self> {
-        let job = JobId::parse(text).map(Self::Job);
-        let assist = || AssistId::parse(text).map(Self::Assist);
-        job.or_else(|_| assist())
-            .or_else(|_| ActionId::parse(text).map(Self::Own))
-            .ok()
-    }
-}
-
-impl fmt::Display for HoldId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Job(job) => job.fmt(f),
-            Self::Assist(assist) => assist.fmt(f),
-            Self::Own(action) => action.fmt(f),
+            Self::Debit(action) => write!(f, "DEBIT#{action}"),
         }
     }
 }
@@ -415,6 +390,25 @@ impl Posting {
             label,
             at,
         )
+    }
+
+    /// Spends credits for a customer's own work in one step. The available amount must cover it.
+    pub fn debit(
+        account: &AccountId,
+        action: ActionId,
+        amount: Credits,
+        label: EntryDetails,
+        at: Timestamp,
+    ) -> Self {
+        let moved = Movement {
+            amount,
+            free: -amount.signed(),
+            held: 0,
+        };
+        let cause = Cause::Debit(action);
+        let mut posting = Self::new(account, cause, EntryKind::Capture, moved, label, at);
+        posting.floor = amount.signed();
+        posting
     }
 
     pub const fn entry(&self) -> &Entry {

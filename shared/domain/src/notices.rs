@@ -4,6 +4,11 @@
 //! invoice is not repeated, however often its event arrives. Mail has no idempotency key, so a
 //! notice whose sending is unclear follows [`after_unclear`].
 
+mod quotas;
+
+pub use quotas::quota_notice;
+
+use crate::billing::subscriptions::{Invoice, Status, Subscription};
 use crate::billing::usage::Meter;
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
 use crate::switches::Switch;
@@ -70,9 +75,14 @@ pub enum Topic {
     /// The payer has to confirm an invoice.
     ActionRequired(InvoiceId),
     TrialEnding(SubscriptionId),
+    /// The grace after a failed payment of this invoice ends soon.
+    ServiceEnding(InvoiceId),
+    /// That grace has ended, or the subscription has.
+    ServiceStopped(InvoiceId),
     /// Most of a quota is used in this period.
     QuotaNearlyUsed(Meter, String),
     QuotaUsed(Meter, String),
+    /// The available credits fell below the threshold for the n-th time.
     LowBalance(u64),
     /// A request was refused for lack of credits, after this many grants.
     TopUpNeeded(u64),
@@ -90,6 +100,8 @@ impl Topic {
             Self::PaymentFailed(_) => NoticeKind::PaymentFailed,
             Self::ActionRequired(_) => NoticeKind::ActionRequired,
             Self::TrialEnding(_) => NoticeKind::TrialEnding,
+            Self::ServiceEnding(_) => NoticeKind::ServiceEnding,
+            Self::ServiceStopped(_) => NoticeKind::ServiceStopped,
             Self::QuotaNearlyUsed(..) => NoticeKind::QuotaNearlyUsed,
             Self::QuotaUsed(..) => NoticeKind::QuotaUsed,
             Self::LowBalance(_) => NoticeKind::LowBalance,
@@ -105,7 +117,10 @@ impl Topic {
         let kind = self.kind();
         match self {
             Self::Welcome => kind.to_string(),
-            Self::PaymentFailed(invoice) | Self::ActionRequired(invoice) => {
+            Self::PaymentFailed(invoice)
+            | Self::ActionRequired(invoice)
+            | Self::ServiceEnding(invoice)
+            | Self::ServiceStopped(invoice) => {
                 format!("{kind}#{invoice}")
             }
             Self::TrialEnding(subscription) => format!("{kind}#{subscription}"),
@@ -130,6 +145,8 @@ words! {
         PaymentFailed = "payment_failed",
         ActionRequired = "action_required",
         TrialEnding = "trial_ending",
+        ServiceEnding = "service_ending",
+        ServiceStopped = "service_stopped",
         QuotaNearlyUsed = "quota_nearly_used",
         QuotaUsed = "quota_used",
         LowBalance = "low_balance",
@@ -149,6 +166,8 @@ impl NoticeKind {
             | Self::PaymentFailed
             | Self::ActionRequired
             | Self::TrialEnding
+            | Self::ServiceEnding
+            | Self::ServiceStopped
             | Self::QuotaNearlyUsed
             | Self::QuotaUsed
             | Self::LowBalance
@@ -156,6 +175,12 @@ impl NoticeKind {
             | Self::SpendLimitNear
             | Self::SpendLimitReached => Switch::On,
         }
+    }
+
+    /// Whether its notices are written ahead, with the time at which they are due. They are sent
+    /// only if they are still true then.
+    pub const fn is_planned(self) -> bool {
+        matches!(self, Self::ServiceEnding | Self::ServiceStopped)
     }
 
     /// Which error is less harmful: a duplicate mail or a missing one.
@@ -166,6 +191,8 @@ impl NoticeKind {
             | Self::PaymentFailed
             | Self::ActionRequired
             | Self::TrialEnding
+            | Self::ServiceEnding
+            | Self::ServiceStopped
             | Self::QuotaUsed
             | Self::TopUpNeeded
             | Self::SpendLimitReached => Rather::Twice,
@@ -215,6 +242,8 @@ words! {
         Nobody = "nobody_to_tell",
         Muted = "muted",
         SwitchedOff = "switched_off",
+        /// What it would have said was no longer true.
+        Obsolete = "obsolete",
         NoSender = "no_sender",
         Refused = "refused",
         /// The mail may have been sent. It is not sent again.
@@ -236,6 +265,30 @@ pub enum AfterUnclear {
 pub const UNCLEAR_SENDS_MAX: u32 = 5;
 /// The wait per unclear attempt: an outage is over by then, or soon after.
 const DOUBT_WAIT: Duration = Duration::from_secs(300);
+
+/// A notice that is due later, if it is still true then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedNotice {
+    pub notice: Notice,
+    pub due_at: Timestamp,
+    /// From then on it is no longer true.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// Whether a notice about the end of a plan's service is still true, given the latest known states.
+pub fn is_still_true(kind: NoticeKind, invoice: &Invoice, subscription: &Subscription) -> bool {
+    match kind {
+        NoticeKind::ServiceEnding => invoice.is_unpaid() && subscription.status == Status::PastDue,
+        NoticeKind::ServiceStopped => {
+            invoice.is_unpaid()
+                && matches!(
+                    subscription.status,
+                    Status::PastDue | Status::Unpaid | Status::Canceled
+                )
+        }
+        _ => true,
+    }
+}
 
 /// Decides after `doubts` attempts whose answer was lost or whose process died.
 pub fn after_unclear(kind: NoticeKind, doubts: u32) -> AfterUnclear {
@@ -277,6 +330,11 @@ impl NoticeKey {
         }
     }
 
+    /// The invoice that the fact is about, if it is about one.
+    pub fn invoice(&self) -> Option<InvoiceId> {
+        InvoiceId::parse(self.fact.split('#').nth(1)?).ok()
+    }
+
     /// The kind of the fact, or `None` if this version does not know it.
     pub fn kind(&self) -> Option<NoticeKind> {
         NoticeKind::parse(self.fact.split('#').next()?)
@@ -307,44 +365,9 @@ impl std::error::Error for BadNoticeKey {
     }
 }
 
-/// The warning that a count causes, if any: at four fifths of a limit, and at the limit.
-pub fn quota_warning(meter: &Meter, period: &str, used: u64, limit: u64) -> Option<Topic> {
-    let topic = |kind: fn(Meter, String) -> Topic| Some(kind(meter.clone(), period.to_owned()));
-    if used >= limit {
-        return topic(Topic::QuotaUsed);
-    }
-    // This is `used / limit >= 4 / 5`, without fractions or overflow.
-    if u128::from(used) * 5 >= u128::from(limit) * 4 {
-        topic(Topic::QuotaNearlyUsed)
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_quota_warns_at_four_fifths_and_at_the_end() {
-        let meter = Meter::pull_requests();
-        for (used, limit, expected) in [
-            (79, 100, None),
-            (80, 100, Some(NoticeKind::QuotaNearlyUsed)),
-            (99, 100, Some(NoticeKind::QuotaNearlyUsed)),
-            (100, 100, Some(NoticeKind::QuotaUsed)),
-            (101, 100, Some(NoticeKind::QuotaUsed)),
-            (1, 1, Some(NoticeKind::QuotaUsed)),
-            (u64::MAX - 1, u64::MAX, Some(NoticeKind::QuotaNearlyUsed)),
-        ] {
-            let topic = quota_warning(&meter, "2026-11", used, limit);
-            assert_eq!(
-                topic.as_ref().map(Topic::kind),
-                expected,
-                "{used} of {limit}"
-            );
-        }
-    }
 
     #[test]
     fn a_pointer_is_read_as_it_was_written() {
@@ -355,6 +378,8 @@ mod tests {
             Topic::Welcome,
             Topic::PaymentFailed(invoice.clone()),
             Topic::ActionRequired(invoice),
+            Topic::ServiceEnding(InvoiceId::parse("in_2").expect("an id")),
+            Topic::ServiceStopped(InvoiceId::parse("in_2").expect("an id")),
             Topic::TrialEnding(SubscriptionId::parse("sub_1").expect("an id")),
             Topic::QuotaNearlyUsed(Meter::pull_requests(), "2026-11".to_owned()),
             Topic::QuotaUsed(Meter::pull_requests(), "2026-11".to_owned()),

@@ -9,6 +9,7 @@ use domain::billing::usage::AccountMeter;
 use domain::ids::{AssistId, JobId};
 use domain::inbox::{EventKey, EventSource};
 use domain::jobs::JobWork;
+use domain::ledger::HoldKey;
 use domain::notices::NoticeKey;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -149,6 +150,8 @@ pub enum Message {
     SignUp(Applicant),
     /// Run an assist.
     Assist(AssistId),
+    /// Release a hold that has expired.
+    Hold(HoldKey),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,7 +183,8 @@ impl Message {
                 EventSource::Github => Queue::GithubEvents,
                 EventSource::Stripe => Queue::StripeEvents,
             },
-            Self::Request(_) => Queue::GithubEvents,
+            // This function places the holds of jobs, so it may also release one.
+            Self::Request(_) | Self::Hold(_) => Queue::GithubEvents,
             Self::Work(JobWork::Plan, _) => Queue::Plan,
             Self::Work(JobWork::Code, _) => Queue::Code,
             Self::Work(JobWork::Review, _) => Queue::Review,
@@ -206,6 +210,7 @@ impl Message {
             Self::Notice(_) => "notice",
             Self::SignUp(_) => "signup",
             Self::Assist(_) => "assist",
+            Self::Hold(_) => "hold",
         }
     }
 
@@ -218,6 +223,7 @@ impl Message {
             Self::Notice(key) => key.pointer(),
             Self::SignUp(applicant) => applicant.pointer(),
             Self::Assist(id) => id.to_string(),
+            Self::Hold(key) => key.pointer(),
         }
     }
 
@@ -264,6 +270,9 @@ impl Message {
             "assist" => AssistId::parse(&wire.key)
                 .map(Self::Assist)
                 .map_err(|_| BadMessage),
+            "hold" => HoldKey::parse(&wire.key)
+                .map(Self::Hold)
+                .map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -309,6 +318,10 @@ mod tests {
                 "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1",
             ),
             ("signup", "owner#9001"),
+            (
+                "hold",
+                "acc_01hf7yat00zzzzzzzzzzzzzzzz#job_01hf7yat00zzzzzzzzzzzzzzzz",
+            ),
         ] {
             let json = format!(r#"{{"v":1,"kind":"{kind}","key":"{key}"}}"#);
             assert_eq!(

@@ -5,7 +5,7 @@ use domain::billing::subscriptions::Invoice;
 use domain::billing::usage::Meter;
 use domain::ledger::{Entry, EntryKind};
 use domain::notices::NoticeKind;
-use domain::units::decimal;
+use domain::units::{Credits, decimal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -119,14 +119,18 @@ pub struct NoticesShown {
     /// Each kind of notice, and whether the account receives it.
     #[schema(example = json!({ "payment_failed": true, "job_finished": false }))]
     kinds: BTreeMap<String, bool>,
+    /// The account is warned when its available credits fall below this.
+    #[schema(example = "500")]
+    low_balance: String,
 }
 
 impl NoticesShown {
-    pub fn of(has_address: bool, is_on: impl Fn(NoticeKind) -> bool) -> Self {
+    pub fn of(has_address: bool, is_on: impl Fn(NoticeKind) -> bool, low_balance: Credits) -> Self {
         let kinds = NoticeKind::ALL.map(|kind| (kind.as_str().to_owned(), is_on(kind)));
         Self {
             has_address,
             kinds: kinds.into(),
+            low_balance: low_balance.to_string(),
         }
     }
 }

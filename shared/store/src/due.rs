@@ -14,7 +14,8 @@ use crate::db::tx::Change;
 use domain::accounts::signups::Applicant;
 use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::{AccountId, AssistId, JobId};
-use domain::notices::NoticeKey;
+use domain::ledger::{HoldId, HoldKey};
+use domain::notices::{NoticeKey, NoticeKind};
 use domain::switches::Switch;
 use domain::switches::Switches;
 use domain::time::Timestamp;
@@ -35,6 +36,24 @@ pub enum DueItem {
     Notice(NoticeKey),
     /// An applicant who needs an account.
     SignUp(Applicant),
+    /// A hold that was not settled in time.
+    Hold(HoldKey),
+}
+
+impl DueItem {
+    /// Whether the row is written long before it is due. The sweeper finds such rows in normal
+    /// operation, and other rows only after something was lost.
+    pub fn is_planned(&self) -> bool {
+        match self {
+            Self::Hold(_) => true,
+            Self::Notice(key) => key.kind().is_some_and(NoticeKind::is_planned),
+            Self::Job(_)
+            | Self::Request(_)
+            | Self::Assist(_)
+            | Self::Usage(_)
+            | Self::SignUp(_) => false,
+        }
+    }
 }
 
 /// A due row.
@@ -50,6 +69,8 @@ pub struct Due {
 pub enum Moved {
     /// The due time was moved forward; the caller must queue the row.
     On,
+    /// As `On`, and the row is due for the first time, as planned.
+    AsPlanned,
     /// An operator paused the work. The row is checked again in a minute.
     Waiting,
     /// The work is done, or another caller took the row.
@@ -95,7 +116,11 @@ impl Store {
         let swept: u32 = item.find_number("swept")?.unwrap_or(0);
         let (moved, wait) = match continues(due, &item, switches)? {
             Switch::On => (
-                Moved::On,
+                if swept == 0 && due.item.is_planned() {
+                    Moved::AsPlanned
+                } else {
+                    Moved::On
+                },
                 Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS)),
             ),
             Switch::Off => (Moved::Waiting, WAIT_WHILE_STOPPED),
@@ -103,7 +128,7 @@ impl Store {
         let mut change = Change::of(due.key.clone())
             .set("due_at", time(now.plus(wait)))
             .when("#due_at = :was", vec![("was", time(due.due_at))]);
-        if moved == Moved::On {
+        if moved != Moved::Waiting {
             change = change.set("swept", number(swept + 1));
         }
         Ok(match self.table.update("take a due row", change).await? {
@@ -124,7 +149,8 @@ fn continues(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, 
         }
         // An applicant has no account yet, and whether they need an operator's approval was decided
         // when they signed up.
-        DueItem::SignUp(_) | DueItem::Notice(_) => Switch::On,
+        // A hold that expires gives credits back, which is no new work.
+        DueItem::SignUp(_) | DueItem::Notice(_) | DueItem::Hold(_) => Switch::On,
     })
 }
 
@@ -157,6 +183,10 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
             account,
             fact: fact.to_owned(),
         }));
+    }
+    if let Some(hold) = sk.strip_prefix(keys::HOLD) {
+        let hold = HoldId::parse(hold)?;
+        return Some(DueItem::Hold(HoldKey { account, hold }));
     }
     let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
     Some(DueItem::Usage(AccountMeter {

@@ -109,9 +109,19 @@ static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
 
 impl Store {
     /// Creates a job in one transaction: the fact, the current job, the row, the first
-    /// step, its count in the quota, its reserved spending, and its hold.
+    /// step, its count in the quota, its reserved spending, and its hold. Releases the account's
+    /// expired holds before it refuses for lack of credits.
     pub async fn job_create(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
-        self.while_contended(|| self.job_create_once(new)).await
+        let facts = &new.row.facts;
+        let write = || self.job_create_once(new);
+        let short = |created: &JobCreated| {
+            matches!(
+                created,
+                JobCreated::OutOfCredits(_) | JobCreated::SpendLimitReached
+            )
+        };
+        self.unless_short(&facts.account, facts.created_at, write, short)
+            .await
     }
 
     async fn job_create_once(&self, new: &NewJob) -> Result<JobCreated, StoreError> {

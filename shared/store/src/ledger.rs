@@ -3,8 +3,10 @@
 //! items.
 
 pub(crate) mod audit;
+pub(crate) mod expired_holds;
 pub(crate) mod expiries;
 pub(crate) mod key_ring;
+pub(crate) mod low_balance;
 pub(crate) mod postings;
 pub(crate) mod seals;
 
@@ -78,18 +80,22 @@ impl Store {
             .await
     }
 
-    /// Posts a hold for a customer's own work, if it is within their spend limit.
+    /// Posts a hold or a debit for a customer's own work, if it is within their spend limit.
+    /// Releases expired holds before it refuses.
     pub async fn hold_make(
         &self,
         hold: &Posting,
         outlay: &SpendChange,
     ) -> Result<Post, StoreError> {
-        self.while_contended(|| async {
+        let write = || async {
             let reservation = self.outlay_begin(Some(outlay)).await?;
             self.ledger_post_with(std::slice::from_ref(hold), reservation)
                 .await
-        })
-        .await
+        };
+        let short = |post: &Post| matches!(post, Post::Insufficient(_) | Post::SpendLimitReached);
+        let entry = hold.entry();
+        self.unless_short(&entry.account, entry.at, write, short)
+            .await
     }
 
     /// Posts the end of such a hold, and adjusts the reserved spending to the actual amount.

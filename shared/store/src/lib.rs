@@ -50,6 +50,7 @@ pub use jobs::phases::Reported;
 pub use jobs::requests::RequestMade;
 pub use jobs::{Advanced, Claimed, JobCreated, NewJob};
 pub use ledger::audit::{Audit, Rebuilt, Unbalanced};
+pub use ledger::expired_holds::HoldReleased;
 pub use ledger::expiries::{Expiring, Expiry};
 pub use ledger::key_ring::{BadLedgerKey, KeyRing, KeySource};
 pub use ledger::seals::{Checked, DaySum, Seal, Sealed};

@@ -16,7 +16,7 @@ use crate::db::tx::Change;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::ids::AccountId;
 use domain::jobs::RESEND_AFTER;
-use domain::notices::{Notice, NoticeKey, NoticeKind, NoticeOutcome};
+use domain::notices::{Notice, NoticeKey, NoticeKind, NoticeOutcome, PlannedNotice};
 use domain::time::Timestamp;
 use std::fmt;
 
@@ -66,6 +66,8 @@ pub struct Untold {
     pub link: Option<String>,
     /// When the first attempt was made; this never changes.
     pub first_attempt: Timestamp,
+    /// When it stops being true, if ever.
+    pub valid_until: Option<Timestamp>,
     /// The number of earlier attempts that may or may not have sent a mail.
     pub doubts: u32,
     /// The number of earlier attempts that failed on the mail provider's side.
@@ -109,6 +111,36 @@ impl Store {
             Updated::Done(()) => NoticeOwed::Now,
             Updated::Refused(_) => NoticeOwed::Already,
         })
+    }
+
+    /// Creates a notice that is due later. If it exists with a later time and no attempt was made,
+    /// it gets this time and these words, because the events about one fact arrive in any order.
+    pub async fn notice_plan(
+        &self,
+        account: &AccountId,
+        planned: &PlannedNotice,
+    ) -> Result<(), StoreError> {
+        let PlannedNotice {
+            notice,
+            due_at,
+            valid_until,
+        } = planned;
+        let key = keys::notice(account, &notice.topic.fact());
+        let dx = keys::due(&key);
+        let change = Change::of(key)
+            .set("kind", text(notice.topic.kind().as_str()))
+            .set("words", text(&notice.words))
+            .set("noticed_at", time(notice.at))
+            .set("dx", text(dx))
+            .set("due_at", time(*due_at))
+            .set("planned_at", time(*due_at))
+            .set_or_remove("valid_until", valid_until.map(time))
+            .when(
+                "attribute_not_exists(pk) OR (attribute_exists(#dx) AND attribute_not_exists(#first_attempt) \
+                 AND #planned_at > :planned_at)",
+                vec![],
+            );
+        self.table.update("plan a notice", change).await.map(drop)
     }
 
     /// Claims a notice until `until`, and records that an attempt is made. `mark` identifies the
@@ -240,6 +272,7 @@ fn untold(key: &NoticeKey, mark: String, attributes: &Attributes) -> Result<Unto
         words: item.text("words")?.to_owned(),
         link: item.find_text("link")?.map(str::to_owned),
         first_attempt: item.time("first_attempt")?,
+        valid_until: item.find_time("valid_until")?,
         doubts: count("tries")?
             .saturating_sub(1)
             .saturating_sub(count("clear")?),

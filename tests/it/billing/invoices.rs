@@ -174,11 +174,11 @@ async fn a_payer_gets_one_mail_about_a_failed_payment_and_its_consequences() {
     );
     assert_eq!(
         sent[1].1,
-        "The payment of 5.00 USD for invoice TALLY-0002 has failed. Stripe will try again. \
+        "The payment of 5.00 USD for invoice TALLY-0002 has failed. Stripe may try again. \
          Starter stays active until 2027-01-27; after that it is suspended until the invoice is paid."
     );
     assert!(
-        sent[2].1.ends_with("Stripe will try again."),
+        sent[2].1.ends_with("Stripe may try again."),
         "{}",
         sent[2].1
     );

@@ -81,6 +81,7 @@ async fn holds_are_made_captured_and_released() {
     );
     assert_eq!(balance["recentTransactions"][0]["kind"], "capture");
     world.assert_ledger_agrees().await;
+    program.world.settle().await;
     program.world.done().await;
 }
 
@@ -280,5 +281,6 @@ async fn transactions_come_by_pages_and_as_a_table() {
             .await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}: {refused}");
     }
+    program.world.settle().await;
     program.world.done().await;
 }

@@ -105,7 +105,8 @@ async fn a_payment_is_recorded_and_expires_once() {
             store.payment_expire(&row, later),
             store.payment_expire(&row, later)
         );
-        assert_eq!(one.expect("an answer"), Expiry::Posted(micros(10)), "{on}");
+        let expected = Expiry::Posted(micros(10), account(1));
+        assert_eq!(one.expect("an answer"), expected, "{on}");
         assert_eq!(other.expect("an answer"), Expiry::Before, "{on}");
         let again = store.payment_expire(&row, later).await;
         assert_eq!(again.expect("an answer"), Expiry::Before, "{on}");

@@ -30,7 +30,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("notices", &["mail-api", "queues", "store"]),
     ("sweeper", &["queues", "store"]),
     ("provisioning", &["queues", "store", "stripe-api"]),
-    ("reconciliation", &["store"]),
+    ("reconciliation", &["catalogue", "store"]),
     ("admin", &["catalogue", "queues", "rest", "store"]),
     (
         "api",

@@ -1,4 +1,5 @@
-//! The ledger: balances, transactions and holds.
+//! The ledger: balances, transactions, holds and debits.
 
 pub mod credits;
+pub mod debits;
 pub mod holds;

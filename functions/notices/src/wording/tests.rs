@@ -41,15 +41,15 @@ fn a_welcome() {
 
 #[test]
 fn a_failed_payment() {
-    let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.";
+    let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe may try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.";
     assert_snapshot!(text(NoticeKind::PaymentFailed, words, DASHBOARD), @r#"
     Subject: A payment has failed
 
     Hello,
 
-    The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.
+    The payment of 29.00 USD for invoice TH-7 has failed. Stripe may try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.
 
-    If a later attempt succeeds, you do not have to do anything.
+    If Stripe tries again and succeeds, you do not have to do anything.
 
     Please check that your card is still valid, and update it if necessary.
 
@@ -92,7 +92,7 @@ fn a_trial_that_ends() {
 
     The trial of Pro ends on 2026-12-04; after that it has to be paid for.
 
-    With a payment method, your plan continues automatically; without one, it is suspended.
+    With a payment method, your plan continues and is charged; without one, it ends.
 
     Please decide whether you want to continue, and add a payment method if you do.
 
@@ -104,20 +104,60 @@ fn a_trial_that_ends() {
 }
 
 #[test]
+fn a_plan_that_is_about_to_stop() {
+    let words = "Pro is suspended on 2026-12-04 unless invoice TH-7 (29.00 USD) is paid by then.";
+    assert_snapshot!(text(NoticeKind::ServiceEnding, words, DASHBOARD), @r#"
+    Subject: Your plan is about to be suspended
+
+    Hello,
+
+    Pro is suspended on 2026-12-04 unless invoice TH-7 (29.00 USD) is paid by then.
+
+    Once the invoice is paid, your plan continues without interruption.
+
+    Please pay the invoice, or update your payment method.
+
+    Pay the invoice: https://tallyhook.example/billing
+
+    Tallyhook
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
+    "#);
+}
+
+#[test]
+fn a_plan_that_has_stopped() {
+    let words = "Pro is suspended, because invoice TH-7 (29.00 USD) is not paid.";
+    assert_snapshot!(text(NoticeKind::ServiceStopped, words, DASHBOARD), @r#"
+    Subject: Your plan no longer applies
+
+    Hello,
+
+    Pro is suspended, because invoice TH-7 (29.00 USD) is not paid.
+
+    Jobs and calls that it covered may be refused from now on.
+
+    To continue, pay the invoice or choose a plan.
+
+    See your plan: https://tallyhook.example/billing
+
+    Tallyhook
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
+    "#);
+}
+
+#[test]
 fn a_quota_that_is_nearly_used() {
-    let words = "8 of the 10 pull requests of the plan Basic are used.";
+    let words = "8 of the 10 pull requests of the plan Basic are used. When they are used up, further ones are refused until the next period begins on 2026-12-01.";
     assert_snapshot!(text(NoticeKind::QuotaNearlyUsed, words, DASHBOARD), @r#"
     Subject: Most of your quota is used
 
     Hello,
 
-    8 of the 10 pull requests of the plan Basic are used.
+    8 of the 10 pull requests of the plan Basic are used. When they are used up, further ones are refused until the next period begins on 2026-12-01.
 
-    When it is used up, new jobs and calls are refused until the next period begins.
+    You can see your usage, and other plans, in your dashboard.
 
-    If you need more before that, choose a larger plan.
-
-    See plans: https://tallyhook.example/billing
+    See your usage: https://tallyhook.example/billing
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
@@ -126,19 +166,17 @@ fn a_quota_that_is_nearly_used() {
 
 #[test]
 fn a_quota_that_is_used() {
-    let words = "10 of the 10 pull requests of the plan Basic are used.";
+    let words = "60 of the 60 pull requests of the plan Teams are used. Work continues, and each further one costs 8.00 USD.";
     assert_snapshot!(text(NoticeKind::QuotaUsed, words, DASHBOARD), @r#"
     Subject: Your quota is used up
 
     Hello,
 
-    10 of the 10 pull requests of the plan Basic are used.
+    60 of the 60 pull requests of the plan Teams are used. Work continues, and each further one costs 8.00 USD.
 
-    New jobs and calls are refused until the next period begins.
+    You can see your usage, and other plans, in your dashboard.
 
-    To continue now, choose a larger plan.
-
-    See plans: https://tallyhook.example/billing
+    See your usage: https://tallyhook.example/billing
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.

@@ -183,7 +183,7 @@ impl Account<'_> {
             period: new,
         };
         let (_, collected) = self.invoice(draft)?;
-        if collected != Collected::Paid {
+        if !matches!(collected, Collected::Paid | Collected::Pending) {
             return self.find(SUBSCRIPTION, id);
         }
         let fields = json!({"billing_cycle_anchor": now, "status": "active"});

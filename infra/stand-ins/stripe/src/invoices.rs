@@ -181,7 +181,7 @@ impl Account<'_> {
         }
         match self.collect_invoice(id, method)? {
             Collected::Declined(code) => Err(ApiError::card_declined(code)),
-            Collected::Paid | Collected::NoMethod => self.find(INVOICE, id),
+            Collected::Paid | Collected::NoMethod | Collected::Pending => self.find(INVOICE, id),
         }
     }
 }

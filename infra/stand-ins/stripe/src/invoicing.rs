@@ -25,6 +25,8 @@ pub(super) enum Collected {
     Paid,
     Declined(&'static str),
     NoMethod,
+    /// A bank debit was started, which is paid or fails days later.
+    Pending,
 }
 
 impl Account<'_> {
@@ -122,6 +124,9 @@ impl Account<'_> {
             .map(str::to_owned)
             .or_else(|| self.method_of_invoice(&invoice));
         let collected = match method {
+            Some(method) if self.is_bank_account(&method) => {
+                return self.start_debit(&invoice, &intent, &method);
+            }
             Some(method) => match self.charge(&intent, &method)? {
                 Outcome::Paid => Collected::Paid,
                 Outcome::Declined(code) => Collected::Declined(code),
@@ -230,7 +235,7 @@ impl Account<'_> {
     }
 
     /// Records a failed attempt to collect.
-    fn record_failed_payment(&mut self, invoice: &Value) -> Result<(), ApiError> {
+    pub fn record_failed_payment(&mut self, invoice: &Value) -> Result<(), ApiError> {
         let again = invoice["billing_reason"] != "subscription_create";
         let fields = json!({
             "attempt_count": number(invoice, "attempt_count") + 1,

@@ -30,6 +30,7 @@ mod cards;
 mod checkout_actions;
 mod customers;
 mod dashboard;
+mod debits;
 mod disputes;
 mod endpoints;
 mod error;

@@ -151,7 +151,7 @@ impl Account<'_> {
         method: Option<&str>,
     ) -> Result<(), ApiError> {
         match self.predict_payment(customer, method) {
-            Collected::Paid => Ok(()),
+            Collected::Paid | Collected::Pending => Ok(()),
             Collected::NoMethod => Err(ApiError::no_method()),
             Collected::Declined(code) => {
                 if let Some(ordered) = self.declines.get_mut(customer) {

@@ -112,10 +112,12 @@ pub fn entitlements<'a>(
     let (plan, coverage) = match meaning(&best.status) {
         Meaning::Serve => (plan, Coverage::Full),
         Meaning::ServeForAWhile => {
-            // The unpaid period began when its payment failed. Its start is the same in every order
-            // of events.
-            let since = best.period.map_or(best.as_of, |period| period.start);
-            let until = since.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
+            // The invoice's event may arrive after the subscription's.
+            let since = match contracts.failures.get(&best.id) {
+                Some(failure) => failure.since,
+                None => best.as_of,
+            };
+            let until = grace_end(plan, since);
             if now < until {
                 (plan, Coverage::Grace { until })
             } else {
@@ -132,6 +134,20 @@ pub fn entitlements<'a>(
         period: best.period,
     })
 }
+
+/// How long a plan continues after a payment failed at `since`.
+pub fn grace_end(plan: &Plan, since: Timestamp) -> Timestamp {
+    since.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400))
+}
+
+/// When to remind of the end of the grace: two days before, or half-way through a short one.
+/// `None` if there is no grace.
+pub fn grace_reminder(plan: &Plan, since: Timestamp) -> Option<Timestamp> {
+    let grace = Duration::from_secs(u64::from(plan.grace_days) * 86_400);
+    (!grace.is_zero()).then(|| since.plus(grace - REMIND_BEFORE.min(grace / 2)))
+}
+
+const REMIND_BEFORE: Duration = Duration::from_secs(2 * 86_400);
 
 /// Returns the purchase that counts, with its plan. An active purchase comes before a cancelled
 /// one, then a paid one before a free one, then the latest.

@@ -250,6 +250,9 @@ pub enum OverQuota {
     Charge,
 }
 
+/// How the ids of the products of packs begin.
+pub const PACK_PRODUCT: &str = "tallyhook_pack_";
+
 /// A pack of credits for sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreditPack {
@@ -266,7 +269,7 @@ pub struct CreditPack {
 impl CreditPack {
     /// The product at Stripe that is created from this catalogue.
     pub fn product(&self) -> String {
-        format!("tallyhook_pack_{}", self.id)
+        format!("{PACK_PRODUCT}{}", self.id)
     }
 }
 

@@ -168,6 +168,12 @@ impl SpendChange {
         Self::of(account, period, SpendUnit::Credits, stage).plus(used.signed() - held.signed())
     }
 
+    /// The change when a customer charges their own work in one step. Unlike work that is reported
+    /// after the fact, it is refused beyond the limit.
+    pub fn debit(account: &AccountId, period: &str, amount: Credits) -> Self {
+        Self::of(account, period, SpendUnit::Credits, SpendStage::Done).plus(amount.signed())
+    }
+
     fn plus(self, micros: i64) -> Self {
         Self {
             flat: self.flat + micros,

@@ -2,12 +2,14 @@
 //!
 //! Stripe's events may arrive late, twice and out of order. Each event carries the second of its
 //! creation, and the later event wins. A subscription that has ended stays ended. For two events of
-//! the same second, the current state is fetched from Stripe.
+//! the same second, the current state is fetched from Stripe. The time of a failed payment is kept
+//! with its invoice, because a subscription does not say since when it is past due.
 
 use crate::billing::marketplace::MarketplacePurchase;
 use crate::billing::plans::Span;
 use crate::ids::{InvoiceId, PriceId, ProductId, SubscriptionId};
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// A subscription at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,54 @@ pub struct Subscription {
 pub struct Contracts {
     pub subscriptions: Vec<Subscription>,
     pub purchases: Vec<MarketplacePurchase>,
+    /// The payment failures of subscriptions, known for those that are past due.
+    pub failures: PaymentFailures,
+}
+
+/// For each subscription, the payment that it waits for.
+pub type PaymentFailures = BTreeMap<SubscriptionId, PaymentFailure>;
+
+/// An unpaid invoice whose payment failed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PaymentFailure {
+    /// When a payment failed for the first time.
+    pub since: Timestamp,
+    pub invoice: InvoiceId,
+}
+
+/// Finds the payment that each subscription waits for: of its unpaid invoices since the last paid
+/// one, the one that failed first. A bank debit can fail days after its invoice was created, and
+/// the invoice does not say when, so `failed_at` comes from the events. Every event adds what it
+/// knows, so the result is the same in every order of events.
+pub fn payment_failures(invoices: &[(Invoice, Option<Timestamp>)]) -> PaymentFailures {
+    let mut paid: BTreeMap<&SubscriptionId, Timestamp> = BTreeMap::new();
+    for (invoice, _) in invoices {
+        if let (Some(id), true) = (&invoice.subscription, invoice.status == "paid") {
+            let last = paid.entry(id).or_insert(invoice.created_at);
+            *last = invoice.created_at.max(*last);
+        }
+    }
+    let mut failures = PaymentFailures::new();
+    for (invoice, failed_at) in invoices {
+        let (Some(id), Some(since)) = (&invoice.subscription, failed_at) else {
+            continue;
+        };
+        let superseded = paid.get(id).is_some_and(|paid| invoice.created_at <= *paid);
+        if !invoice.is_unpaid() || superseded {
+            continue;
+        }
+        let failure = PaymentFailure {
+            since: *since,
+            invoice: invoice.id.clone(),
+        };
+        let first = failures
+            .entry(id.clone())
+            .or_insert_with(|| failure.clone());
+        if failure < *first {
+            *first = failure;
+        }
+    }
+    failures
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +169,11 @@ pub struct Invoice {
 }
 
 impl Invoice {
+    /// Whether it can still be paid.
+    pub fn is_unpaid(&self) -> bool {
+        Self::rank(&self.status) <= 1
+    }
+
     /// The order of statuses; an invoice never moves backwards.
     pub fn rank(status: &str) -> u8 {
         match status {

@@ -13,6 +13,7 @@ use crate::ids::{
     PaymentMethodId, RefundId, RepositoryId, StripeEventId,
 };
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// An event from GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,6 +241,8 @@ pub struct CheckoutEvent {
     /// The amount to pay in minor units, with taxes and discounts.
     pub total_minor: i64,
     pub currency: String,
+    /// What our own key wrote when it created the session.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What a checkout session is for.

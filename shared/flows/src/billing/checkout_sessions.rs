@@ -11,6 +11,7 @@ use crate::billing::Shop;
 use crate::billing::intents::{key, key_reused, thawed, unreadable};
 use crate::billing::prices::from_stripe;
 use domain::accounts::Account;
+use domain::billing::pack_terms::WHAT;
 use domain::ids::{ActionId, CheckoutSessionId, CustomerId};
 use domain::refusal::{FlowError, Refusal};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,9 @@ pub struct Order {
     pub success_url: String,
     /// The page to show after a cancelled checkout.
     pub cancel_url: String,
+    /// The terms of a pack, which the session carries as metadata.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,7 +210,8 @@ async fn create(
             cancel_url: &order.cancel_url,
         }
     };
-    let metadata = BTreeMap::from([("tallyhook_what".to_owned(), what.to_owned())]);
+    let mut metadata = order.terms.clone();
+    metadata.insert(WHAT.to_owned(), what.to_owned());
     let order = CheckoutOrder {
         customer,
         mode,

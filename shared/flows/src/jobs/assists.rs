@@ -96,10 +96,7 @@ pub async fn order(
     match desk.store.assist_create(&new).await? {
         AssistCreated::New => {
             send(desk.queues, &new.row.facts).await;
-            if let Some((unit, period)) = &spends {
-                let limit = (*unit, period.as_str());
-                desk.store.spend_warn(&account.id, limit, now).await?;
-            }
+            warn(desk, &new, spends.as_ref()).await?;
             Ok(Some(WholeAssist {
                 row: new.row,
                 task: new.task,
@@ -119,6 +116,24 @@ pub async fn order(
         }
         AssistCreated::UsedUp => Err(used_up(now).into()),
     }
+}
+
+/// Records the warnings that a new assist may cause. The sweeper queues their mails.
+async fn warn(
+    desk: &Desk<'_>,
+    new: &NewAssist,
+    spends: Option<&(SpendUnit, String)>,
+) -> Result<(), FlowError> {
+    let account = &new.row.facts.account;
+    if let Some((unit, period)) = spends {
+        let limit = (*unit, period.as_str());
+        desk.store.spend_warn(account, limit, desk.now).await?;
+    }
+    if new.hold.is_some() {
+        let usual = desk.catalogue.low_balance;
+        desk.store.balance_warn(account, usual, desk.now).await?;
+    }
+    Ok(())
 }
 
 fn out_of_credits(needed: Credits, what: &str, balance: Balance, url: &str) -> Refusal {

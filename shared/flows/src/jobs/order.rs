@@ -17,7 +17,7 @@ use domain::jobs::requests::Agent;
 use domain::jobs::steps::IssueText;
 use domain::jobs::{self, Funding, JobFacts, JobRow, JobWork, Offer};
 use domain::ledger::HoldId;
-use domain::notices::{Notice, Topic, quota_warning};
+use domain::notices::{Notice, quota_notice};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use queues::{Message, Queues, Sending};
@@ -81,7 +81,7 @@ impl Orders<'_> {
             JobCreated::OutOfCredits(balance) => {
                 return refuse::out_of_credits(self, plan, new, balance).await;
             }
-            JobCreated::QuotaUsed => return refuse::quota_used(self, plan, new).await,
+            JobCreated::QuotaUsed => return refuse::quota_used(self, &entitlements, new).await,
             JobCreated::SpendLimitReached => return refuse::spend_limit_reached(self, new).await,
             JobCreated::AccountClosed => return Ok(Placed::Closed),
             JobCreated::Joined(job) => return Ok(Placed::Joined(job)),
@@ -90,7 +90,7 @@ impl Orders<'_> {
             // message does no harm.
             JobCreated::Existing(job) => job,
         };
-        self.warn(plan, &new.row.facts).await?;
+        self.warn(&entitlements, &new.row.facts).await?;
         let sending = |message| Sending {
             message,
             account: Some(new.row.facts.account.clone()),
@@ -183,26 +183,22 @@ impl Orders<'_> {
     }
 
     /// Records the warnings that a new job may cause: a quota nearly used up, or a low balance.
-    async fn warn(&self, plan: &Plan, facts: &JobFacts) -> Result<(), Failure> {
+    async fn warn(&self, entitlements: &Entitlements<'_>, facts: &JobFacts) -> Result<(), Failure> {
         let (account, now) = (&facts.account, facts.created_at);
         let meter = Meter::pull_requests();
-        if let Some(Limit::Of(limit)) = plan.quotas.get(&meter).map(|quota| quota.limit) {
+        if entitlements.plan.quotas.contains_key(&meter) {
             let period = &facts.terms.period;
             let used = self.store.quota_used(account, &meter, period).await?;
-            if let Some(topic) = quota_warning(&meter, period, used, limit) {
-                let words = format!(
-                    "{used} of the {limit} pull requests of the plan {} are used.",
-                    plan.name
-                );
-                self.owe(account, &Notice::new(topic, words, now)).await?;
+            let notice = quota_notice(self.catalogue, entitlements, (&meter, used), now);
+            if let Some(notice) = notice {
+                self.owe(account, &notice).await?;
             }
         }
         if matches!(facts.terms.funding, Funding::Prepaid { .. }) {
-            let (balance, grants) = self.store.grants_count(account).await?;
-            if balance.available < self.catalogue.low_balance {
-                let words = format!("{} credits are left to spend.", balance.available);
-                let notice = Notice::new(Topic::LowBalance(grants), words, now);
-                self.owe(account, &notice).await?;
+            let usual = self.catalogue.low_balance;
+            if let Some(notice) = self.store.balance_warn(account, usual, now).await? {
+                let message = Message::Notice(notice.key(account));
+                self.queues.send(&message, Some(account)).await?;
             }
         }
         Ok(())

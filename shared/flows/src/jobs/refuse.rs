@@ -2,7 +2,8 @@
 //! issue says why and what to do.
 
 use super::order::{Orders, Placed};
-use domain::billing::plans::{Limit, Plan};
+use domain::billing::entitlements::Entitlements;
+use domain::billing::plans::{Limit, Period, Plan, Renewal};
 use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::jobs::{self, JobWork};
@@ -43,9 +44,10 @@ pub(super) async fn out_of_credits(
 /// The quota of the period is used up.
 pub(super) async fn quota_used(
     orders: &Orders<'_>,
-    plan: &Plan,
+    entitlements: &Entitlements<'_>,
     new: NewJob,
 ) -> Result<Placed, Failure> {
+    let plan = entitlements.plan;
     let count = match new.limit {
         Limit::Of(count) => count.to_string(),
         Limit::Unlimited => "all".to_owned(),
@@ -58,11 +60,21 @@ pub(super) async fn quota_used(
         Some(next) => pointer(orders, &format!("Continue with {} at", next.name)),
         None => pointer(orders, "See your plan at"),
     };
+    let facts = &new.row.facts;
+    let meter = Meter::pull_requests();
+    let until = plan.quotas.get(&meter).map_or_else(String::new, |quota| {
+        let period = Period::at(quota.renews, entitlements.period, facts.created_at);
+        match (quota.renews, period.end) {
+            (Renewal::Never, _) => " and do not renew".to_owned(),
+            (_, Some(end)) => format!(" until the next period begins on {}", end.day()),
+            (_, None) => " until the next period begins".to_owned(),
+        }
+    });
+    let stop = if offer.is_empty() { "" } else { "." };
     let reason = format!(
-        "the {count} pull requests of the plan {} are used up.{offer}",
+        "the {count} pull requests of the plan {} are used up{until}{stop}{offer}",
         plan.name
     );
-    let facts = &new.row.facts;
     let topic = Topic::QuotaUsed(Meter::pull_requests(), facts.terms.period.clone());
     let notice = Notice::new(topic, reason.clone(), facts.created_at);
     orders.owe(&facts.account, &notice).await?;

@@ -13,7 +13,9 @@ use crate::db::tx::Change;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::accounts::Account;
 use domain::billing::plans::Span;
-use domain::billing::subscriptions::{Contracts, Invoice, Status, Subscription, SubscriptionItem};
+use domain::billing::subscriptions::{
+    Contracts, Invoice, PaymentFailures, Status, Subscription, SubscriptionItem, payment_failures,
+};
 use domain::ids::{AccountId, InvoiceId, PriceId, ProductId, SubscriptionId};
 use domain::time::Timestamp;
 
@@ -99,6 +101,63 @@ impl Store {
         self.note("note an invoice", change).await
     }
 
+    /// Records when a payment of an invoice failed. The first failure stays, whatever the order of
+    /// the events.
+    pub async fn invoice_failed(
+        &self,
+        account: &AccountId,
+        invoice: &InvoiceId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let change = Change::of(keys::invoice(account, invoice))
+            .set("failed_at", time(at))
+            .when(
+                "attribute_exists(pk) AND (attribute_not_exists(#failed_at) OR #failed_at > :failed_at)",
+                vec![],
+            );
+        self.note("note a failed payment", change).await.map(drop)
+    }
+
+    /// Finds an invoice; strongly consistent.
+    pub async fn invoice_find(
+        &self,
+        account: &AccountId,
+        id: &InvoiceId,
+    ) -> Result<Option<Invoice>, StoreError> {
+        let key = keys::invoice(account, id);
+        let found = self.table.get("find an invoice", &key).await?;
+        found.as_ref().map(invoice_of).transpose()
+    }
+
+    /// Finds a subscription; strongly consistent.
+    pub async fn subscription_find(
+        &self,
+        account: &AccountId,
+        id: &SubscriptionId,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let key = keys::subscription(account, id);
+        let found = self.table.get("find a subscription", &key).await?;
+        found.as_ref().map(subscription_of).transpose()
+    }
+
+    /// Finds the payments that an account's subscriptions wait for; strongly consistent.
+    pub async fn payment_failures(
+        &self,
+        account: &AccountId,
+    ) -> Result<PaymentFailures, StoreError> {
+        const FIND: &str = "find failed payments";
+        let mut invoices = Vec::new();
+        for item in self
+            .table
+            .query_prefix(FIND, keys::account(account).pk, keys::INVOICE)
+            .await?
+        {
+            let failed_at = Item::new(&item, FIND).find_time("failed_at")?;
+            invoices.push((invoice_of(&item)?, failed_at));
+        }
+        Ok(payment_failures(&invoices))
+    }
+
     async fn note(&self, operation: &'static str, change: Change) -> Result<Noted, StoreError> {
         Ok(match self.table.update(operation, change).await? {
             Updated::Done(()) => Noted::Now,
@@ -107,7 +166,8 @@ impl Store {
     }
 
     /// Reads an account with its subscriptions and purchases, in one strongly consistent query. Its
-    /// entitlements are computed from these.
+    /// entitlements are computed from these. For a subscription that is past due, a second query
+    /// reads since when.
     pub async fn account_find_whole(
         &self,
         id: &AccountId,
@@ -137,6 +197,11 @@ impl Store {
                     .purchases
                     .push(crate::billing::marketplace::purchase_of(&item)?);
             }
+        }
+        // Few subscriptions are past due, so the invoices are rarely read.
+        let late = |one: &Subscription| one.status == Status::PastDue;
+        if contracts.subscriptions.iter().any(late) {
+            contracts.failures = self.payment_failures(id).await?;
         }
         Ok(account.map(|account| (account, contracts)))
     }

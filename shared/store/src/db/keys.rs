@@ -31,7 +31,8 @@
 //! | main | `INSTALLATION#<n>` | `CREATED#<window>` | how much an installation has created on GitHub in a window; expires | GitHub's number and window |
 //! | main | `CUSTOMER#<cus>` | `ACCOUNT` | the account of a customer | Stripe's id |
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
-//! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | an open hold | account |
+//! | main | `ACCOUNT#<id>` | `LOWBALANCE` | whether the account was warned of its low balance, and how often | account |
+//! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | an open hold | account; index `due` from when it expires, if it can |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | the used part of a quota | account |
 //! | main | `ACCOUNT#<id>` | `LIMIT` | the customer's spend limit per billing period | account |
 //! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#<unit>` | the amount spent and reserved in a billing period | account |
@@ -214,6 +215,11 @@ pub(crate) fn purchase_of(sk: &str) -> Option<OwnerId> {
 
 pub(crate) fn balance(account: &AccountId) -> Key {
     Key::new(account_pk(account), BALANCE)
+}
+
+/// Whether an account was warned of its low balance.
+pub(crate) fn low_balance(account: &AccountId) -> Key {
+    Key::new(account_pk(account), "LOWBALANCE")
 }
 
 pub(crate) fn hold(account: &AccountId, hold: &HoldId) -> Key {

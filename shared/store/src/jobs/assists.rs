@@ -104,9 +104,19 @@ const READ: &str = "read an assist";
 
 impl Store {
     /// Creates an assist in one transaction: the row, the task, the summary's pointer, its count,
-    /// its reserved spending, and its hold.
+    /// its reserved spending, and its hold. Releases the account's expired holds before it refuses
+    /// for lack of credits.
     pub async fn assist_create(&self, new: &NewAssist) -> Result<AssistCreated, StoreError> {
-        self.while_contended(|| self.assist_create_once(new)).await
+        let facts = &new.row.facts;
+        let write = || self.assist_create_once(new);
+        let short = |created: &AssistCreated| {
+            matches!(
+                created,
+                AssistCreated::OutOfCredits(_) | AssistCreated::SpendLimitReached
+            )
+        };
+        self.unless_short(&facts.account, facts.created_at, write, short)
+            .await
     }
 
     async fn assist_create_once(&self, new: &NewAssist) -> Result<AssistCreated, StoreError> {

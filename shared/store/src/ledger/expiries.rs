@@ -28,10 +28,10 @@ pub struct Expiring {
 }
 
 /// The result of expiring a payment's credits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expiry {
-    /// This amount was left and has been removed.
-    Posted(Credits),
+    /// This amount was left and has been removed from this account.
+    Posted(Credits, AccountId),
     /// Nothing was left.
     Spent,
     /// The account has open holds, so the remaining amount is not known yet.
@@ -51,6 +51,7 @@ const EXPIRE: &str = "let credits expire";
 
 /// The data that determines how much expires.
 struct Books {
+    account: AccountId,
     payment: Payment,
     seen: Seen,
     left: Credits,
@@ -130,7 +131,7 @@ impl Store {
         tx.extend(written.items.into_iter().map(|(item, _)| item));
         Ok(match tx.commit().await? {
             Committed::Written if postings.is_empty() => Expiry::Spent,
-            Committed::Written => Expiry::Posted(books.left),
+            Committed::Written => Expiry::Posted(books.left, books.account),
             Committed::Refused(Refusal::Done, _) => Expiry::Before,
         })
     }
@@ -173,6 +174,7 @@ impl Store {
         }
         let left = left_of(&entries, &ends, &row.payment);
         Ok(Some(Books {
+            account: account.clone(),
             payment,
             seen,
             left,

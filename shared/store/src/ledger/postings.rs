@@ -152,14 +152,16 @@ impl Store {
         let entry = posting.entry();
         match posting.cause() {
             Cause::Hold(hold) => {
-                let mut item = keys::hold(&entry.account, hold).attributes();
+                let key = keys::hold(&entry.account, hold);
+                let mut item = key.attributes();
                 item.insert("amount".to_owned(), number(entry.held));
                 item.insert("held_at".to_owned(), time(entry.at));
-                item.extend(
-                    posting
-                        .stands_until()
-                        .map(|end| ("until".to_owned(), time(end))),
-                );
+                if let Some(end) = posting.stands_until() {
+                    item.insert("until".to_owned(), time(end));
+                    // From then on, the sweeper has it released.
+                    item.insert("dx".to_owned(), text(keys::due(&key)));
+                    item.insert("due_at".to_owned(), time(end));
+                }
                 item.extend(
                     posting
                         .counts_in()
@@ -180,7 +182,8 @@ impl Store {
             | Cause::Reversal(..)
             | Cause::Adjustment(_)
             | Cause::Expiry(_)
-            | Cause::Fix(_) => None,
+            | Cause::Fix(_)
+            | Cause::Debit(_) => None,
         }
     }
 }

@@ -182,6 +182,8 @@ const fn attribute(kind: NoticeKind) -> &'static str {
         NoticeKind::TrialEnding => "notices_trial_ending",
         NoticeKind::QuotaNearlyUsed => "notices_quota_nearly_used",
         NoticeKind::QuotaUsed => "notices_quota_used",
+        NoticeKind::ServiceEnding => "notices_service_ending",
+        NoticeKind::ServiceStopped => "notices_service_stopped",
         NoticeKind::LowBalance => "notices_low_balance",
         NoticeKind::TopUpNeeded => "notices_top_up_needed",
         NoticeKind::SpendLimitNear => "notices_spend_limit_near",

@@ -11,6 +11,7 @@ use domain::inbox::events::{
     PaymentChange, PaymentEvent, RefundEvent, StripeEvent,
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Session {
@@ -21,6 +22,7 @@ struct Session {
     payment_status: String,
     amount_total: Option<i64>,
     currency: Option<String>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +102,7 @@ pub(super) fn checkout(body: &[u8], change: CheckoutChange) -> Read {
             paid,
             total_minor: session.amount_total.unwrap_or(0),
             currency: session.currency.unwrap_or_default(),
+            metadata: session.metadata.unwrap_or_default(),
         })))
     })
 }

@@ -181,11 +181,25 @@ pub async fn adjust(
             ));
         }
     };
+    watch(&ctx, &account, side).await?;
     let adjusted = Adjusted {
         id: posting.entry().cause.clone(),
         balance: balance_of(&ctx, &account).await?,
     };
     Ok((status, Json(adjusted)))
+}
+
+/// Warns the account of a low balance after credits were taken, or arms that warning again after
+/// credits came in. Also after a repeated request, because the first one may have died before this.
+async fn watch(ctx: &Ctx, account: &AccountId, side: AdjustmentSide) -> Result<(), ApiError> {
+    let (usual, now) = (ctx.catalogue.low_balance, ctx.outside.now());
+    match side {
+        AdjustmentSide::Credit => ctx.store.balance_restored(account, usual).await?,
+        AdjustmentSide::Debit => {
+            ctx.store.balance_warn(account, usual, now).await?;
+        }
+    }
+    Ok(())
 }
 
 fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {

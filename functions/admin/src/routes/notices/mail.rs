@@ -114,5 +114,8 @@ pub async fn show(
 async fn shown(ctx: &Ctx, id: &AccountId) -> Result<Json<NoticesShown>, ApiError> {
     let mailing = ctx.store.account_mail_find(id).await?;
     let is_on = |kind| mailing.switch(kind).is_on();
-    Ok(Json(NoticesShown::of(mailing.address.is_some(), is_on)))
+    let usual = ctx.catalogue.low_balance;
+    let low_balance = ctx.store.low_balance_find(id, usual).await?;
+    let has_address = mailing.address.is_some();
+    Ok(Json(NoticesShown::of(has_address, is_on, low_balance)))
 }

@@ -8,6 +8,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::accounts::Account;
+use domain::billing::pack_terms::PackTerms;
 use domain::billing::plans::{Catalogue, CreditPack, Plan};
 use domain::billing::subscriptions::Subscription;
 use flows::billing::checkout_sessions::{Mode, Order, session};
@@ -17,6 +18,7 @@ use http::StatusCode;
 use rest::{Body, IdempotencyKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stripe_api::{CheckoutSession, SessionStatus};
 use utoipa::ToSchema;
@@ -156,9 +158,11 @@ async fn order(
     wish: &Wish<'_>,
     pages: Pages,
 ) -> Result<Order, ApiError> {
+    let mut terms = BTreeMap::new();
     let (mode, prices, trial_days) = match wish {
         Wish::Pack(pack, quantity) => {
             let prices = prices::pack_price(shop, pack, *quantity).await?;
+            terms = PackTerms::of(pack, &shop.catalogue.version).metadata();
             (Mode::Payment, prices, 0)
         }
         Wish::Plan(plan) => {
@@ -183,6 +187,7 @@ async fn order(
         embedded: pages.embedded,
         success_url: pages.success_url,
         cancel_url: pages.cancel_url,
+        terms,
     })
 }
 

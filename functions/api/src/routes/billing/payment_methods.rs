@@ -15,6 +15,7 @@ use flows::billing::prices::from_stripe;
 use http::StatusCode;
 use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stripe_api::{PaymentMethod, StripeApi};
 use utoipa::ToSchema;
@@ -122,6 +123,7 @@ pub async fn add(
         embedded,
         success_url: pages.success_url,
         cancel_url: pages.cancel_url,
+        terms: BTreeMap::new(),
     };
     let shop = ctx.shop(&stripe);
     let begun = intents::begun(&ctx.store, &account.id, &act, &what).await?;

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::plans::{Limit, MeterKind, Quota};
 use domain::billing::usage::Meter;
-use domain::notices::{Notice, quota_warning};
+use domain::notices::quota_notice;
 use flows::accounts::{Entitled, load};
 use http::StatusCode;
 use rest::{Act, Body, IdempotencyKey};
@@ -263,17 +263,8 @@ async fn count(
             return Err(ApiError::forbidden("quota_used", detail));
         }
     }
-    if let Some(topic) = (most > 0)
-        .then(|| quota_warning(&meter, &period.key, total, most))
-        .flatten()
-    {
-        let words = format!(
-            "{total} of {most} {meter} of the plan {} are used.",
-            entitlements.plan.name
-        );
-        ctx.store
-            .notice_owe(&account.id, &Notice::new(topic, words, now), now)
-            .await?;
+    if let Some(notice) = quota_notice(&ctx.catalogue, entitlements, (&meter, total), now) {
+        ctx.store.notice_owe(&account.id, &notice, now).await?;
     }
     Ok(Counter {
         meter: meter.to_string(),

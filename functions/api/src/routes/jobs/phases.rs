@@ -10,14 +10,13 @@ use crate::routes::jobs::delegated;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::JobId;
-use domain::jobs::Offer;
 use domain::jobs::fixes::Fix;
 use domain::jobs::phases::{Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
-use domain::notices::{Notice, quota_warning};
+use domain::jobs::{Funding, Offer};
+use domain::notices::quota_notice;
 use domain::time::Timestamp;
 use flows::accounts::{Entitled, load};
 use http::StatusCode;
@@ -183,6 +182,11 @@ pub async fn report(
     if report.counted == ReportBilling::Billed {
         tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
         warn(&ctx, &found, now).await?;
+        if matches!(terms.funding, Funding::Prepaid { .. }) {
+            ctx.store
+                .balance_warn(&account.id, ctx.catalogue.low_balance, now)
+                .await?;
+        }
         // The job's own terms count what a job spends, and the job's mail carries the warning.
         if let Some(spending) = terms.spending.as_ref().filter(|_| report.job.is_none()) {
             ctx.store
@@ -321,27 +325,16 @@ async fn warn(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let meter = Meter::pull_requests();
-    let Some(Limit::Of(limit)) = entitlements
-        .plan
-        .quotas
-        .get(&meter)
-        .map(|quota| quota.limit)
-    else {
+    if !entitlements.plan.quotas.contains_key(&meter) {
         return Ok(());
-    };
+    }
     let period = period(entitlements, &meter, now);
     let used = ctx
         .store
         .quota_used(&account.id, &meter, &period.key)
         .await?;
-    if let Some(topic) = quota_warning(&meter, &period.key, used, limit) {
-        let words = format!(
-            "{used} of the {limit} pull requests of the plan {} are used.",
-            entitlements.plan.name
-        );
-        ctx.store
-            .notice_owe(&account.id, &Notice::new(topic, words, now), now)
-            .await?;
+    if let Some(notice) = quota_notice(&ctx.catalogue, entitlements, (&meter, used), now) {
+        ctx.store.notice_owe(&account.id, &notice, now).await?;
     }
     Ok(())
 }

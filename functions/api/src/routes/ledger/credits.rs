@@ -6,7 +6,8 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::ledger::{Entry, EntryKind};
+use domain::ids::AccountId;
+use domain::ledger::{Balance, Entry, EntryKind};
 use http::header;
 use rest::views::Transaction;
 use rest::{Params, cursors};
@@ -41,7 +42,7 @@ pub async fn balance(
     MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<BalanceShown>, ApiError> {
-    let balance = ctx.store.balance_find(&caller.account).await?;
+    let balance = current(&ctx, &caller.account).await?;
     let recent = ctx.store.entry_list(&caller.account, None, RECENT).await?;
     Ok(Json(BalanceShown {
         balance: balance.available.to_string(),
@@ -49,6 +50,19 @@ pub async fn balance(
         debt: balance.debt.to_string(),
         recent_transactions: recent.rows.iter().map(Transaction::of).collect(),
     }))
+}
+
+/// Reads the balance of an account, after its expired holds are released.
+pub async fn current(ctx: &Ctx, account: &AccountId) -> Result<Balance, ApiError> {
+    let balance = ctx.store.balance_find(account).await?;
+    if balance.held.is_zero() {
+        return Ok(balance);
+    }
+    let now = ctx.outside.now();
+    if ctx.store.holds_release_expired(account, now).await? == 0 {
+        return Ok(balance);
+    }
+    Ok(ctx.store.balance_find(account).await?)
 }
 
 /// The query of a listing.

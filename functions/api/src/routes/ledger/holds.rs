@@ -12,7 +12,6 @@ use domain::billing::spending::{SpendChange, SpendUnit, billing_period};
 use domain::billing::usage::Tokens;
 use domain::ids::ActionId;
 use domain::ledger::{EntryDetails, HoldId, Posting};
-use domain::time::Timestamp;
 use domain::units::Credits;
 use flows::accounts::load;
 use flows::billing::spend_limit;
@@ -41,7 +40,8 @@ pub struct HoldWanted {
         example = "a summary"
     )]
     description: Option<String>,
-    /// Seconds until an unsettled hold may be released automatically. Defaults to one hour.
+    /// Seconds until an unsettled hold is released automatically, within a minute. Defaults to one
+    /// hour.
     #[schema(minimum = 60, maximum = 86400)]
     expires_in_seconds: Option<u32>,
 }
@@ -52,12 +52,12 @@ pub struct HoldWanted {
 pub struct ModelTokens {
     /// The provider's name for the model.
     #[schema(example = "claude-sonnet-4-5")]
-    model: String,
+    pub(super) model: String,
     /// The number of prompt tokens.
     #[schema(example = 1200)]
-    input: u64,
+    pub(super) input: u64,
     /// The number of completion tokens. Defaults to the catalogue's reserve.
-    output: Option<u64>,
+    pub(super) output: Option<u64>,
 }
 
 /// The used part of a hold. Provide exactly one of `credits` and `tokens`.
@@ -85,7 +85,7 @@ pub struct HoldShown {
     /// The credits reserved.
     credits: String,
     held_at: String,
-    /// When an unsettled hold may be released automatically.
+    /// When an unsettled hold is released automatically.
     expires_at: Option<String>,
 }
 
@@ -118,7 +118,9 @@ pub async fn list(
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<Holds>, ApiError> {
     let now = ctx.outside.now();
-    release_expired(&ctx, &caller, now).await?;
+    ctx.store
+        .holds_release_expired(&caller.account, now)
+        .await?;
     let holds = ctx.store.hold_list(&caller.account).await?;
     let shown = |hold: OpenHold| HoldShown {
         id: hold.hold.to_string(),
@@ -173,10 +175,12 @@ pub async fn create(
         .until(end)
         .counted_in(&period);
     let outlay = SpendChange::hold(&caller.account, &period, amount);
-    let mut post = ctx.store.hold_make(&posting, &outlay).await?;
-    let short = matches!(post, Post::Insufficient(_) | Post::SpendLimitReached);
-    if short && release_expired(&ctx, &caller, now).await? > 0 {
-        post = ctx.store.hold_make(&posting, &outlay).await?;
+    let post = ctx.store.hold_make(&posting, &outlay).await?;
+    // Also for a repeated request, because the first one may have died before this.
+    if matches!(post, Post::Posted | Post::AlreadyPosted) {
+        ctx.store
+            .balance_warn(&caller.account, ctx.catalogue.low_balance, now)
+            .await?;
     }
     let shown = HoldShown {
         id: id.to_string(),
@@ -292,28 +296,7 @@ async fn settle(
     }
 }
 
-/// Releases the holds that have expired. Returns how many it released.
-async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<usize, ApiError> {
-    let mut released = 0;
-    for open in ctx.store.hold_list(&caller.account).await? {
-        if open.until.is_some_and(|end| end <= now) {
-            let label = EntryDetails {
-                note: "expired".to_owned(),
-                ..EntryDetails::default()
-            };
-            let settled = (open.amount, Credits::ZERO);
-            let outlay = open
-                .period
-                .map(|period| SpendChange::settlement(&caller.account, &period, settled));
-            let posting = Posting::settle(&caller.account, open.hold, settled, label, now);
-            ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
-            released += 1;
-        }
-    }
-    Ok(released)
-}
-
-fn amount(
+pub(super) fn amount(
     ctx: &Ctx,
     credits: Option<&str>,
     tokens: Option<&ModelTokens>,
@@ -350,7 +333,7 @@ fn head(text: &str) -> &str {
     domain::text::truncate(text, 100)
 }
 
-fn label(
+pub(super) fn label(
     ctx: &Ctx,
     caller: &Caller,
     description: Option<&str>,

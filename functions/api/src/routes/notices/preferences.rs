@@ -1,4 +1,4 @@
-//! `/api/v1/notices`: which notices an account receives by email.
+//! `/api/v1/notices`: which notices an account receives by email, and below which balance.
 //!
 //! A program may switch kinds of notice on and off. It may neither read nor change the address: a
 //! stolen key could redirect the links in welcome and payment mails. Operators change addresses.
@@ -8,9 +8,10 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::notices;
+use domain::units::Credits;
 use rest::Body;
 use rest::views::NoticesShown;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -22,7 +23,18 @@ pub struct NoticesWanted {
     /// Kinds of notice, and whether the account should receive them. Other kinds keep their
     /// setting.
     #[schema(example = json!({ "job_finished": true }))]
+    #[serde(default)]
     kinds: BTreeMap<String, bool>,
+    /// The available credits below which you are warned, as a decimal with at most six places.
+    /// `null` returns to the usual threshold.
+    #[schema(example = "500", value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
+    #[serde(default, deserialize_with = "given")]
+    low_balance: Option<Option<String>>,
+}
+
+/// Tells `null` from an absent field.
+fn given<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// Retrieves your notice preferences.
@@ -43,8 +55,24 @@ pub async fn switch(
     State(ctx): State<Arc<Ctx>>,
     Body(wanted): Body<NoticesWanted>,
 ) -> Result<Json<NoticesShown>, ApiError> {
+    if wanted.kinds.is_empty() && wanted.low_balance.is_none() {
+        return Err(ApiError::bad_request(
+            "bad_body",
+            "Provide `kinds`, `low_balance` or both.",
+        ));
+    }
     let switches = notices::switches(&wanted.kinds)
         .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
+    if let Some(threshold) = wanted.low_balance {
+        let threshold = threshold
+            .as_deref()
+            .map(Credits::parse)
+            .transpose()
+            .map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
+        ctx.store
+            .low_balance_set(&caller.account, threshold)
+            .await?;
+    }
     for (kind, switch) in switches {
         ctx.store
             .account_notices_set(&caller.account, kind, switch)
@@ -57,5 +85,8 @@ pub async fn switch(
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<Json<NoticesShown>, ApiError> {
     let mailing = ctx.store.account_mail_find(&caller.account).await?;
     let is_on = |kind| mailing.switch(kind).is_on();
-    Ok(Json(NoticesShown::of(mailing.address.is_some(), is_on)))
+    let usual = ctx.catalogue.low_balance;
+    let low_balance = ctx.store.low_balance_find(&caller.account, usual).await?;
+    let has_address = mailing.address.is_some();
+    Ok(Json(NoticesShown::of(has_address, is_on, low_balance)))
 }
