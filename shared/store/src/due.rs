@@ -29,7 +29,7 @@ pub enum DueItem {
     Request(JobId),
     /// An assist to work on.
     Assist(AssistId),
-    /// Usage to report to Stripe.
+    /// Usage to report to Stripe, or to cancel there.
     Usage(AccountMeter),
     /// A notice to send to a customer.
     Notice(NoticeKey),
@@ -158,7 +158,9 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
             fact: fact.to_owned(),
         }));
     }
-    let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
+    let usage = sk.strip_prefix(keys::OWED);
+    let usage = usage.or_else(|| sk.strip_prefix(keys::CANCELLED))?;
+    let (meter, _) = usage.split_once('#')?;
     Some(DueItem::Usage(AccountMeter {
         account,
         meter: Meter::parse(meter).ok()?,
