@@ -22,3 +22,7 @@ pub mod subscription;
 pub mod unbilled;
 pub mod uncounted;
 pub mod usage;
+pub mod usage_corrections;
+pub mod usage_ends;
+pub mod usage_minutes;
+pub mod usage_property;

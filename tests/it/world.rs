@@ -7,6 +7,7 @@ pub mod browser;
 mod deliveries;
 pub mod leaks;
 pub mod money;
+pub mod months;
 pub mod operator;
 mod outcomes;
 pub mod program;

@@ -41,6 +41,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(usage::list))
         .routes(routes!(usage::resend))
         .routes(routes!(usage::write_off))
+        .routes(routes!(usage::cancel))
         .routes(routes!(credits::balance))
         .routes(routes!(credits::ledger))
         .routes(routes!(credits::adjust))

@@ -8,6 +8,7 @@ use domain::switches::Switch;
 use flows::accounts::rates::Rates;
 use flows::accounts::sessions::Found;
 use flows::billing::Shop;
+use flows::billing::usage_reports::Reporter;
 use flows::cache::Cache;
 use flows::jobs::assists::Desk;
 use queues::{Queue, Queues};
@@ -136,6 +137,16 @@ impl Ctx {
             catalogue: &self.catalogue,
             prices: &self.prices,
             now: self.outside.now(),
+        }
+    }
+
+    pub(crate) fn reporter<'a>(&'a self, stripe: &'a StripeApi) -> Reporter<'a> {
+        Reporter {
+            store: &self.store,
+            stripe,
+            catalogue: &self.catalogue,
+            now: &*self.outside.clock,
+            random: &*self.outside.random,
         }
     }
 

@@ -5,7 +5,7 @@
 //! invoice that is further along wins (`Store::invoice_note`). Nothing is granted here: the
 //! checkout's events grant credits.
 
-use crate::{Ctx, attribution, dunning, notify};
+use crate::{Ctx, attribution, dunning, notify, unbilled};
 use domain::billing::subscriptions::Invoice;
 use domain::ids::{AccountId, InvoiceId};
 use domain::inbox::EventRow;
@@ -31,6 +31,9 @@ pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<D
             find(ctx, &account, &invoice.id).await?.as_ref() == Some(invoice)
         }
     };
+    if event.change == InvoiceChange::Finalized {
+        unbilled::after_invoice(ctx, &account, invoice).await?;
+    }
     match event.change {
         InvoiceChange::PaymentFailed => {
             ctx.store

@@ -24,6 +24,7 @@ mod payment_method;
 mod record_payment;
 mod refund;
 mod subscription;
+mod unbilled;
 
 pub use config::{Config, Ctx};
 

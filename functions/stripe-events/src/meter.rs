@@ -5,7 +5,6 @@
 
 use crate::Ctx;
 use domain::billing::usage::AccountMeter;
-use domain::ids::JobId;
 use domain::inbox::events::MeterEvent;
 use domain::retry::{Done, Failure, Retry};
 use store::Unbilled;
@@ -35,16 +34,14 @@ pub async fn handle(ctx: &Ctx, event: &MeterEvent) -> Result<Done, Failure> {
     )))
 }
 
-/// Sets one record aside. A usage record has the ULID of its job, so the job names the account.
+/// Sets one record aside, whatever was used.
 async fn set_aside(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
     let identifier = &uncounted.identifier;
-    let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid()))
-        .map_err(Failure::never)?;
-    let Some(job) = ctx.store.job_find(&job).await? else {
+    let Some(account) = ctx.store.usage_account(&identifier.usage).await? else {
         return Ok(Unbilled::Unknown);
     };
     let debts = AccountMeter {
-        account: job.facts.account,
+        account,
         meter: identifier.meter.clone(),
     };
     Ok(ctx

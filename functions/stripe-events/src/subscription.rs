@@ -5,7 +5,7 @@
 //! the state that is further along in a subscription's life wins, so every order of events ends in
 //! the same state.
 
-use crate::{Ctx, attribution, dunning, notify};
+use crate::{Ctx, attribution, dunning, notify, unbilled};
 use domain::billing::subscriptions::{Status, Subscription};
 use domain::ids::{AccountId, SubscriptionId};
 use domain::inbox::EventRow;
@@ -36,6 +36,7 @@ pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Res
         | SubscriptionChange::Paused
         | SubscriptionChange::Resumed => {}
     }
+    unbilled::after_subscription(ctx, &account, &event.subscription.id).await?;
     Ok(done)
 }
 

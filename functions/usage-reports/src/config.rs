@@ -1,9 +1,13 @@
 //! The settings and clients of this function.
 
 use boot::{Env, Keyed, Outside, Settings};
+use domain::billing::plans::Catalogue;
 use domain::switches::Switch;
 use queues::{Queue, Queues};
-use settings::{BillingEnabled, MainSettings, PlatformSettings, QueueSettings, StripeSettings};
+use settings::{
+    BillingEnabled, CatalogueSettings, MainSettings, PlatformSettings, QueueSettings,
+    StripeSettings,
+};
 use store::{Store, Switchboard};
 use stripe_api::StripeApi;
 
@@ -11,6 +15,7 @@ pub struct Config {
     platform: PlatformSettings,
     main: MainSettings,
     queues: QueueSettings,
+    catalogue: CatalogueSettings,
     stripe: StripeSettings,
     billing: BillingEnabled,
 }
@@ -21,6 +26,7 @@ impl Settings for Config {
             platform: Settings::read(env),
             main: Settings::read(env),
             queues: QueueSettings::read(env, [Queue::Usage]),
+            catalogue: Settings::read(env),
             stripe: Settings::read(env),
             billing: Settings::read(env),
         }
@@ -33,6 +39,7 @@ pub struct Ctx {
     pub(crate) switches: Switchboard,
     /// Whether to report usage if no operator has set the switch.
     pub(crate) billing: Switch,
+    pub(crate) catalogue: Catalogue,
     /// `None` without a key.
     pub(crate) stripe: Option<Keyed<StripeApi>>,
     pub(crate) outside: Outside,
@@ -45,6 +52,7 @@ impl Ctx {
             store: config.main.connect(&platform),
             switches: config.main.switches(&platform),
             queues: config.queues.connect(&platform),
+            catalogue: config.catalogue.0,
             stripe: config.stripe.connect(&platform),
             billing: config.billing.0,
             outside,

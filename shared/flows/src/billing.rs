@@ -9,6 +9,10 @@ pub mod prices;
 pub mod spend_limit;
 #[cfg(feature = "stripe")]
 pub mod subscriptions;
+#[cfg(feature = "stripe")]
+pub mod unbilled;
+#[cfg(feature = "stripe")]
+pub mod usage_reports;
 
 /// What a sale needs.
 #[cfg(feature = "stripe")]

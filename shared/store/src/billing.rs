@@ -1,6 +1,7 @@
 //! Usage, quotas, spending, and the payments and subscriptions known from Stripe and the GitHub
 //! Marketplace.
 
+pub(crate) mod cancelled_usage;
 pub(crate) mod intents;
 pub(crate) mod marketplace;
 pub(crate) mod payments;
@@ -9,3 +10,4 @@ pub(crate) mod spending;
 pub(crate) mod stuck;
 pub(crate) mod subscriptions;
 pub(crate) mod usage;
+pub(crate) mod usage_spans;

@@ -30,7 +30,7 @@ pub enum DueItem {
     Request(JobId),
     /// An assist to work on.
     Assist(AssistId),
-    /// Usage to report to Stripe.
+    /// Usage to report to Stripe, or to cancel there.
     Usage(AccountMeter),
     /// A notice to send to a customer.
     Notice(NoticeKey),
@@ -188,7 +188,9 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         let hold = HoldId::parse(hold)?;
         return Some(DueItem::Hold(HoldKey { account, hold }));
     }
-    let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
+    let usage = sk.strip_prefix(keys::OWED);
+    let usage = usage.or_else(|| sk.strip_prefix(keys::CANCELLED))?;
+    let (meter, _) = usage.split_once('#')?;
     Some(DueItem::Usage(AccountMeter {
         account,
         meter: Meter::parse(meter).ok()?,

@@ -28,13 +28,16 @@ pub use accounts::reveals::reveal_digest;
 pub use accounts::sessions::{Linked, session_digest};
 pub use accounts::signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_applicant};
 pub use accounts::{AccountBegun, AccountCreated, InstallationNoted};
+pub use billing::cancelled_usage::{Cancelled, Cancelling};
 pub use billing::intents::{Begun, Intent};
 pub use billing::marketplace::PurchaseNoted;
 pub use billing::payments::PaymentRecorded;
 pub use billing::quotas::{Counted, UsageRecord, UsageRecorded};
-pub use billing::stuck::{Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff};
+pub use billing::stuck::{
+    Cancellation, Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff,
+};
 pub use billing::subscriptions::Noted;
-pub use billing::usage::{Owed, ReportClaim};
+pub use billing::usage::{Attempted, Owed, ReportClaim};
 pub use db::client::{Connection, Inbox, Random, Seals, Store};
 pub use db::error::StoreError;
 pub use db::pages::{Cursor, Page};

@@ -1,10 +1,10 @@
 //! Invoices.
 
 use crate::StripeApi;
-use crate::calls::Page;
+use crate::calls::{Page, unless_missing};
 use crate::error::StripeError;
 use crate::fields::{id, id_maybe, moment, open_words};
-use domain::ids::{CustomerId, InvoiceId, SubscriptionId};
+use domain::ids::{CustomerId, InvoiceId, PriceId, SubscriptionId};
 use domain::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
@@ -71,6 +71,63 @@ fn subscription_of<'de, D: Deserializer<'de>>(
     Ok(parent.and_then(|parent| parent.subscription_details?.subscription))
 }
 
+/// A line of an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "LineShape")]
+pub struct InvoiceLine {
+    pub id: String,
+    /// Absent for amounts without a price.
+    pub price: Option<PriceId>,
+    /// For a metered price, the usage. A tiered price has a line for each tier.
+    pub quantity: u64,
+    pub period_start: Timestamp,
+    pub period_end: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct LineShape {
+    id: String,
+    #[serde(default)]
+    pricing: Option<Pricing>,
+    #[serde(default)]
+    quantity: Option<u64>,
+    period: Period,
+}
+
+#[derive(Deserialize)]
+struct Pricing {
+    price_details: Option<PriceDetails>,
+}
+
+#[derive(Deserialize)]
+struct PriceDetails {
+    #[serde(default, deserialize_with = "id_maybe")]
+    price: Option<PriceId>,
+}
+
+#[derive(Deserialize)]
+struct Period {
+    #[serde(deserialize_with = "moment")]
+    start: Timestamp,
+    #[serde(deserialize_with = "moment")]
+    end: Timestamp,
+}
+
+impl From<LineShape> for InvoiceLine {
+    fn from(shape: LineShape) -> Self {
+        let details = shape.pricing.and_then(|pricing| pricing.price_details);
+        Self {
+            id: shape.id,
+            price: details.and_then(|details| details.price),
+            quantity: shape.quantity.unwrap_or(0),
+            period_start: shape.period.start,
+            period_end: shape.period.end,
+        }
+    }
+}
+
+const LINES: &str = "list the invoice's lines";
+const LIST_OF: &str = "list the subscription's invoices";
 const FIND: &str = "find the invoice";
 const LIST: &str = "list the customer's invoices";
 
@@ -78,6 +135,30 @@ impl StripeApi {
     pub async fn invoice_find(&self, id: &InvoiceId) -> Result<Option<Invoice>, StripeError> {
         self.to(FIND)
             .find(&["invoices", id.as_str()], json!({}))
+            .await
+    }
+
+    /// All lines of an invoice, or `None` if there is no such invoice.
+    pub async fn invoice_lines(
+        &self,
+        id: &InvoiceId,
+    ) -> Result<Option<Vec<InvoiceLine>>, StripeError> {
+        let path = ["invoices", id.as_str(), "lines"];
+        let lines = self
+            .to(LINES)
+            .list(&path, json!({}), |line: &InvoiceLine| &line.id)
+            .await;
+        unless_missing(lines)
+    }
+
+    /// All invoices of a subscription.
+    pub async fn invoice_list_of(&self, id: &SubscriptionId) -> Result<Vec<Invoice>, StripeError> {
+        self.to(LIST_OF)
+            .list(
+                &["invoices"],
+                json!({ "subscription": id.as_str() }),
+                |invoice: &Invoice| invoice.id.as_str(),
+            )
             .await
     }
 

@@ -34,7 +34,7 @@ mod transport;
 mod usage;
 mod webhook_endpoints;
 
-pub use adjustments::AdjustmentStatus;
+pub use adjustments::{Adjusted, AdjustmentStatus};
 pub use calls::Page;
 pub use charges::Charge;
 pub use checkout::{
@@ -44,7 +44,7 @@ pub use checkout::{
 pub use customers::{ACCOUNT_NOTE, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
 pub use events::{EventFilter, RawEvent};
-pub use invoices::{Invoice, InvoiceStatus};
+pub use invoices::{Invoice, InvoiceLine, InvoiceStatus};
 pub use meters::{Meter, MeterStatus};
 pub use payment_methods::{Card, PaymentMethod};
 pub use portal::{PortalCancel, PortalConfiguration, PortalOffer, PortalOrder, PortalSession};

@@ -16,6 +16,9 @@ pub struct UsageReport<'a> {
     pub value: u64,
     /// Stripe counts reports with the same identifier once. At most 100 characters.
     pub identifier: &'a str,
+    /// The idempotency key. Stripe rejects a key that it knows with other parameters, so it changes
+    /// with the timestamp.
+    pub key: &'a str,
     pub timestamp: Timestamp,
 }
 
@@ -32,9 +35,9 @@ impl StripeApi {
     /// Reports one fact. Stripe remembers the identifier for at least 24 hours and counts repeated
     /// reports once within that time.
     pub async fn usage_report(&self, report: &UsageReport<'_>) -> Result<Reported, StripeError> {
-        let key = IdempotencyKey::new(report.identifier).map_err(|_| StripeError::Unaskable {
+        let key = IdempotencyKey::new(report.key).map_err(|_| StripeError::Unaskable {
             operation: OPERATION,
-            why: "the identifier is no idempotency key",
+            why: "the idempotency key is none",
         })?;
         let answer = match self
             .usage_send(report, RequestStrategy::Idempotent(key))
@@ -107,6 +110,7 @@ mod tests {
             customer: &customer,
             value: 3,
             identifier: "use_1-pull_requests",
+            key: "use_1-pull_requests",
             timestamp: Timestamp::from_millis(1_795_000_000_999),
         };
         peer.api().usage_report(&report).await

@@ -106,6 +106,36 @@ async fn api_rate_limits_hold() {
     program.world.done().await;
 }
 
+/// The account's limit holds at its exact bound, in processes that have refused nobody and remember
+/// nothing.
+#[tokio::test(start_paused = true)]
+async fn an_account_has_not_one_request_more_than_its_limit() {
+    let program = program("credits", LIMIT).await;
+    let world = &program.world;
+    let keys = [
+        program.key.clone(),
+        world.key_of(&program.account, "b").await,
+        world.key_of(&program.account, "c").await,
+    ];
+    next_minute(&program).await;
+    for (key, requests) in keys.iter().zip([20, 20, 0]) {
+        for _ in 0..requests {
+            let process = another(world, LIMIT);
+            let answer = world.stack.faults.run(api::respond(process, asks(key)));
+            let answer = answer.await.expect("no process dies");
+            assert_eq!(answer.status().as_u16(), 200, "{answer:?}");
+        }
+    }
+    let process = another(world, LIMIT);
+    let answer = world
+        .stack
+        .faults
+        .run(api::respond(process, asks(&keys[2])));
+    let answer = answer.await.expect("no process dies");
+    assert_problem("one more", &answer, 429, "too_many_requests");
+    program.world.done().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn answers_say_what_is_left_and_when_it_resets() {
     let program = program("credits", LIMIT).await;

@@ -16,8 +16,9 @@ use domain::switches::{Switch, SwitchName};
 use domain::units::Credits;
 use std::time::Duration;
 use store::{
-    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Noted, Owed, PaymentRecorded,
-    Post, Store, SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
+    Advanced, Attempted, Begun, Cancelled, Cancelling, Decided, Expiring, Expiry, Finished, Intent,
+    Noted, Owed, PaymentRecorded, Post, ReportClaim, Store, SwitchWord, Switched, Unbilled,
+    UsageRecord, UsageRecorded, UsageState, Which, WriteOff,
 };
 
 #[tokio::test]
@@ -205,6 +206,153 @@ async fn a_usage_record_is_in_one_place() {
         let other = other.expect("an answer");
         assert_eq!(other, Decided::NotStuck(UsageState::Owed), "{on}");
         assert_eq!(unbill(identifier).await, Unbilled::Already, "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn usage_is_sent_only_under_the_lease_and_before_its_invoice() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let (debts, mut owed) = delivered(store, &id).await;
+        let (lease, later) = (
+            NOW.plus(Duration::from_secs(60)),
+            NOW.plus(Duration::from_secs(1)),
+        );
+        let attempt = async |owed: &mut Owed, lease| {
+            let attempted = store.owed_attempt(owed, None, (lease, NOW)).await;
+            attempted.expect("an answer")
+        };
+        assert_eq!(
+            attempt(&mut owed, lease).await,
+            Attempted::Lost,
+            "{on}: no lease"
+        );
+        let claimed = store.report_claim(&debts, lease, NOW).await;
+        let mine = ReportClaim::Yours { billed_until: None };
+        assert_eq!(claimed.expect("an answer"), mine, "{on}");
+        assert_eq!(
+            attempt(&mut owed, later).await,
+            Attempted::Lost,
+            "{on}: another lease"
+        );
+        assert_eq!(attempt(&mut owed, lease).await, Attempted::Yours, "{on}");
+        assert_eq!(
+            attempt(&mut owed, lease).await,
+            Attempted::Yours,
+            "{on}: again"
+        );
+        for until in [later, NOW] {
+            let set = store.billed_until_set(&debts, until).await;
+            set.expect("an answer");
+        }
+        let closed = Attempted::Closed(later);
+        assert_eq!(
+            attempt(&mut owed, lease).await,
+            closed,
+            "{on}: it stays final"
+        );
+        let identifier = owed.usage.identifier.next();
+        for expected in [Finished::Now, Finished::Already] {
+            let restarted = store.owed_restart(&owed, &identifier, NOW).await;
+            assert_eq!(restarted.expect("an answer"), expected, "{on}");
+        }
+        assert_eq!(
+            attempt(&mut owed, lease).await,
+            Attempted::Lost,
+            "{on}: it has changed"
+        );
+        let [mut again]: [Owed; 1] = store
+            .owed_list(&debts, 10)
+            .await
+            .expect("rows")
+            .try_into()
+            .expect("one record");
+        assert_eq!((again.attempts_made, again.looked_up), (None, true), "{on}");
+        assert_eq!(again.usage.identifier, identifier, "{on}");
+        let carried = store
+            .owed_attempt(&mut again, Some(later), (lease, NOW))
+            .await;
+        assert_eq!(carried.expect("an answer"), Attempted::Yours, "{on}");
+        assert_eq!(again.moment(), later, "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reported_usage_is_cancelled_once_and_before_its_invoice() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let (debts, owed) = delivered(store, &id).await;
+        let usage = &owed.usage.id;
+        let word = WriteOff {
+            at: NOW,
+            by: "ann".to_owned(),
+            reason: "why".to_owned(),
+        };
+        let cancel = async || {
+            let cancelled = store.usage_cancel(&debts, usage, &word).await;
+            cancelled.expect("an answer")
+        };
+        let owed_only = Cancelled::NotReported(UsageState::Owed);
+        assert_eq!(cancel().await, owed_only, "{on}");
+        let reported = store.usage_reported(&owed, NOW).await;
+        assert_eq!(reported.expect("an answer"), Finished::Now, "{on}");
+        let (one, other) = tokio::join!(cancel(), cancel());
+        let (Cancelled::Now(row), Cancelled::Already(same)) = (one, other) else {
+            panic!("{on}: one of two cancels it");
+        };
+        assert_eq!(row, same, "{on}");
+        let [waiting]: [Cancelling; 1] = store
+            .cancelling_list(&debts)
+            .await
+            .expect("rows")
+            .try_into()
+            .expect("one");
+        assert_eq!(waiting.row, *row, "{on}");
+        let refused = async || {
+            store
+                .cancelling_refused(&row, "no")
+                .await
+                .expect("an answer")
+        };
+        assert_eq!(refused().await, Finished::Now, "{on}");
+        assert_eq!(refused().await, Finished::Already, "{on}");
+        let until = NOW.plus(Duration::from_secs(1));
+        assert!(matches!(cancel().await, Cancelled::Now(_)), "{on}: again");
+        for expected in [Finished::Now, Finished::Already] {
+            let done = store.cancelling_done(&row, NOW).await;
+            assert_eq!(done.expect("an answer"), expected, "{on}");
+        }
+        assert_eq!(refused().await, Finished::Already, "{on}: it is done");
+        store
+            .billed_until_set(&debts, until)
+            .await
+            .expect("an answer");
+        assert!(matches!(cancel().await, Cancelled::Already(_)), "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn usage_of_a_final_invoice_is_not_cancelled() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let (debts, owed) = delivered(store, &id).await;
+        let reported = store.usage_reported(&owed, NOW).await;
+        assert_eq!(reported.expect("an answer"), Finished::Now, "{on}");
+        let until = NOW.plus(Duration::from_secs(1));
+        store
+            .billed_until_set(&debts, until)
+            .await
+            .expect("an answer");
+        let word = WriteOff {
+            at: NOW,
+            by: "ann".to_owned(),
+            reason: "why".to_owned(),
+        };
+        let cancelled = store.usage_cancel(&debts, &owed.usage.id, &word).await;
+        assert_eq!(cancelled.expect("an answer"), Cancelled::Invoiced, "{on}");
     })
     .await;
 }

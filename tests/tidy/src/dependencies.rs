@@ -26,7 +26,10 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
         &["catalogue", "github-api", "model-api", "queues", "store"],
     ),
     ("pull-requests", &["github-api", "queues", "store"]),
-    ("usage-reports", &["queues", "store", "stripe-api"]),
+    (
+        "usage-reports",
+        &["catalogue", "queues", "store", "stripe-api"],
+    ),
     ("notices", &["mail-api", "queues", "store"]),
     ("sweeper", &["queues", "store"]),
     ("provisioning", &["queues", "store", "stripe-api"]),

@@ -224,7 +224,7 @@ impl Account<'_> {
     }
 
     /// Moves the items to a new period. Its usage counts from the new mark.
-    fn begin_period(
+    pub fn begin_period(
         &mut self,
         subscription: &Value,
         new: (i64, i64),

@@ -80,7 +80,7 @@ fn set_settings(invoice: &mut Value) {
     }
 }
 
-fn set_amounts(invoice: &mut Value, total: i64) {
+pub(super) fn set_amounts(invoice: &mut Value, total: i64) {
     for nothing in ZEROS {
         invoice[nothing] = json!(0);
     }

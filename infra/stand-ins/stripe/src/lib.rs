@@ -49,6 +49,7 @@ mod objects;
 mod pages;
 mod params;
 mod payments;
+mod period_ends;
 mod periods;
 mod portal;
 mod prices;

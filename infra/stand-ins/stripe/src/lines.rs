@@ -150,7 +150,9 @@ impl Account<'_> {
         };
         let mark = &subscription[PRIVATE]["usage"];
         let seen = usize::try_from(number(mark, "seen")).unwrap_or_default();
-        let from = number(mark, "from");
+        // "On future invoices, we reflect only usage that occurs after the update"
+        // (docs.stripe.com/billing/subscriptions/usage-based/manage-billing-setup).
+        let from = number(mark, "from").max(number(item, "created"));
         let customer = text(subscription, "customer");
         self.used(customer, &meter, seen, (from, end))
     }

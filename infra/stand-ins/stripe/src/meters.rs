@@ -15,6 +15,10 @@ const URL: &str = "/v1/billing/meters";
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
+/// "Meter events are aggregated asynchronously so the meter event summaries provide an eventually
+/// consistent view" (docs.stripe.com/api/billing/meter-event-summary). Stripe names no time; here an
+/// event is in them after this long.
+pub(super) const SUMMARY_LAG_SECONDS: i64 = 600;
 
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
@@ -235,6 +239,7 @@ async fn summaries(
     if end <= start {
         return Err(ApiError::invalid("end_time must be after start_time").about("end_time"));
     }
+    let aggregated = stripe.seconds() - SUMMARY_LAG_SECONDS;
     let state = stripe.lock();
     let meter = state.objects.find(METER, &id)?;
     let step = grouping.unwrap_or(end - start);
@@ -242,7 +247,7 @@ async fn summaries(
     let windows = (0..(end - start) / step)
         .rev()
         .map(|window| start + window * step);
-    let summary = |from: i64| summary(&state, meter, customer, from, from + step);
+    let summary = |from: i64| summary(&state, meter, (customer, aggregated), (from, from + step));
     let url = format!("{URL}/{id}/event_summaries");
     Ok(Json(list(
         &url,
@@ -272,11 +277,17 @@ fn bound(params: &Params, name: &str, unit: i64) -> Result<i64, ApiError> {
     Err(ApiError::invalid(message).about(name))
 }
 
-fn summary(state: &State, meter: &Value, customer: &str, start: i64, end: i64) -> Option<Value> {
+/// The summary of a window, of the events that were accepted until `aggregated`.
+fn summary(
+    state: &State,
+    meter: &Value,
+    (customer, aggregated): (&str, i64),
+    (start, end): (i64, i64),
+) -> Option<Value> {
     let inside = |at: i64| (start..end).contains(&at);
     let events = state
         .counted(customer, meter["event_name"].as_str()?)
-        .filter(|event| inside(event.timestamp));
+        .filter(|event| inside(event.timestamp) && event.created <= aggregated);
     let events: Vec<&MeterEvent> = events.collect();
     let newest = events.iter().max_by_key(|event| event.timestamp)?;
     let aggregated = match meter["default_aggregation"]["formula"].as_str()? {

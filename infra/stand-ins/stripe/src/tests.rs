@@ -324,6 +324,10 @@ async fn summaries_add_up_within_aligned_bounds() {
             .expect(200);
     }
     let path = format!("/v1/billing/meters/{meter}/event_summaries?customer=cus_1");
+    let early = format!("{path}&start_time={}&end_time={NOW}", NOW - 7200);
+    let early = scene.get(&early).await.expect(200);
+    assert_eq!(early["data"], json!([]), "summaries lag");
+    scene.pass_seconds(super::meters::SUMMARY_LAG_SECONDS);
     let sums = async |start: i64, end: i64, more: &str| {
         let list = scene
             .get(&format!("{path}&start_time={start}&end_time={end}{more}"))

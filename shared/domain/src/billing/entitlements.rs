@@ -8,7 +8,8 @@
 use crate::accounts::Account;
 use crate::billing::marketplace::{ListedPrice, MarketplacePurchase, PurchaseState};
 use crate::billing::plans::{Catalogue, Plan, PlanId, Span};
-use crate::billing::subscriptions::{Contracts, Status, Subscription};
+use crate::billing::subscriptions::{Contracts, Status, Subscription, SubscriptionItem};
+use crate::billing::usage::Meter;
 use crate::time::Timestamp;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -183,6 +184,14 @@ pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Opt
         .items
         .iter()
         .find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
+}
+
+/// Whether a subscription bills a meter. One that sells no plan of ours may bill any.
+pub fn bills(catalogue: &Catalogue, subscription: &Subscription, meter: &Meter) -> bool {
+    let sold = |item: &SubscriptionItem| catalogue.plan_sold_by(&item.price, item.product.as_ref());
+    let mut plans = subscription.items.iter().filter_map(sold).peekable();
+    plans.peek().is_none()
+        || plans.any(|plan| plan.charges.iter().any(|charge| charge.meter == *meter))
 }
 
 /// The plan after another one has lapsed: the account's own plan, if somebody chose it and it is

@@ -19,7 +19,7 @@ use crate::ids::{PriceId, ProductId};
 use crate::text::words;
 use crate::units::Credits;
 use crate::units::{Currency, Money};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A plan's name in the catalogue.
@@ -280,6 +280,12 @@ impl Catalogue {
 
     pub fn pack(&self, id: &PlanId) -> Option<&CreditPack> {
         self.packs.iter().find(|pack| pack.id == *id)
+    }
+
+    /// The meters that plans charge for.
+    pub fn charged_meters(&self) -> BTreeSet<Meter> {
+        let charges = self.plans.iter().flat_map(|plan| &plan.charges);
+        charges.map(|charge| charge.meter.clone()).collect()
     }
 
     /// The plan that this price or product sells.

@@ -6,10 +6,15 @@
 
 mod reporting;
 
-pub use reporting::{ReportAction, carried_to, may_be_late, report_action};
+pub use reporting::{
+    AbsentAction, Attempts, Billed, Counted, MeterContract, ReportAction, SUMMARY_LAG,
+    absent_action, report_action, tell_apart,
+};
 
+use crate::billing::plans::Rate;
 use crate::ids::{AccountId, ActionId, AssistId, BadId, CustomerId, JobId, UsageId};
 use crate::time::Timestamp;
+use crate::units::MICROS;
 use std::fmt;
 
 /// Input and output tokens, as the provider counted them.
@@ -126,6 +131,38 @@ pub struct Usage {
     pub at: Timestamp,
     pub of: UsageSource,
     pub identifier: UsageIdentifier,
+    /// What its plan charges for the meter's units. Absent on records from before rates were kept.
+    pub rate: Option<Rate>,
+}
+
+/// What usage costs, in minor units of the catalogue's currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageAmount {
+    Exactly(i64),
+    /// The rate has tiers, so the amount depends on what was used before.
+    AtMost(i64),
+}
+
+impl UsageAmount {
+    pub const fn minor(self) -> i64 {
+        match self {
+            Self::Exactly(minor) | Self::AtMost(minor) => minor,
+        }
+    }
+}
+
+impl Usage {
+    /// What it costs, if its rate is known.
+    pub fn amount(&self) -> Option<UsageAmount> {
+        let rate = self.rate.as_ref()?;
+        // A part of a minor unit counts as a whole one.
+        let minor = rate.micros_at_most(self.value).div_ceil(MICROS);
+        let minor = i64::try_from(minor).unwrap_or(i64::MAX);
+        Some(match rate {
+            Rate::PerUnit(_) => UsageAmount::Exactly(minor),
+            Rate::Graduated(_) => UsageAmount::AtMost(minor),
+        })
+    }
 }
 
 /// Makes repeated reports one at Stripe, which keeps identifiers for at least 24 hours. The first

@@ -334,6 +334,11 @@ impl Terms {
         let Funding::Metered { customer, counts } = &self.funding else {
             return Vec::new();
         };
+        let rate = |meter: &Meter| {
+            let lines = &self.spending.as_ref()?.lines;
+            let line = lines.iter().find(|line| line.meter == *meter)?;
+            Some(line.rate.clone())
+        };
         let one = |(meter, counts): &(Meter, MeteredUnit)| Usage {
             id: of.usage(),
             account: account.clone(),
@@ -343,6 +348,7 @@ impl Terms {
             at: now,
             of: of.clone(),
             identifier: UsageIdentifier::first(of.usage(), meter.clone()),
+            rate: rate(meter),
         };
         counts
             .iter()
@@ -351,3 +357,6 @@ impl Terms {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,16 +23,19 @@ pub enum UsageState {
     Stuck,
     /// The record was reported to Stripe.
     Reported,
+    /// An operator cancelled the report.
+    Cancelled,
 }
 
 impl UsageState {
-    pub const ALL: [Self; 3] = [Self::Owed, Self::Stuck, Self::Reported];
+    pub const ALL: [Self; 4] = [Self::Owed, Self::Stuck, Self::Reported, Self::Cancelled];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Owed => "owed",
             Self::Stuck => "stuck",
             Self::Reported => "reported",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -57,9 +60,21 @@ pub struct UsageRow {
     pub reason: Option<String>,
     /// Set if the record will never be reported, with who decided so.
     pub written_off: Option<WriteOff>,
+    /// Set if an operator has cancelled the report, or tried to.
+    pub cancellation: Option<Cancellation>,
 }
 
-/// An operator's decision that a record is never reported.
+/// An operator's correction of a reported record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    pub word: WriteOff,
+    /// When Stripe cancelled it.
+    pub done_at: Option<Timestamp>,
+    /// Why Stripe refused. The record still counts.
+    pub refused: Option<String>,
+}
+
+/// An operator's decision that a record is never reported, or no longer counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteOff {
     pub at: Timestamp,
@@ -110,13 +125,16 @@ const UNBILL: &str = "set aside usage that was not counted";
 const RESEND: &str = "owe stuck usage again";
 const WRITE_OFF: &str = "write stuck usage off";
 /// The attributes to keep on a record that becomes stuck after it was reported.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 11] = [
     "customer",
     "meter",
     "value",
     "usage_at",
     "identifier",
     "job",
+    "report",
+    "assist",
+    "rate",
     "carried_to",
     "reported_at",
 ];
@@ -225,6 +243,7 @@ impl Store {
                 stuck_at: None,
                 reason: None,
                 written_off: None,
+                cancellation: None,
             })));
         }
         self.undecided(debts, id).await
@@ -256,12 +275,17 @@ impl Store {
     }
 
     /// Finds the state of a record for which no decision was applied.
-    async fn undecided(&self, debts: &AccountMeter, id: &UsageId) -> Result<Decided, StoreError> {
+    pub(crate) async fn undecided(
+        &self,
+        debts: &AccountMeter,
+        id: &UsageId,
+    ) -> Result<Decided, StoreError> {
         let AccountMeter { account, meter } = debts;
         for (state, key) in [
             (UsageState::Stuck, keys::stuck(account, meter, id)),
             (UsageState::Owed, keys::owed(account, meter, id)),
             (UsageState::Reported, keys::usage(account, meter, id)),
+            (UsageState::Cancelled, keys::cancelled(account, meter, id)),
         ] {
             if let Some(found) = self.table.get("find usage", &key).await? {
                 let written_off = row_of(&found)?.written_off.is_some();
@@ -288,6 +312,7 @@ impl Store {
             UsageState::Owed => (keys::OWED, keys::owed),
             UsageState::Stuck => (keys::STUCK, keys::stuck),
             UsageState::Reported => (keys::USAGE, keys::usage),
+            UsageState::Cancelled => (keys::CANCELLED, keys::cancelled),
         };
         let found = self
             .table
@@ -329,7 +354,7 @@ impl Store {
     }
 }
 
-fn row_of(attributes: &Attributes) -> Result<UsageRow, StoreError> {
+pub(crate) fn row_of(attributes: &Attributes) -> Result<UsageRow, StoreError> {
     let item = Item::new(attributes, "read usage");
     let words = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
     let word = |at| {
@@ -347,6 +372,23 @@ fn row_of(attributes: &Attributes) -> Result<UsageRow, StoreError> {
         stuck_at: item.find_time("stuck_at")?,
         reason: words("reason")?,
         written_off: item.find_time("written_off_at")?.map(word).transpose()?,
+        cancellation: cancellation_of(&item)?,
         usage: usage_of(&item)?,
     })
+}
+
+fn cancellation_of(item: &Item<'_>) -> Result<Option<Cancellation>, StoreError> {
+    let Some(at) = item.find_time("cancel_asked_at")? else {
+        return Ok(None);
+    };
+    let words = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
+    Ok(Some(Cancellation {
+        word: WriteOff {
+            at,
+            by: words("cancel_by")?.unwrap_or_default(),
+            reason: words("cancel_reason")?.unwrap_or_default(),
+        },
+        done_at: item.find_time("cancelled_at")?,
+        refused: words("cancel_refused")?,
+    }))
 }

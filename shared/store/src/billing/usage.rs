@@ -10,8 +10,9 @@ use crate::db::keys;
 use crate::db::table::{Updated, page};
 use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use domain::billing::usage::{AccountMeter, Meter, Usage, UsageIdentifier, UsageSource};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select};
+use domain::billing::plans::Rate;
+use domain::billing::usage::{AccountMeter, Attempts, Meter, Usage, UsageIdentifier, UsageSource};
 use domain::ids::{AccountId, ActionId, AssistId, CustomerId, JobId, UsageId};
 use domain::time::Timestamp;
 
@@ -19,10 +20,12 @@ use domain::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {
     pub usage: Usage,
-    /// When it was first sent, if it was.
-    pub first_attempt: Option<Timestamp>,
+    /// When it was sent, if it was since the last look-up.
+    pub attempts_made: Option<Attempts>,
+    /// Whether a look-up has shown that Stripe had not counted its earlier attempts.
+    pub looked_up: bool,
     /// The timestamp to report instead of the record's own, because the record's period is closed.
-    /// Fixed by the first attempt.
+    /// Fixed by the first attempt until a look-up shows that Stripe has not counted it.
     pub carried_to: Option<Timestamp>,
     pub due_at: Timestamp,
     /// The earliest time to send it again.
@@ -42,9 +45,23 @@ impl Owed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportClaim {
     /// The caller may report.
-    Yours,
+    Yours {
+        /// Usage before this moment is on final invoices.
+        billed_until: Option<Timestamp>,
+    },
     /// Another worker holds the lease, at most until then.
     Held(Timestamp),
+}
+
+/// The result of recording an attempt before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempted {
+    /// The caller may send the record.
+    Yours,
+    /// The invoice of the record's moment has become final. Contains how far invoices are final.
+    Closed(Timestamp),
+    /// The lease was lost, or the record has changed.
+    Lost,
 }
 
 /// The record is no longer owed.
@@ -53,11 +70,15 @@ enum Refusal {
     Gone,
 }
 
+/// Reasons not to send a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum NotSent {
+    Changed,
+    Closed,
+}
+
 const CLAIM: &str = "claim a report";
-const FREEZE: &str = "freeze a first try";
-/// Matches records reported with a timestamp in a span, either the usage's own or the one it was
-/// carried to.
-const TOLD_WITHIN: &str = "(attribute_not_exists(carried_to) AND usage_at >= :from AND usage_at < :until) OR (carried_to >= :from AND carried_to < :until)";
+const ATTEMPT: &str = "record an attempt";
 
 impl Store {
     /// Claims the lease to report an account's owed usage on a meter.
@@ -73,8 +94,13 @@ impl Store {
                 "attribute_not_exists(#until) OR #until <= :now",
                 vec![("now", time(now))],
             );
-        match self.table.update(CLAIM, change).await? {
-            Updated::Done(()) => Ok(ReportClaim::Yours),
+        let claimed = self
+            .table
+            .update_returning(CLAIM, change, ReturnValue::AllNew);
+        match claimed.await? {
+            Updated::Done(row) => Ok(ReportClaim::Yours {
+                billed_until: Item::new(&row, CLAIM).find_time("billed_until")?,
+            }),
             Updated::Refused(held) => Item::new(&held, CLAIM).time("until").map(ReportClaim::Held),
         }
     }
@@ -135,38 +161,85 @@ impl Store {
         Ok(count)
     }
 
-    /// Fixes the time of the first attempt and the timestamp to report, before the attempt is made.
-    /// If an earlier attempt already fixed them, those values apply.
+    /// Records an attempt before it is made, with the timestamp to report, if the lease until
+    /// `lease` is still held and the invoice of that timestamp is not final. The first attempt fixes
+    /// the timestamp.
     pub async fn owed_attempt(
         &self,
         owed: &mut Owed,
         carried_to: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if owed.first_attempt.is_some() {
-            return Ok(());
+        (lease, now): (Timestamp, Timestamp),
+    ) -> Result<Attempted, StoreError> {
+        let usage = &owed.usage;
+        let key = keys::owed(&usage.account, &usage.meter, &usage.id);
+        let change = Change::of(key).set("last_attempt", time(now));
+        let change = match owed.attempts_made {
+            Some(made) => change.when(
+                "attribute_exists(pk) AND #first_attempt = :first",
+                vec![("first", time(made.first))],
+            ),
+            None => change
+                .set("first_attempt", time(now))
+                .set_or_remove("carried_to", carried_to.map(time))
+                .when(
+                    "attribute_exists(pk) AND attribute_not_exists(#first_attempt)",
+                    vec![],
+                ),
+        };
+        let first = owed.attempts_made.map_or(now, |made| made.first);
+        let carried_to = owed.attempts_made.map_or(carried_to, |_| owed.carried_to);
+        let moment = carried_to.unwrap_or(usage.at);
+        let open = Change::of(keys::report(&usage.account, &usage.meter))
+            .set("sent_at", time(now))
+            .when(
+                "#until = :mine AND (attribute_not_exists(#billed_until) OR #billed_until <= :moment)",
+                vec![("mine", time(lease)), ("moment", time(moment))],
+            );
+        let mut tx = self.table.transaction(ATTEMPT);
+        tx.add(change.item(&self.table)).or(NotSent::Changed);
+        tx.add(open.item(&self.table)).or(NotSent::Closed);
+        match tx.commit().await? {
+            Committed::Written => {
+                owed.attempts_made = Some(Attempts { first, last: now });
+                owed.carried_to = carried_to;
+                Ok(Attempted::Yours)
+            }
+            Committed::Refused(NotSent::Changed, _) => Ok(Attempted::Lost),
+            Committed::Refused(NotSent::Closed, row) => {
+                let until = Item::new(&row, ATTEMPT).find_time("billed_until")?;
+                let closed = until.filter(|until| moment < *until);
+                Ok(closed.map_or(Attempted::Lost, Attempted::Closed))
+            }
         }
+    }
+
+    /// Voids a record's attempts after a look-up, so that it is reported as if it had never been
+    /// sent. `identifier` is the one to use from now on. Returns whether the record was still as it
+    /// was looked up.
+    pub async fn owed_restart(
+        &self,
+        owed: &Owed,
+        identifier: &UsageIdentifier,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        let Some(made) = owed.attempts_made else {
+            return Ok(Finished::Already);
+        };
         let usage = &owed.usage;
         let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
-            .set("first_attempt", time(now))
-            .set_or_remove("carried_to", carried_to.map(time))
+            .set("identifier", text(identifier.to_string()))
+            .set("looked_up_at", time(now))
+            .remove("first_attempt")
+            .remove("last_attempt")
+            .remove("carried_to")
             .when(
-                "attribute_exists(pk) AND attribute_not_exists(#first_attempt)",
-                vec![],
+                "attribute_exists(pk) AND #last_attempt = :last",
+                vec![("last", time(made.last))],
             );
-        let frozen = match self.table.update(FREEZE, change).await? {
-            Updated::Done(()) => {
-                (owed.first_attempt, owed.carried_to) = (Some(now), carried_to);
-                return Ok(());
-            }
-            Updated::Refused(frozen) => frozen,
-        };
-        let item = Item::new(&frozen, FREEZE);
-        (owed.first_attempt, owed.carried_to) = (
-            Some(item.time("first_attempt")?),
-            item.find_time("carried_to")?,
-        );
-        Ok(())
+        Ok(match self.table.update("void attempts", change).await? {
+            Updated::Done(()) => Finished::Now,
+            Updated::Refused(_) => Finished::Already,
+        })
     }
 
     /// Records that usage was reported to Stripe: moves the record from the owed range to the
@@ -224,66 +297,37 @@ impl Store {
         self.table.update("postpone usage", change).await.map(drop)
     }
 
-    /// Sums the usage reported to Stripe with timestamps in this span.
-    pub async fn usage_total(
-        &self,
-        debts: &AccountMeter,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.total(
-            debts,
-            keys::usage_prefix(&debts.meter),
-            TOLD_WITHIN,
-            (from, until),
-        )
-        .await
+    /// Sets when a record is looked at again, without counting a failed attempt.
+    pub async fn owed_wait(&self, owed: &Owed, due_at: Timestamp) -> Result<(), StoreError> {
+        let usage = &owed.usage;
+        let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
+            .set("due_at", time(due_at))
+            .set("not_before", time(due_at))
+            .when("attribute_exists(pk)", vec![]);
+        self.table.update("let usage wait", change).await.map(drop)
     }
 
-    /// Sums the usage that may have reached Stripe with timestamps in this span: it was sent, but
-    /// is still owed.
-    pub async fn tried_total(
-        &self,
-        debts: &AccountMeter,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let tried = format!("({TOLD_WITHIN}) AND attribute_exists(first_attempt)");
-        self.total(
-            debts,
-            keys::owed_prefix(&debts.meter),
-            &tried,
-            (from, until),
-        )
-        .await
-    }
-
-    async fn total(
-        &self,
-        debts: &AccountMeter,
-        range: String,
-        which: &str,
-        (from, until): (Timestamp, Timestamp),
-    ) -> Result<u64, StoreError> {
-        let mut pages = self
-            .table
-            .query()
-            .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
-            .filter_expression(which)
-            .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
-            .expression_attribute_values(":range", text(range))
-            .expression_attribute_values(":from", time(from))
-            .expression_attribute_values(":until", time(until))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut total = 0_u64;
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| StoreError::sdk("sum usage", e))?;
-            total = total.saturating_add(Item::new(&item, "sum usage").number("value")?);
+    /// Finds the account of a usage record, whatever was used: a job or an assist has the same
+    /// number as its record, and a report has a row that names the account.
+    pub async fn usage_account(&self, id: &UsageId) -> Result<Option<AccountId>, StoreError> {
+        const FIND: &str = "find the account of usage";
+        let job = JobId::parse(&format!("{}{}", JobId::PREFIX, id.ulid()));
+        if let Ok(job) = job
+            && let Some(row) = self.job_find(&job).await?
+        {
+            return Ok(Some(row.facts.account));
         }
-        Ok(total)
+        let assist = AssistId::parse(&format!("{}{}", AssistId::PREFIX, id.ulid()));
+        if let Ok(assist) = assist
+            && let Some(account) = self.assist_account(&assist).await?
+        {
+            return Ok(Some(account));
+        }
+        let found = self.table.get(FIND, &keys::usage_account(id)).await?;
+        found
+            .as_ref()
+            .map(|item| Item::new(item, FIND).parsed("account", AccountId::parse))
+            .transpose()
     }
 
     /// Finds when a record was reported to Stripe, if it was.
@@ -301,6 +345,13 @@ impl Store {
     }
 }
 
+/// Builds the item that names the account of a record that no job or assist names.
+pub(crate) fn account_attributes(usage: &Usage) -> Attributes {
+    let mut item = keys::usage_account(&usage.id).attributes();
+    item.insert("account".to_owned(), text(usage.account.as_str()));
+    item
+}
+
 pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
     let of = match &usage.of {
         UsageSource::Job(job) => ("job", text(job.as_str())),
@@ -315,9 +366,12 @@ pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
         ("identifier", text(usage.identifier.to_string())),
         of,
     ];
+    let rate = usage.rate.as_ref().map(|rate| ("rate", text(rate.text())));
     attributes
+        .into_iter()
+        .chain(rate)
         .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .collect()
 }
 
 /// Builds the item of a new owed record.
@@ -333,16 +387,26 @@ pub(crate) fn owed_attributes(usage: &Usage, born: Timestamp) -> Attributes {
     item
 }
 
-fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
+pub(crate) fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
     let item = Item::new(attributes, "read owed usage");
     Ok(Owed {
-        first_attempt: item.find_time("first_attempt")?,
+        attempts_made: attempts_of(&item)?,
+        looked_up: item.find_time("looked_up_at")?.is_some(),
         carried_to: item.find_time("carried_to")?,
         due_at: item.time("due_at")?,
         not_before: item.find_time("not_before")?,
         attempts: item.find_number("attempts")?.unwrap_or(0),
         usage: usage_of(&item)?,
     })
+}
+
+fn attempts_of(item: &Item<'_>) -> Result<Option<Attempts>, StoreError> {
+    let first = item.find_time("first_attempt")?;
+    let last = item.find_time("last_attempt")?;
+    Ok(first.map(|first| Attempts {
+        first,
+        last: last.unwrap_or(first),
+    }))
 }
 
 /// Reads a record from any of the ranges.
@@ -366,5 +430,6 @@ pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
             UsageSource::Job(item.parsed("job", JobId::parse)?)
         },
         identifier: item.parsed("identifier", |text| UsageIdentifier::parse(text).ok_or(()))?,
+        rate: item.find_text("rate")?.and_then(Rate::parse),
     })
 }

@@ -14,7 +14,9 @@
 //! | main | `ACCOUNT#<id>` | `OWED#<meter>#<usage>` | a usage record that is owed to Stripe | account and meter; index `due` |
 //! | main | `ACCOUNT#<id>` | `USAGE#<meter>#<usage>` | a usage record that was reported to Stripe | account and meter |
 //! | main | `ACCOUNT#<id>` | `STUCK#<meter>#<usage>` | a stuck usage record, which needs an operator's decision | account and meter |
-//! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | the lease of the function that is reporting to Stripe | account and meter |
+//! | main | `ACCOUNT#<id>` | `CANCELLED#<meter>#<usage>` | a reported usage record that an operator cancelled | account and meter; index `due` until Stripe has cancelled it |
+//! | main | `USAGE#<usage>` | `ACCOUNT` | the account of a usage record that no job or assist names | its id |
+//! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | the lease of the function that is reporting to Stripe, and how far Stripe's invoices are final | account and meter |
 //! | main | `JOB#<id>` | `JOB` | a job | its id; indexes `due`, `timeline` |
 //! | main | `JOB#<id>` | `REQUEST` | an API request, and its result | its id; index `due` until it has a result |
 //! | main | `JOB#<id>` | `STEP#<nn>` | the output of a step | with the job |
@@ -443,10 +445,11 @@ pub(crate) fn seal(day: &str) -> Key {
     Key::new(SEALS.to_owned(), format!("{SEAL}{day}"))
 }
 
-/// The sort key prefixes of owed, reported, and stuck usage records.
+/// The sort key prefixes of owed, reported, stuck, and cancelled usage records.
 pub(crate) const OWED: &str = "OWED#";
 pub(crate) const USAGE: &str = "USAGE#";
 pub(crate) const STUCK: &str = "STUCK#";
+pub(crate) const CANCELLED: &str = "CANCELLED#";
 
 pub(crate) fn owed_prefix(meter: &Meter) -> String {
     format!("{OWED}{meter}#")
@@ -466,6 +469,22 @@ pub(crate) fn usage_prefix(meter: &Meter) -> String {
 
 pub(crate) fn stuck(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
     Key::new(account_pk(account), format!("{STUCK}{meter}#{id}"))
+}
+
+pub(crate) fn cancelled(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(
+        account_pk(account),
+        format!("{}{id}", cancelled_prefix(meter)),
+    )
+}
+
+pub(crate) fn cancelled_prefix(meter: &Meter) -> String {
+    format!("{CANCELLED}{meter}#")
+}
+
+/// The account of a usage record that no job or assist names.
+pub(crate) fn usage_account(id: &UsageId) -> Key {
+    Key::new(format!("{USAGE}{id}"), ACCOUNT)
 }
 
 pub(crate) fn report(account: &AccountId, meter: &Meter) -> Key {

@@ -165,6 +165,9 @@ impl Store {
                 .iter()
                 .map(|record| usage::owed_attributes(record, record.at));
             tx.extend(owed.map(|owed| put_new(&self.table, owed)));
+            // All records of a report have its number, so one row names their account.
+            let named = charge.usage.first().map(usage::account_attributes);
+            tx.extend(named.map(|named| put_new(&self.table, named)));
         }
         tx.join(&reservation.items, Refusal::Spending);
         tx.join(&postings.items, Refusal::Posting);

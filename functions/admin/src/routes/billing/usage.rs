@@ -1,5 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/usage`: lists owed, reported and stuck usage, and resends or writes
-//! off stuck usage.
+//! `/api/v1/admin/accounts/{id}/usage`: lists owed, reported, stuck and cancelled usage, resends or
+//! writes off stuck usage, and cancels reported usage.
 
 use crate::operator::Authorized;
 use crate::reason::{self, Reason};
@@ -7,7 +7,7 @@ use crate::routes::accounts::account::existing;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::billing::usage::{AccountMeter, Meter, UsageIdentifier, UsageSource};
+use domain::billing::usage::{AccountMeter, Meter, UsageAmount, UsageIdentifier, UsageSource};
 use domain::ids::UsageId;
 use domain::time::Timestamp;
 use http::StatusCode;
@@ -15,7 +15,8 @@ use queues::Message;
 use rest::{Body, Params, Path, cursors};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{Decided, UsageRow, UsageState, WriteOff};
+use std::time::Duration;
+use store::{Cancelled, Decided, UsageRow, UsageState, WriteOff};
 use utoipa::{IntoParams, ToSchema};
 
 const PAGE: i32 = 50;
@@ -25,10 +26,10 @@ const PAGE: i32 = 50;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// The state of the records: `owed`, `stuck` or `reported`.
+    /// The state of the records: `owed`, `stuck`, `reported` or `cancelled`.
     #[param(
         required = true,
-        pattern = "^(owed|stuck|reported)$",
+        pattern = "^(owed|stuck|reported|cancelled)$",
         example = "stuck"
     )]
     state: Option<String>,
@@ -49,10 +50,14 @@ pub struct UsageRecords {
 pub struct UsageShown {
     id: String,
     meter: String,
-    /// The state: `owed`, `stuck` or `reported`.
+    /// The state: `owed`, `stuck`, `reported` or `cancelled`.
     state: &'static str,
     stripe_customer_id: String,
     value: u64,
+    /// What it costs, in minor units, if its rate is known.
+    amount_minor: Option<i64>,
+    /// Whether the amount is `exact` or, for a rate with tiers, `at_most` this.
+    amount_is: Option<&'static str>,
     /// The job that it is for.
     job: Option<String>,
     /// The report of an external agent that it is for.
@@ -71,6 +76,19 @@ pub struct UsageShown {
     /// Why it is stuck.
     reason: Option<String>,
     written_off: Option<WrittenOff>,
+    cancellation: Option<CancellationShown>,
+}
+
+/// An operator's correction of a reported record.
+#[derive(Serialize, ToSchema)]
+pub struct CancellationShown {
+    asked_at: String,
+    by: String,
+    reason: String,
+    /// When Stripe cancelled the report.
+    cancelled_at: Option<String>,
+    /// Why Stripe refused. The record still counts.
+    refused: Option<String>,
 }
 
 /// An operator's decision that a record is never reported.
@@ -93,7 +111,10 @@ pub async fn list(
 ) -> Result<Json<UsageRecords>, ApiError> {
     let state = filter.state.as_deref().and_then(UsageState::parse);
     let state = state.ok_or_else(|| {
-        ApiError::bad_request("bad_state", "`state` must be `owed`, `stuck` or `reported`")
+        ApiError::bad_request(
+            "bad_state",
+            "`state` must be `owed`, `stuck`, `reported` or `cancelled`",
+        )
     })?;
     let behind = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let behind = behind
@@ -167,6 +188,66 @@ pub async fn write_off(
     Ok(Json(shown(UsageState::Stuck, &row)))
 }
 
+/// Stripe cancels a meter event within 24 hours of its report; an hour is kept for the call.
+const CANCEL_WITHIN: Duration = Duration::from_secs(23 * 3_600);
+
+/// Cancels reported usage that is wrong.
+///
+/// It no longer counts here at once, and `usage-reports` cancels it at Stripe. This is possible
+/// within 23 hours of the report and before the invoice is final.
+#[utoipa::path(post, path = "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/cancel", tag = "billing",
+    params(("id" = String, Path, description = "The account's id."),
+        ("meter" = String, Path, description = "The record's meter.", example = "pull_requests"),
+        ("usage" = String, Path, description = "The record's id.")),
+    request_body = Reason,
+    responses((status = 202, body = UsageShown, description = "Accepted; Stripe follows."),
+        (status = 200, body = UsageShown, description = "The record was cancelled before."), (status = 409)))]
+pub async fn cancel(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(path): Path<(String, String, String)>,
+    Body(why): Body<Reason>,
+) -> Result<(StatusCode, Json<UsageShown>), ApiError> {
+    let reason = reason::checked(&why.reason)?;
+    let (debts, usage) = named(&ctx, path).await?;
+    let now = ctx.outside.now();
+    let reported_at = ctx.store.usage_find(&debts, &usage).await?;
+    if reported_at.is_some_and(|at| now.since(at) > CANCEL_WITHIN) {
+        let detail = "Stripe cancels usage only within 24 hours of its report; correct the invoice with a credit note.";
+        return Err(ApiError::conflict("too_late", detail));
+    }
+    let word = WriteOff {
+        at: now,
+        by: operator.name.clone(),
+        reason: reason.to_owned(),
+    };
+    let (status, row) = cancelled(ctx.store.usage_cancel(&debts, &usage, &word).await?)?;
+    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, reason, audit = true, "cancels reported usage");
+    ctx.queues
+        .send(&Message::Usage(debts.clone()), Some(&debts.account))
+        .await?;
+    Ok((status, Json(shown(UsageState::Cancelled, &row))))
+}
+
+fn cancelled(cancelled: Cancelled) -> Result<(StatusCode, UsageRow), ApiError> {
+    match cancelled {
+        Cancelled::Now(row) => Ok((StatusCode::ACCEPTED, *row)),
+        Cancelled::Already(row) => Ok((StatusCode::OK, *row)),
+        Cancelled::Invoiced => {
+            let detail = "The invoice of this usage is final, and cancelling the usage does not change it; correct it with a credit note.";
+            Err(ApiError::conflict("invoiced", detail))
+        }
+        Cancelled::NotReported(state) => {
+            let detail = format!(
+                "This record is {}; only a reported one can be cancelled.",
+                state.as_str()
+            );
+            Err(ApiError::conflict("not_reported", detail))
+        }
+        Cancelled::Unknown => Err(absent()),
+    }
+}
+
 /// Parses the path and checks that its account exists.
 async fn named(
     ctx: &Ctx,
@@ -215,12 +296,18 @@ fn shown(state: UsageState, row: &UsageRow) -> UsageShown {
         UsageSource::Assist(assist) => (None, None, Some(assist.to_string())),
     };
     let when = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let amount = usage.amount();
     UsageShown {
         id: usage.id.to_string(),
         meter: usage.meter.to_string(),
         state: state.as_str(),
         stripe_customer_id: usage.customer.to_string(),
         value: usage.value,
+        amount_minor: amount.map(UsageAmount::minor),
+        amount_is: amount.map(|amount| match amount {
+            UsageAmount::Exactly(_) => "exact",
+            UsageAmount::AtMost(_) => "at_most",
+        }),
         job,
         report,
         assist,
@@ -235,6 +322,13 @@ fn shown(state: UsageState, row: &UsageRow) -> UsageShown {
             at: word.at.to_string(),
             by: word.by.clone(),
             reason: word.reason.clone(),
+        }),
+        cancellation: row.cancellation.as_ref().map(|asked| CancellationShown {
+            asked_at: asked.word.at.to_string(),
+            by: asked.word.by.clone(),
+            reason: asked.word.reason.clone(),
+            cancelled_at: when(asked.done_at),
+            refused: asked.refused.clone(),
         }),
     }
 }

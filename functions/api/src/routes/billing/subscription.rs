@@ -236,6 +236,8 @@ async fn change_plan(
     let shop = ctx.shop(&stripe);
     let (account, _) = whole(&ctx.store, &caller.account).await?;
     let wanted = Change { act, what, at };
+    // What is owed until now is billed as the present plan bills it.
+    ctx.reporter(&stripe).flush(&account.id).await;
     let changed = subscriptions::change(&shop, &account, wanted, async |there, key, at| {
         let change = subscriptions::change_to(&shop, there, plan, at).await?;
         if !change.items.is_empty() {
@@ -313,6 +315,8 @@ pub async fn cancel(
         what: format!("cancel {how:?}"),
         at: shop.now.seconds(),
     };
+    // The last invoice bills what Stripe knows when it is made.
+    ctx.reporter(&stripe).flush(&account.id).await;
     let cancelled = subscriptions::change(&shop, &account, wanted, async |there, key, _| {
         if how != Cancel::AtPeriodEnd || !there.cancel_at_period_end {
             stripe

@@ -43,6 +43,36 @@ async fn a_period_rolls_and_is_paid() {
 }
 
 #[tokio::test]
+async fn a_draft_takes_late_usage_until_it_is_final() {
+    let shop = shop().await;
+    shop.card();
+    let both = format!("&items[1][price]={}", shop.metered);
+    let subscription = shop.subscribe(&shop.small, &both).await;
+    let (stripe, end) = (&shop.scene.stripe, NOW + 30 * DAY);
+    shop.scene.pass_seconds(30 * DAY);
+    stripe
+        .begin_next_period(id(&subscription))
+        .expect("an active subscription");
+    assert_eq!(shop.latest(&subscription)["status"], "draft");
+    let late = format!("{USAGE}&timestamp={}", end - 60);
+    shop.scene.make(EVENTS, &late).await;
+    shop.scene.pass_seconds(3_600);
+    let invoice = stripe.finalize_period(id(&subscription)).expect("a draft");
+    assert_eq!(
+        (&invoice["status"], &invoice["total"]),
+        (&json!("paid"), &json!(2000 + 2 * 150))
+    );
+    // Later, Stripe accepts usage of the old period and never bills it.
+    shop.scene.make(EVENTS, &late).await;
+    shop.scene.pass_seconds(31 * DAY);
+    stripe
+        .begin_next_period(id(&subscription))
+        .expect("an active subscription");
+    let invoice = stripe.finalize_period(id(&subscription)).expect("a draft");
+    assert_eq!(invoice["total"], 2000);
+}
+
+#[tokio::test]
 async fn usage_is_billed_in_tiers_when_its_period_is_over() {
     let shop = shop().await;
     shop.card();

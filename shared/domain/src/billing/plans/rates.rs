@@ -26,6 +26,18 @@ impl Rate {
             .min(MICROS_MAX)
     }
 
+    /// The most that `units` further units can cost, whatever was counted before them.
+    pub fn micros_at_most(&self, units: u64) -> u64 {
+        match self {
+            Self::PerUnit(_) => self.micros(units),
+            Self::Graduated(tiers) => tiers
+                .iter()
+                .map(|tier| Self::PerUnit(tier.unit.clone()).micros(units))
+                .max()
+                .unwrap_or(0),
+        }
+    }
+
     /// The text on a row.
     pub fn text(&self) -> String {
         match self {
@@ -113,6 +125,17 @@ mod tests {
                 micros,
                 "{units} at {rate}"
             );
+        }
+    }
+
+    #[test]
+    fn further_units_cost_at_most_the_dearest_tier() {
+        for (rate, units, micros) in [
+            ("1500", 2, 3_000_000_000),
+            ("60:0,inf:800", 1, 800_000_000),
+            ("10:1500,20:1000,inf:800", 2, 3_000_000_000),
+        ] {
+            assert_eq!(tiers_or_unit(rate).micros_at_most(units), micros, "{rate}");
         }
     }
 
