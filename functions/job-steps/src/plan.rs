@@ -12,7 +12,7 @@ use domain::jobs::steps::{PLAN_BYTES_MAX, PLAN_FILES_MAX, StepOutput, Steps, Wor
 use domain::retry::Failure;
 use domain::text::truncate;
 use flows::work::Finish;
-use github_api::{Access, GithubApi, GithubError, IssueState, Mode, Repository};
+use github_api::{Access, GithubApi, GithubError, IssueState, Repository};
 use serde::Deserialize;
 use serde_json::json;
 

@@ -49,7 +49,7 @@ pub async fn after_invoice(
 /// An outage of Stripe, however long, does not end the comparison.
 fn later(failure: Failure) -> Failure {
     match failure.retry {
-        Retry::Soon => Failure {
+        Retry::Soon | Retry::Outage => Failure {
             retry: Retry::After(STRIPE_WAIT),
             ..failure
         },
