@@ -82,6 +82,7 @@ fn account(plan: &str) -> Account {
         plan: plan.to_owned(),
         wish: None,
         way: None,
+        billing: AccountBilling::Stripe,
         moved_to: None,
         created_at: Timestamp::default(),
     }
