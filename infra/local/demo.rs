@@ -2,6 +2,7 @@
 
 use crate::signing::github_request;
 use crate::stack::{Billing, Stack};
+use crate::subscribed::subscribe;
 use crate::world::{
     CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY,
 };
@@ -74,9 +75,19 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Creates the account of the demo's organization, unless it exists.
+/// The plan of the demo's organization.
+const PLAN: &str = "payg";
+
+/// Creates the account of the demo's organization, unless it exists. Its plan is billed through a
+/// subscription, so its customer gets one at the stand-in Stripe. At any other Stripe, somebody has
+/// to subscribe first.
 pub async fn provision(stack: &Stack, token: &str) -> anyhow::Result<()> {
-    let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": "payg" });
+    if stack.has_stand_in_stripe {
+        let (stripe, sold) = (&stack.vendors.stripe, catalogue::built_in());
+        let now = stack.outside.now();
+        subscribe(stripe, &sold, CUSTOMER, PLAN, now).await?;
+    }
+    let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": PLAN });
     provision_one(stack, token, &wanted).await
 }
 
