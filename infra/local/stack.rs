@@ -79,8 +79,6 @@ pub struct Stack {
     /// The newest secret that signs Stripe's webhooks.
     pub stripe_secret: String,
     pub billing: Billing,
-    /// Whether the functions call the stand-in Stripe.
-    pub has_stand_in_stripe: bool,
 }
 
 /// Whether usage is reported to Stripe.
@@ -170,9 +168,6 @@ impl Stack {
             .get("BILLING_ENABLED")
             .is_some_and(|text| text.eq_ignore_ascii_case("false"));
         let billing = if off { Billing::Off } else { Billing::On };
-        let has_stand_in_stripe = settings
-            .get("STRIPE_URL")
-            .is_some_and(|url| *url == format!("https://{STRIPE_HOST}"));
         let ledger_key = settings.get("LEDGER_KEY").cloned().unwrap_or_default();
         let functions = Functions {
             settings,
@@ -210,7 +205,6 @@ impl Stack {
             github_secret,
             stripe_secret,
             billing,
-            has_stand_in_stripe,
         })
     }
 

@@ -2,7 +2,7 @@
 //! Nobody is served for nothing there either.
 
 use crate::catalogue::{Push, PushOptions};
-use crate::stack::STRIPE_HOST;
+use crate::stack::{STRIPE_HOST, STRIPE_KEY};
 use anyhow::Context;
 use catalogue::offers::Product;
 use domain::billing::plans::{Catalogue, PlanId};
@@ -26,7 +26,7 @@ pub async fn subscribe(
     let web = StandInWeb::new(Faults::none()).host(STRIPE_HOST, stripe.router());
     let config = StripeConfig {
         url: format!("https://{STRIPE_HOST}"),
-        secret_key: "sk_test_local".to_owned().into(),
+        secret_key: STRIPE_KEY.to_owned().into(),
     };
     let api = StripeApi::new(config, boot::Web::new(web))?;
     let customer_id = CustomerId::parse(customer)?;

@@ -139,12 +139,13 @@ pub fn entitlements<'a>(
         };
     };
     let sold = plan_of(catalogue, best)?;
-    let (plan, coverage) = in_effect(catalogue, best, (sold, own), now);
+    let (plan, coverage) = in_effect(catalogue, contracts, best, (sold, own), now);
     // A live subscription bills what its own plan meters, and nothing of another plan.
-    let live = matches!(
-        meaning(&best.status),
-        Meaning::Serve | Meaning::ServeForAWhile
-    );
+    let live = coverage != Coverage::Lapsed
+        && matches!(
+            meaning(&best.status),
+            Meaning::Serve | Meaning::ServeForAWhile
+        );
     Some(Entitlements {
         plan,
         coverage,
@@ -157,6 +158,7 @@ pub fn entitlements<'a>(
 /// The plan in effect of an account whose subscription to `plan` counts, and whether it is paid.
 fn in_effect<'a>(
     catalogue: &'a Catalogue,
+    contracts: &Contracts,
     best: &Subscription,
     (plan, own): (&'a Plan, &'a Plan),
     now: Timestamp,
