@@ -59,6 +59,15 @@ impl World {
     /// Subscribes the demo's customer to a plan at the stand-in, if the plan is metered: such an
     /// account needs somebody who is billed. Stripe's events about it are discarded.
     pub async fn subscribes_to(&self, plan: &str) -> Option<stripe_api::Subscription> {
+        self.customer_subscribes_to(CUSTOMER, plan).await
+    }
+
+    /// The same for another customer, before their account is provisioned.
+    pub async fn customer_subscribes_to(
+        &self,
+        customer: &str,
+        plan: &str,
+    ) -> Option<stripe_api::Subscription> {
         let mut sold = built_in();
         sold.packs.clear();
         sold.plans
@@ -67,7 +76,7 @@ impl World {
             return None;
         }
         let (stripe, now) = (&self.vendors.stripe, self.stack.outside.now());
-        let made = subscribe(stripe, &sold, CUSTOMER, plan, now).await;
+        let made = subscribe(stripe, &sold, customer, plan, now).await;
         stripe.outbox_take();
         Some(made.expect("the stand-in sells it"))
     }
