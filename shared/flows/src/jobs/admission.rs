@@ -19,6 +19,10 @@ pub async fn next_job(
 ) -> Result<Option<Obstacle>, Failure> {
     let (account, entitlements) = (&entitled.account, &entitled.entitlements);
     let offer = Offer::of(catalogue, entitlements, &account.customer, now);
+    // Creating a job releases expired holds before it refuses for lack of credits.
+    if matches!(offer.terms.funding, Funding::Prepaid { .. }) {
+        store.holds_release_expired(&account.id, now).await?;
+    }
     let meter = Meter::pull_requests();
     let begins = offer.terms.begins(&account.id);
     let standing = Standing {
