@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod changes;
 pub mod checkouts;
 pub mod contracts;
 pub mod conversion;
