@@ -2,11 +2,13 @@
 
 use crate::signing::github_request;
 use crate::stack::{Billing, Stack};
+use crate::subscribed::subscribe;
 use crate::world::{
     CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY,
 };
 use anyhow::{Context, bail};
 use boot::{Outside, Trust};
+use domain::billing::plans::Catalogue;
 use domain::billing::usage::AccountMeter;
 use domain::ids::{JobId, UsageId};
 use domain::inbox::{EventKey, EventSource, EventState};
@@ -74,9 +76,20 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Creates the account of the demo's organization, unless it exists.
-pub async fn provision(stack: &Stack, token: &str) -> anyhow::Result<()> {
-    let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": "payg" });
+/// The plan of the demo's organization.
+const PLAN: &str = "payg";
+
+/// Creates the account of the demo's organization, unless it exists. Its plan is billed through a
+/// subscription, so its customer gets one if the stand-in Stripe sells this catalogue. At any other
+/// Stripe, somebody has to subscribe first.
+pub async fn provision(stack: &Stack, token: &str, sold: Option<&Catalogue>) -> anyhow::Result<()> {
+    if let Some(sold) = sold {
+        let (stripe, now) = (&stack.vendors.stripe, stack.outside.now());
+        subscribe(stripe, sold, CUSTOMER, PLAN, now).await?;
+        // Provisioning asks Stripe for the subscription, so its events have nothing to say.
+        stripe.outbox_take();
+    }
+    let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": PLAN });
     provision_one(stack, token, &wanted).await
 }
 

@@ -17,5 +17,6 @@ pub mod settings;
 pub mod shop;
 pub mod signing;
 pub mod stack;
+pub mod subscribed;
 pub mod vendors_file;
 pub mod world;

@@ -105,7 +105,8 @@ async fn start(
         shop::open(&stack, &catalogue, base).await?;
     }
     if options.has_stand_in_github() {
-        demo::provision(&stack, token).await?;
+        let sold = options.has_stand_in_stripe().then_some(&catalogue);
+        demo::provision(&stack, token, sold).await?;
     }
     if let Some(file) = &options.accounts {
         let text = std::fs::read_to_string(file)

@@ -50,7 +50,7 @@ async fn start() -> anyhow::Result<(Arc<Stack>, (tokio::net::TcpListener, String
         settings: [("OPERATOR_TOKEN".to_owned(), "bench:bench".to_owned())].into(),
     };
     let stack = Arc::new(Stack::start(parts).await?);
-    demo::provision(&stack, "bench").await?;
+    demo::provision(&stack, "bench", Some(&catalogue::built_in())).await?;
     Ok((stack, (listener, base)))
 }
 

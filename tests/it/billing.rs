@@ -2,6 +2,8 @@
 //! GitHub's Marketplace.
 
 pub mod admin;
+pub mod admission;
+pub mod changes;
 pub mod checkouts;
 pub mod contracts;
 pub mod conversion;
@@ -12,6 +14,7 @@ pub mod invoices;
 pub mod late_usage;
 pub mod marketplace;
 pub mod metering;
+pub mod one_subscription;
 pub mod past_catalogues;
 pub mod purchases;
 pub mod reversals;
@@ -21,6 +24,7 @@ pub mod stuck_usage;
 pub mod subscription;
 pub mod unbilled;
 pub mod uncounted;
+pub mod unsubscribed;
 pub mod usage;
 pub mod usage_corrections;
 pub mod usage_ends;

@@ -10,7 +10,7 @@ mod jobs;
 
 use crate::ledger::{NOW, account, reached};
 use domain::accounts::signups::SignUpSource;
-use domain::accounts::{Account, NewAccount};
+use domain::accounts::{Account, AccountBilling, NewAccount};
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, OwnerId};
 use serde_json::json;
 use stand_in_aws::EmbeddedAws;
@@ -49,6 +49,7 @@ fn new_account(n: u8) -> NewAccount {
             plan: "payg".to_owned(),
             wish: None,
             way: Some(SignUpSource::Installation),
+            billing: AccountBilling::Stripe,
             moved_to: None,
             created_at: NOW,
         },

@@ -138,8 +138,10 @@ impl World {
         }
     }
 
-    /// Creates the account of the demo's organization through the admin API.
+    /// Creates the account of the demo's organization through the admin API. Its plan is metered, so
+    /// its customer has a live subscription.
     pub async fn provision(&self) -> AccountId {
+        let subscription = self.subscribes_to("payg").await;
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": "payg" });
         loop {
             let (status, answer) = self
@@ -149,8 +151,10 @@ impl World {
                 // A conflicting transaction, for example; operators retry too.
                 StatusCode::SERVICE_UNAVAILABLE => {}
                 StatusCode::OK | StatusCode::CREATED => {
-                    return AccountId::parse(answer["id"].as_str().expect("an id"))
+                    let id = AccountId::parse(answer["id"].as_str().expect("an id"))
                         .expect("an account id");
+                    self.knows(&id, subscription.as_ref()).await;
+                    return id;
                 }
                 other => panic!("cannot provision: {other} {answer}"),
             }

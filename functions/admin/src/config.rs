@@ -1,13 +1,16 @@
 //! The settings and clients of this function.
 
-use boot::{Env, Outside, Secret, Secrets, Setting, Settings};
+use boot::{Env, Keyed, Outside, Secret, Secrets, Setting, Settings};
 use domain::billing::plans::Catalogue;
 use domain::inbox::EventSource;
+use domain::retry::Failure;
 use queues::{Queue, Queues};
 use settings::{
     CatalogueSettings, EventsSettings, LedgerSettings, PlatformSettings, QueueSettings,
+    StripeSettings,
 };
 use store::{Inbox, Ingest, Store, Switchboard};
+use stripe_api::StripeApi;
 
 const OPERATOR_TOKEN: Setting = Setting::required(
     "OPERATOR_TOKEN",
@@ -21,6 +24,7 @@ pub struct Config {
     ledger: LedgerSettings,
     queues: QueueSettings,
     catalogue: CatalogueSettings,
+    stripe: StripeSettings,
     operator_token: Secret,
 }
 
@@ -32,6 +36,7 @@ impl Settings for Config {
             ledger: Settings::read(env),
             queues: QueueSettings::read(env, Queue::ALL),
             catalogue: Settings::read(env),
+            stripe: Settings::read(env),
             operator_token: Secret::read(env, OPERATOR_TOKEN),
         }
     }
@@ -45,6 +50,7 @@ pub struct Ctx {
     pub(crate) queues: Queues,
     pub(crate) tokens: Secrets,
     pub(crate) catalogue: Catalogue,
+    stripe: Option<Keyed<StripeApi>>,
     pub(crate) outside: Outside,
 }
 
@@ -59,7 +65,16 @@ impl Ctx {
             queues: config.queues.connect(&platform),
             tokens: platform.secrets(config.operator_token),
             catalogue: config.catalogue.0,
+            stripe: config.stripe.connect(&platform),
             outside,
+        }
+    }
+
+    /// Returns the Stripe client, if Stripe is configured.
+    pub(crate) async fn stripe(&self) -> Result<Option<StripeApi>, Failure> {
+        match &self.stripe {
+            Some(stripe) => stripe.client().await.map(Some),
+            None => Ok(None),
         }
     }
 

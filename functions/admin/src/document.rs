@@ -46,7 +46,7 @@ const SHAPE: Shape = Shape {
         ("jobs", "Jobs, with what each step returned."),
         (
             "billing",
-            "Invoices, quotas, and usage with what became of it.",
+            "Invoices, quotas, subscriptions, and usage with what became of it.",
         ),
         ("ledger", "Balances, their entries and corrections."),
         ("accounts", "Accounts, their first keys, and sign-ups."),

@@ -9,7 +9,7 @@ mod ledger;
 mod notices;
 
 use self::accounts::{account, api_keys, signups};
-use self::billing::{invoices, quotas, usage};
+use self::billing::{invoices, quotas, subscriptions, usage};
 use self::inbox::{events, pauses, queues, switches};
 use self::jobs::job;
 use self::ledger::credits;
@@ -38,6 +38,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(job::show))
         .routes(routes!(invoices::list))
         .routes(routes!(quotas::list))
+        .routes(routes!(subscriptions::list))
+        .routes(routes!(subscriptions::change))
         .routes(routes!(usage::list))
         .routes(routes!(usage::resend))
         .routes(routes!(usage::write_off))

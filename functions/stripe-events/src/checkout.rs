@@ -15,8 +15,10 @@ use domain::billing::plans::PACK_PRODUCT;
 use domain::ids::PaymentId;
 use domain::inbox::EventRow;
 use domain::inbox::events::{CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose};
+use domain::refusal::FlowError;
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
+use flows::billing::subscriptions::expire_checkouts;
 use std::time::Duration;
 use stripe_api::Line;
 
@@ -36,6 +38,11 @@ const UNKNOWN_PACK: Done =
 /// Handles a change of a checkout session.
 pub async fn handle(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
     match event.change {
+        CheckoutChange::Completed | CheckoutChange::PaymentSucceeded
+            if event.purpose == CheckoutPurpose::Subscription =>
+        {
+            subscribed(ctx, event, row).await
+        }
         CheckoutChange::Completed | CheckoutChange::PaymentSucceeded => {
             grant(ctx, event, row).await
         }
@@ -44,6 +51,31 @@ pub async fn handle(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<
         }
         CheckoutChange::Expired => Ok(Done::Ignored("nobody has paid; nothing was granted")),
     }
+}
+
+/// Expires the customer's other Checkouts for plans, because the account now has a subscription.
+/// The subscription has events of its own.
+async fn subscribed(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
+    let Some(account) = attribution::account(ctx, row, event.customer.as_ref()).await? else {
+        return Ok(attribution::UNATTRIBUTED);
+    };
+    let Some(account) = ctx.store.account_find(&account).await? else {
+        return Ok(Done::Ignored("the account is gone"));
+    };
+    let Some(stripe) = ctx.stripe_maybe().await? else {
+        return Ok(Done::Ignored("the subscription has events of its own"));
+    };
+    let expired =
+        expire_checkouts(&stripe, &account.customer)
+            .await
+            .map_err(|error| match error {
+                FlowError::Failed(failure) => failure,
+                FlowError::Refused(refusal) => Failure::never(refusal.detail),
+            })?;
+    Ok(match expired {
+        0 => Done::Ignored("the subscription has events of its own"),
+        _ => Done::Applied(format!("{expired} other Checkouts for plans are expired")),
+    })
 }
 
 /// Grants the credits that a session sold, if it is paid.

@@ -3,6 +3,8 @@
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
 use domain::retry::{Failure, Retry};
+use flows::billing::Shop;
+use flows::cache::Cache;
 use queues::{Queue, Queues};
 use settings::{
     CatalogueSettings, EventsSettings, LedgerSettings, PlatformSettings, QueueSettings,
@@ -10,7 +12,7 @@ use settings::{
 };
 use std::time::Duration;
 use store::{Inbox, Store, Switchboard};
-use stripe_api::StripeApi;
+use stripe_api::{PriceChoice, StripeApi};
 
 pub struct Config {
     platform: PlatformSettings,
@@ -42,6 +44,7 @@ pub struct Ctx {
     pub(crate) catalogue: Catalogue,
     /// `None` without a key.
     pub(crate) stripe: Option<Keyed<StripeApi>>,
+    pub(crate) prices: Cache<Vec<PriceChoice>>,
     pub(crate) outside: Outside,
 }
 
@@ -58,6 +61,7 @@ impl Ctx {
             queues: config.queues.connect(&platform),
             catalogue: config.catalogue.0,
             stripe: config.stripe.connect(&platform),
+            prices: Cache::default(),
             outside,
         }
     }
@@ -70,6 +74,16 @@ impl Ctx {
                 retry: Retry::Alarm(KEYLESS_WAIT),
                 source: "this event needs an answer from Stripe; set `STRIPE_SECRET_KEY`".into(),
             }),
+        }
+    }
+
+    pub(crate) fn shop<'a>(&'a self, stripe: &'a StripeApi) -> Shop<'a> {
+        Shop {
+            store: &self.store,
+            stripe,
+            catalogue: &self.catalogue,
+            prices: &self.prices,
+            now: self.outside.now(),
         }
     }
 

@@ -1,35 +1,45 @@
-//! Converts a trial into a paid plan when its customer adds a payment method. The plan is the one
-//! that the trial converts to, or the one that was chosen at sign-up.
+//! A payment method that a customer leaves. It pays their invoices from then on, and it converts an
+//! account whose plan is a trial: to the plan that was chosen at sign-up, or else to the one that
+//! the trial converts to. An account on a metered plan without a subscription gets one to its plan.
 //!
-//! Safe to run twice: the customer's subscriptions on Stripe are looked up first. If one is to a
-//! plan of ours, it is recorded instead of creating another. The idempotency key is derived from
-//! account and plan. A customer who had that plan before and ended it is not converted again.
+//! Safe to run twice: the work holds the account's subscription lock, and the customer's
+//! subscriptions on Stripe are looked up first. A live one to a plan of ours is recorded instead of
+//! creating another. The act and its keys follow from account, plan and payment method. A customer
+//! who cancelled that plan is not converted again. A customer whose first payment was declined is:
+//! an open first invoice is paid with the new method, and an expired one does not count.
 
 use crate::{Ctx, subscription};
 use catalogue::offers::Product;
 use domain::accounts::Account;
 use domain::accounts::signups::is_open;
-use domain::billing::entitlements::entitlements;
-use domain::billing::plans::{Pays, Plan, PlanId};
-use domain::ids::{CustomerId, PaymentMethodId};
+use domain::billing::entitlements::{Entitlements, MeteredTo, entitlements};
+use domain::billing::plans::{Catalogue, Pays, Plan, PlanId};
+use domain::ids::{AccountId, ActionId, CustomerId};
+use domain::refusal::{FlowError, Refusal};
 use domain::retry::{Done, Failure, Retry};
-use std::collections::BTreeMap;
+use flows::billing::subscription_lock::{BUSY, locked};
+use flows::billing::subscriptions::{Order, expire_checkouts, subscribe_locked};
+use flows::billing::{Shop, intents, payment_methods, rivals};
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 use store::AccountBegun;
 use stripe_api::{
-    PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid,
+    PaymentMethod, PriceChoice, SessionMode, StripeApi, Subscription, SubscriptionStatus,
 };
 
 /// How long to wait until the catalogue has been pushed to Stripe.
 const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
-
-/// The number of idempotency keys for one conversion. Stripe keeps a key's failure and its first
-/// parameters, and the catalogue may have changed since then.
-const KEYS_MAX: u32 = 3;
+/// How long a conversion waits while another act changes the account's subscription.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long a Checkout for a plan that is open when a method is attached may be the cause: Stripe
+/// creates its subscription after the payment. Later, an open Checkout is an abandoned one.
+const CHECKOUT_LASTS: Duration = Duration::from_secs(120);
+const CHECKOUT_WAIT: Duration = Duration::from_secs(30);
+const CHECKOUT_OPEN: &str = "checkout_open";
 
 const CLOSED: Done = Done::Ignored("the account is closed: its owner has moved to another one");
 
-/// Converts the customer's account if it is on a plan that converts.
+/// Adopts the customer's newest payment method, and converts the account if its plan converts.
 pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure> {
     let Some(id) = ctx.store.customer_find(customer).await? else {
         return Ok(Done::Ignored("no account has this customer"));
@@ -40,101 +50,189 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     if !account.is_open() {
         return Ok(CLOSED);
     }
-    let present = entitlements(&ctx.catalogue, &account, &known, ctx.outside.now());
-    let target = present
-        .and_then(|entitlements| ctx.catalogue.plan(entitlements.plan.converts_to.as_ref()?));
-    let target = target.map(|usual| wished(ctx, &account).unwrap_or(usual));
-    let Some(target) = target else {
-        return Ok(Done::Ignored("payment methods are not kept"));
-    };
     let stripe = ctx.stripe().await?;
+    let now = ctx.outside.now();
     let methods = stripe.payment_method_list(customer).await?;
-    let Some(method) = methods.first() else {
+    let Some(newest) = methods
+        .iter()
+        .max_by_key(|method| (method.created, method.id.clone()))
+    else {
         return Ok(Done::Ignored("the payment method was removed again"));
+    };
+    payment_methods::adopt(&stripe, customer, &methods, newest, now).await?;
+    let present = entitlements(&ctx.catalogue, &account, &known, now);
+    let target = present.and_then(|entitlements| target(&ctx.catalogue, &account, &entitlements));
+    let Some(target) = target else {
+        return Ok(Done::Applied(format!(
+            "payment method {} pays the invoices",
+            newest.id
+        )));
     };
     // Runs before Stripe creates anything: after a crash, the owner must still belong to this
     // account.
-    if ctx.store.account_begin(&id, ctx.outside.now()).await? == AccountBegun::Closed {
+    if ctx.store.account_begin(&id, now).await? == AccountBegun::Closed {
         return Ok(CLOSED);
     }
-    let found = match of_ours(ctx, &stripe, customer, target).await? {
-        Some(found) => found,
-        None => subscribe(ctx, &stripe, &account, target, &method.id).await?,
-    };
-    subscription::record(ctx, &account.id, &found.as_kept(found.created)).await
+    let shop = ctx.shop(&stripe);
+    let act = act(&account.id, target, newest);
+    let work = convert(ctx, &shop, &account, target, newest, &act);
+    locked(&shop, &account.id, &act, work).await.map_err(failed)
+}
+
+/// Returns the plan to subscribe to: the account's own if it is metered and nobody is billed for
+/// it, or the one to which it converts.
+fn target<'a>(
+    catalogue: &'a Catalogue,
+    account: &Account,
+    present: &Entitlements<'a>,
+) -> Option<&'a Plan> {
+    if present.metered_to == MeteredTo::Missing {
+        return is_open(present.plan).then_some(present.plan);
+    }
+    let usual = catalogue.plan(present.plan.converts_to.as_ref()?)?;
+    Some(wished(catalogue, account).unwrap_or(usual))
 }
 
 /// Returns the plan chosen at sign-up, if it is still sold and needs a subscription.
-fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
-    let plan = ctx
-        .catalogue
-        .plan(&PlanId::parse(account.wish.as_ref()?)?)?;
+fn wished<'a>(catalogue: &'a Catalogue, account: &Account) -> Option<&'a Plan> {
+    let plan = catalogue.plan(&PlanId::parse(account.wish.as_ref()?)?)?;
     (is_open(plan) && (plan.price.is_some() || plan.pays == Pays::Meters)).then_some(plan)
 }
 
-/// Finds a subscription that rules out a new one: any active one to a plan of ours, or any former
-/// one to this plan.
-async fn of_ours(
-    ctx: &Ctx,
-    stripe: &StripeApi,
-    customer: &CustomerId,
-    target: &Plan,
-) -> Result<Option<Subscription>, Failure> {
-    let plan = |subscription: &Subscription| {
-        let mut items = subscription.items.iter();
-        items.find_map(|item| {
-            ctx.catalogue
-                .plan_sold_by(&item.price.id, Some(&item.price.product))
-        })
-    };
-    let over = |subscription: &Subscription| subscription.ended_at.is_some();
-    let all = stripe.subscription_list(customer).await?;
-    let ours = all
-        .into_iter()
-        .filter(|one| plan(one).is_some_and(|plan| !over(one) || plan.id == target.id));
-    Ok(ours.max_by_key(|one| (!over(one), one.created, one.id.clone())))
+/// The act of a conversion: a payment method converts an account to a plan once.
+fn act(account: &AccountId, plan: &Plan, method: &PaymentMethod) -> ActionId {
+    let text = format!("convert {account} {} {}", plan.id, method.id);
+    let digest = Sha256::digest(text);
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    ActionId::of_digest(first)
 }
 
-async fn subscribe(
+/// Converts the account while the act holds the lock.
+async fn convert(
+    ctx: &Ctx,
+    shop: &Shop<'_>,
+    account: &Account,
+    target: &Plan,
+    method: &PaymentMethod,
+    act: &ActionId,
+) -> Result<Done, FlowError> {
+    let all = shop.stripe.subscription_list(&account.customer).await?;
+    let live = rivals::live(&ctx.catalogue, &all);
+    let stands = rivals::stands(&live);
+    if let Some(found) = live
+        .into_iter()
+        .find(|one| Some(&one.id) == stands.as_ref())
+    {
+        return recorded(ctx, account, found).await;
+    }
+    let first_unpaid = |one: &&Subscription| {
+        one.status == SubscriptionStatus::Incomplete && is_of(ctx, one, target)
+    };
+    if let Some(unpaid) = all.iter().find(first_unpaid) {
+        return pay_first(ctx, shop.stripe, account, unpaid, method).await;
+    }
+    let ended_by_choice =
+        |one: &&Subscription| one.status == SubscriptionStatus::Canceled && is_of(ctx, one, target);
+    if let Some(ended) = all.iter().find(ended_by_choice) {
+        return recorded(ctx, account, ended).await;
+    }
+    await_checkouts(shop, account, method).await?;
+    let what = format!("convert {}", target.id);
+    let intent = match intents::begun(shop.store, &account.id, act, &what).await? {
+        Some(begun) => begun,
+        None => {
+            let prices = prices(ctx, shop.stripe, target)
+                .await
+                .map_err(FlowError::Failed)?;
+            intents::new(what, &Order::conversion(&prices, &method.id), shop.now)
+        }
+    };
+    let made = subscribe_locked(shop, account, act, intent).await?;
+    Ok(Done::Applied(format!("subscription {made}")))
+}
+
+fn is_of(ctx: &Ctx, subscription: &Subscription, plan: &Plan) -> bool {
+    let sold = |item: &stripe_api::SubscriptionItem| {
+        let (price, product) = (&item.price.id, &item.price.product);
+        ctx.catalogue.plan_sold_by(price, Some(product))
+    };
+    let sold = subscription.items.iter().find_map(sold);
+    sold.is_some_and(|sold| sold.id == plan.id)
+}
+
+async fn recorded(ctx: &Ctx, account: &Account, found: &Subscription) -> Result<Done, FlowError> {
+    // The lock is taken, so other live subscriptions are left to the events about them.
+    subscription::note(ctx, &account.id, &found.as_kept(found.created))
+        .await
+        .map_err(FlowError::Failed)
+}
+
+/// Pays the first invoice of a subscription, whose first payment was declined, with the new method.
+async fn pay_first(
     ctx: &Ctx,
     stripe: &StripeApi,
     account: &Account,
-    plan: &Plan,
-    method: &PaymentMethodId,
-) -> Result<Subscription, Failure> {
-    let prices = prices(ctx, stripe, plan).await?;
-    let metadata = BTreeMap::from([("account".to_owned(), account.id.to_string())]);
-    let order = SubscriptionOrder {
-        customer: &account.customer,
-        prices: &prices,
-        trial: None,
-        // An immediate charge uses this method, which need not be the customer's default yet.
-        payment_method: plan.price.map(|_| method),
-        when_unpaid: WhenUnpaid::Owe,
-        metadata: &metadata,
+    unpaid: &Subscription,
+    method: &PaymentMethod,
+) -> Result<Done, FlowError> {
+    let Some(invoice) = &unpaid.latest_invoice else {
+        return recorded(ctx, account, unpaid).await;
     };
-    for attempt in 1..KEYS_MAX {
-        match stripe
-            .subscription_create(&order, &key(account, plan, attempt))
-            .await
-        {
-            // Stripe will never return another result for this key, but a concurrent attempt may
-            // have succeeded.
-            Err(error)
-                if error.failure_is_stored() || matches!(error, StripeError::KeyReused { .. }) => {}
-            answer => return Ok(answer?),
+    let key = format!("pay-{invoice}-{}", method.id);
+    match stripe.invoice_pay(invoice, &method.id, &key).await {
+        Err(error) if error.card_declined() => Ok(Done::Applied(format!(
+            "the first payment of subscription {} was declined again",
+            unpaid.id
+        ))),
+        // Paid by an earlier attempt, or void since the subscription has expired: the next events
+        // say which.
+        Err(stripe_api::StripeError::Refused { .. }) | Ok(_) => {
+            let after = stripe.subscription_find(&unpaid.id).await?;
+            recorded(ctx, account, after.as_ref().unwrap_or(unpaid)).await
         }
-        if let Some(found) = of_ours(ctx, stripe, &account.customer, plan).await? {
-            return Ok(found);
-        }
+        Err(error) => Err(error.into()),
     }
-    Ok(stripe
-        .subscription_create(&order, &key(account, plan, KEYS_MAX))
-        .await?)
 }
 
-fn key(account: &Account, plan: &Plan, attempt: u32) -> String {
-    format!("convert-{}-{}-{attempt}", account.id, plan.id)
+/// Waits for a Checkout for a plan that the method may come from, and expires an abandoned one, so
+/// that nobody pays it after the conversion.
+async fn await_checkouts(
+    shop: &Shop<'_>,
+    account: &Account,
+    method: &PaymentMethod,
+) -> Result<(), FlowError> {
+    let open = shop.stripe.checkout_list_open(&account.customer).await?;
+    let plans = open
+        .iter()
+        .filter(|session| session.mode == SessionMode::Subscription)
+        .count();
+    if plans == 0 {
+        return Ok(());
+    }
+    if shop.now.since(method.created) < CHECKOUT_LASTS {
+        let why = "a Checkout for a plan is open; its subscription may be under way";
+        return Err(Refusal::conflict(CHECKOUT_OPEN, why).into());
+    }
+    if expire_checkouts(shop.stripe, &account.customer).await? < plans {
+        let why = "a Checkout for a plan has just been paid or has expired";
+        return Err(Refusal::conflict(BUSY, why).into());
+    }
+    Ok(())
+}
+
+/// What a refusal of the flow means for the event.
+fn failed(error: FlowError) -> Failure {
+    match error {
+        FlowError::Failed(failure) => failure,
+        FlowError::Refused(refusal) if [BUSY, "already_subscribed"].contains(&refusal.code) => {
+            Failure::after(BUSY_WAIT, refusal.detail)
+        }
+        FlowError::Refused(refusal) if refusal.code == CHECKOUT_OPEN => {
+            Failure::after(CHECKOUT_WAIT, refusal.detail)
+        }
+        FlowError::Refused(refusal) => Failure::never(refusal.detail),
+    }
 }
 
 /// Returns the plan's prices, as Stripe sells them.

@@ -3,7 +3,9 @@
 //! Invoked by the queue `stripe-events`, whose messages name an event's row. Grants credits that
 //! were paid for and takes them back after refunds and disputes, records the latest state of
 //! subscriptions and invoices, queues notices, and sets aside usage that Stripe could not count. On
-//! Stripe it creates only the subscription of an account whose trial converts.
+//! Stripe it sets the payment method of a customer who leaves one, creates the subscription of an
+//! account whose trial converts, expires the Checkouts that a paid plan supersedes, and ends all but
+//! one of several subscriptions.
 //!
 //! Safe to run twice and in any order: each fact about a payment is recorded once, every other fact
 //! carries its time and never replaces a newer one, a subscription is looked up before it is
@@ -23,6 +25,7 @@ mod payment;
 mod payment_method;
 mod record_payment;
 mod refund;
+mod rivals;
 mod subscription;
 mod unbilled;
 

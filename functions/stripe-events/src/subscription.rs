@@ -5,12 +5,13 @@
 //! the state that is further along in a subscription's life wins, so every order of events ends in
 //! the same state.
 
-use crate::{Ctx, attribution, dunning, notify, unbilled};
+use crate::{Ctx, attribution, dunning, notify, rivals, unbilled};
 use domain::billing::subscriptions::{Status, Subscription};
 use domain::ids::{AccountId, SubscriptionId};
 use domain::inbox::EventRow;
 use domain::inbox::events::{SubscriptionChange, SubscriptionEvent};
 use domain::retry::{Done, Failure};
+use flows::billing::subscriptions::is_alive;
 use std::time::Duration;
 use store::Noted;
 
@@ -40,8 +41,23 @@ pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Res
     Ok(done)
 }
 
-/// Records the state of an account's subscription.
+/// Records the state of an account's subscription, and ends the others if several are live.
 pub async fn record(
+    ctx: &Ctx,
+    account: &AccountId,
+    subscription: &Subscription,
+) -> Result<Done, Failure> {
+    let done = note(ctx, account, subscription).await?;
+    if !is_alive(&subscription.status) {
+        return Ok(done);
+    }
+    Ok(rivals::settle(ctx, account)
+        .await?
+        .map_or(done, Done::Applied))
+}
+
+/// Records the state of an account's subscription.
+pub async fn note(
     ctx: &Ctx,
     account: &AccountId,
     subscription: &Subscription,

@@ -22,6 +22,7 @@ pub struct Account {
     pub wish: Option<String>,
     /// The sign-up that created the account; absent if an operator did.
     pub way: Option<SignUpSource>,
+    pub billing: AccountBilling,
     /// The account to which the owner has moved. If set, this account is closed.
     pub moved_to: Option<AccountId>,
     pub created_at: Timestamp,
@@ -37,6 +38,16 @@ impl Account {
     /// Whether the account is in use: an account whose owner has moved is closed.
     pub const fn is_open(&self) -> bool {
         self.moved_to.is_none()
+    }
+}
+
+words! {
+    /// Who is billed for what an account's plan meters.
+    AccountBilling {
+        /// The account's customer at Stripe, by a live subscription.
+        Stripe = "stripe",
+        /// Nobody: an operator has decided that the account's metered work is free.
+        None = "none",
     }
 }
 

@@ -19,6 +19,7 @@
 //! fn twice(lease: JobLease<Coding>) { let _ = lease.clone(); }
 //! ```
 
+pub mod admission;
 pub mod assists;
 mod billing;
 mod delegated;

@@ -5,8 +5,16 @@ pub mod checkout_sessions;
 #[cfg(feature = "stripe")]
 pub mod intents;
 #[cfg(feature = "stripe")]
+pub mod payment_methods;
+#[cfg(feature = "stripe")]
 pub mod prices;
+#[cfg(feature = "stripe")]
+pub mod rivals;
 pub mod spend_limit;
+#[cfg(feature = "stripe")]
+pub mod subscription_changes;
+#[cfg(feature = "stripe")]
+pub mod subscription_lock;
 #[cfg(feature = "stripe")]
 pub mod subscriptions;
 #[cfg(feature = "stripe")]

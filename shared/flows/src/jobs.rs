@@ -1,5 +1,6 @@
 //! Jobs and assists: ordering them, refusing them with a reason, and GitHub's limits.
 
+pub mod admission;
 pub mod assists;
 #[cfg(feature = "github")]
 pub mod github;

@@ -18,7 +18,7 @@ use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::accounts::signups::SignUpSource;
-use domain::accounts::{Account, InstallationState, NewAccount, Payer};
+use domain::accounts::{Account, AccountBilling, InstallationState, NewAccount, Payer};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
 use domain::time::Timestamp;
 
@@ -161,6 +161,22 @@ impl Store {
             .get("read an account", &keys::account(id))
             .await?;
         found.as_ref().map(account_of).transpose()
+    }
+
+    /// Sets who is billed for what the account's plan meters. Returns whether the account exists.
+    pub async fn account_billing_set(
+        &self,
+        id: &AccountId,
+        billing: AccountBilling,
+    ) -> Result<bool, StoreError> {
+        let change = Change::of(keys::account(id))
+            .set("billing", text(billing.as_str()))
+            .when("attribute_exists(pk)", vec![]);
+        let updated = self
+            .table
+            .update("set an account's billing", change)
+            .await?;
+        Ok(matches!(updated, Updated::Done(())))
     }
 
     /// Reads the name that an account's owner entered at sign-up, if they did.
@@ -326,6 +342,9 @@ pub(crate) fn account_attributes(account: &Account) -> Attributes {
             .as_ref()
             .map(|wish| ("wish".to_owned(), text(wish))),
     );
+    if account.billing != AccountBilling::Stripe {
+        item.insert("billing".to_owned(), text(account.billing.as_str()));
+    }
     item.extend(
         account
             .way
@@ -353,6 +372,10 @@ pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError>
             .find_text("way")?
             .map(|word| SignUpSource::parse(word).ok_or_else(|| item.bad("way")))
             .transpose()?,
+        billing: item
+            .find_text("billing")?
+            .map_or(Some(AccountBilling::Stripe), AccountBilling::parse)
+            .ok_or_else(|| item.bad("billing"))?,
         moved_to: moved_to(&item)?,
         created_at: item.time("created_at")?,
     })

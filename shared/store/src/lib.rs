@@ -29,7 +29,7 @@ pub use accounts::sessions::{Linked, session_digest};
 pub use accounts::signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_applicant};
 pub use accounts::{AccountBegun, AccountCreated, InstallationNoted};
 pub use billing::cancelled_usage::{Cancelled, Cancelling};
-pub use billing::intents::{Begun, Intent};
+pub use billing::intents::{Begun, Intent, SubscriptionLock};
 pub use billing::marketplace::PurchaseNoted;
 pub use billing::payments::PaymentRecorded;
 pub use billing::quotas::{Counted, UsageRecord, UsageRecorded};

@@ -4,7 +4,7 @@ use crate::StripeApi;
 use crate::calls::{Page, unless_missing};
 use crate::error::StripeError;
 use crate::fields::{id, id_maybe, moment, open_words};
-use domain::ids::{CustomerId, InvoiceId, PriceId, SubscriptionId};
+use domain::ids::{CustomerId, InvoiceId, PaymentMethodId, PriceId, SubscriptionId};
 use domain::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
@@ -130,6 +130,7 @@ const LINES: &str = "list the invoice's lines";
 const LIST_OF: &str = "list the subscription's invoices";
 const FIND: &str = "find the invoice";
 const LIST: &str = "list the customer's invoices";
+const PAY: &str = "pay the invoice";
 
 impl StripeApi {
     pub async fn invoice_find(&self, id: &InvoiceId) -> Result<Option<Invoice>, StripeError> {
@@ -159,6 +160,20 @@ impl StripeApi {
                 json!({ "subscription": id.as_str() }),
                 |invoice: &Invoice| invoice.id.as_str(),
             )
+            .await
+    }
+
+    /// Charges an open invoice to a payment method. A declined payment is
+    /// [`StripeError::card_declined`].
+    pub async fn invoice_pay(
+        &self,
+        id: &InvoiceId,
+        method: &PaymentMethodId,
+        key: &str,
+    ) -> Result<Invoice, StripeError> {
+        let form = json!({ "payment_method": method.as_str() });
+        self.to(PAY)
+            .write(&["invoices", id.as_str(), "pay"], form, key)
             .await
     }
 
@@ -222,6 +237,23 @@ mod tests {
             .expect("an invoice");
         assert_eq!(found.subscription, None);
         assert_eq!(peer.api().invoice_find(&id).await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn an_invoice_is_paid_with_a_method() {
+        let peer = Peer::script([Reply::ok(&invoice(json!(null)).to_string())]);
+        let id = InvoiceId::parse("in_1").expect("an id");
+        let method = PaymentMethodId::parse("pm_1").expect("an id");
+        peer.api()
+            .invoice_pay(&id, &method, "k")
+            .await
+            .expect("an invoice");
+        let heard = &peer.heard()[0];
+        assert_eq!(
+            (heard.line.as_str(), heard.body.as_str()),
+            ("POST /v1/invoices/in_1/pay", "payment_method=pm_1")
+        );
+        assert_eq!(heard.header("idempotency-key"), "k");
     }
 
     #[tokio::test]

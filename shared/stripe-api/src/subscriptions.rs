@@ -15,7 +15,7 @@ use crate::prices::Price;
 use domain::billing::plans::Span;
 use domain::billing::subscriptions as kept;
 use domain::billing::subscriptions::Status;
-use domain::ids::{CustomerId, PaymentMethodId, SubscriptionId};
+use domain::ids::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -48,6 +48,16 @@ pub struct Subscription {
     /// Absent if the customer's default method is used.
     #[serde(default, deserialize_with = "id_maybe")]
     pub default_payment_method: Option<PaymentMethodId>,
+    /// The newest invoice; a new subscription to metered prices alone has none.
+    #[serde(default, deserialize_with = "id_maybe")]
+    pub latest_invoice: Option<InvoiceId>,
+    /// What was said at its cancellation.
+    #[serde(
+        default,
+        rename = "cancellation_details",
+        deserialize_with = "comment_of"
+    )]
+    pub comment: Option<String>,
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
     #[serde(default, deserialize_with = "or_empty")]
@@ -81,6 +91,19 @@ open_words! {
         Paused = "paused",
         Canceled = "canceled",
     }
+}
+
+#[derive(Deserialize)]
+struct CancellationDetails {
+    #[serde(default)]
+    comment: Option<String>,
+}
+
+fn comment_of<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let details = Option::<CancellationDetails>::deserialize(deserializer)?;
+    Ok(details.and_then(|details| details.comment))
 }
 
 /// Reads the items. Stripe allows twenty items per subscription and sends all of them.

@@ -50,6 +50,8 @@ async fn an_account_is_made_once_a_customer() {
         "stripe_customer_id": "cus_1",
         "plan": "payg",
         "wished_plan": null,
+        "billing": "stripe",
+        "metered_to": "missing",
         "moved_to": null,
         "effective_plan": "payg",
         "service": { "state": "full" },

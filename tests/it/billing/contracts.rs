@@ -106,8 +106,8 @@ async fn billing_returns_correct_status() {
     world.skip(Duration::from_secs(8 * DAY));
     program
         .assert_status(
-            ("trial", "past_due", false, 1, false),
-            "the grace is over; the trial's fix is remembered",
+            ("trial", "past_due", true, 1, false),
+            "the grace is over; what is left of the trial's fixes is there",
         )
         .await;
     let open = stripe
@@ -129,7 +129,7 @@ async fn billing_returns_correct_status() {
     assert_eq!(status, StatusCode::OK, "{ended}");
     world.settle().await;
     program
-        .assert_status(("trial", "canceled", false, 1, false), "cancelled")
+        .assert_status(("trial", "canceled", true, 1, false), "cancelled")
         .await;
     world.assert_ledger_agrees().await;
     program.world.done().await;

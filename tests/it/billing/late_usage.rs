@@ -5,6 +5,8 @@ use crate::billing::metering::{METER_EVENTS, hours_pass, pending};
 use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
+use domain::billing::subscriptions::Subscription;
+use domain::ids::AccountId;
 use domain::time::Timestamp;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
@@ -25,35 +27,43 @@ impl World {
     pub async fn period_began(&self, ago: Duration) {
         let now = self.now().seconds();
         let start = now - i64::try_from(ago.as_secs()).expect("not that long");
+        let account = self.account().await;
+        let known = self.subscriptions_of(&account).await.remove(0);
         let said = self
             .stripe_sends_changed("customer.subscription.updated", |event| {
                 event["id"] = format!("evt_began{start}").into();
                 event["created"] = now.into();
                 let subscription = &mut event["data"]["object"];
+                subscription["id"] = known.id.as_str().into();
                 subscription["customer"] = CUSTOMER.into();
                 subscription["status"] = "active".into();
                 subscription["trial_end"] = Value::Null;
                 for item in subscription["items"]["data"].as_array_mut().expect("items") {
                     item["current_period_start"] = start.into();
                     item["current_period_end"] = (start + MONTH_SECONDS).into();
+                    let sold = &known.items[0];
+                    item["price"]["id"] = sold.price.as_str().into();
+                    let product = sold.product.as_ref().expect("a product");
+                    item["price"]["product"] = product.as_str().into();
                 }
             })
             .await;
         assert!(said.is_success(), "{said}");
         self.drain(Queue::StripeEvents).await;
-        let (account, period) = (self.account().await, Some(Timestamp::from_seconds(start)));
-        let whole = self
-            .stack
-            .store
-            .account_find_whole(&account)
-            .await
-            .expect("the store answers");
-        let (_, contracts) = whole.expect("the account is there");
+        let known = self.subscriptions_of(&account).await;
         assert_eq!(
-            contracts.subscriptions[0].period.map(|period| period.start),
-            period,
+            known[0].period.map(|period| period.start),
+            Some(Timestamp::from_seconds(start)),
             "it is known"
         );
+    }
+
+    async fn subscriptions_of(&self, account: &AccountId) -> Vec<Subscription> {
+        let whole = self.stack.store.account_find_whole(account).await;
+        let (_, contracts) = whole
+            .expect("the store answers")
+            .expect("the account is there");
+        contracts.subscriptions
     }
 
     /// The timestamp of the usage that was reported, once.

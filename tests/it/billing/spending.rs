@@ -201,7 +201,7 @@ async fn what_is_under_way_is_reserved_and_what_fails_comes_back() {
     program.limits(json!({ "money_minor": 1_500 })).await;
     assert!(!program.works(34).await, "it is spent");
     let before = program.get(LIMIT).await;
-    world.skip(15 * DAY);
+    world.skip(31 * DAY);
     let after = program.get(LIMIT).await;
     assert_ne!(before["period"], after["period"]);
     assert_eq!(

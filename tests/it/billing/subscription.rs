@@ -8,10 +8,10 @@ use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
 use stand_in_shared::faults::Moment;
 
-const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
+pub const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 const PREVIEW: &str = "/api/v1/billing/subscription/preview";
 
-fn plan(id: &str) -> Option<Value> {
+pub fn plan(id: &str) -> Option<Value> {
     Some(json!({ "plan": id }))
 }
 
@@ -164,7 +164,7 @@ async fn a_process_may_die_at_any_call_of_subscribing() {
 }
 
 /// An account without faults whose customer has subscribed.
-async fn subscribed() -> (World, String) {
+pub async fn subscribed() -> (World, String) {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.pushes_the_catalogue().await;

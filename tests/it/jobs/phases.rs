@@ -333,6 +333,9 @@ async fn a_report_is_its_own_account_s_and_says_what_it_must() {
         body[name] = value;
         body
     };
+    let stripe = &world.vendors.stripe;
+    stripe.add_customer("cus_Other", "other@acme.example");
+    world.customer_subscribes_to("cus_Other", "payg").await;
     let body =
         json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "payg" });
     let other = world
@@ -412,10 +415,6 @@ async fn a_report_is_its_own_account_s_and_says_what_it_must() {
     );
     let seen = world.customer(&outsider, "GET", PHASES, "", None).await.1;
     assert_eq!(seen["phases"].as_array().map(Vec::len), Some(1), "{seen}");
-    world
-        .vendors
-        .stripe
-        .add_customer("cus_Other", "other@acme.example");
     world.settle().await;
     assert_eq!(program.metered(), 1);
     program.world.done().await;

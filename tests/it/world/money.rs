@@ -1,10 +1,11 @@
 //! Methods of the world that concern money.
 
 use crate::world::{FaultPlan, World};
-use domain::billing::plans::Catalogue;
+use domain::billing::plans::{Catalogue, Pays};
 use domain::ids::AccountId;
 use domain::ledger::Balance;
 use http::{Request, StatusCode};
+use local_stack::subscribed::subscribe;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -47,12 +48,46 @@ impl World {
         settings: &[(&str, &str)],
     ) -> (Self, AccountId) {
         let world = Self::bare(fault_plan, settings).await;
+        let subscription = world.subscribes_to(plan).await;
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": plan });
         let answer = world.insist("POST", "/api/v1/admin/accounts", &body).await;
-        (
-            world,
-            AccountId::parse(answer["id"].as_str().expect("an id")).expect("an account id"),
-        )
+        let account = AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id");
+        world.knows(&account, subscription.as_ref()).await;
+        (world, account)
+    }
+
+    /// Subscribes the demo's customer to a plan at the stand-in, if the plan is metered: such an
+    /// account needs somebody who is billed. Stripe's events about it are discarded.
+    pub async fn subscribes_to(&self, plan: &str) -> Option<stripe_api::Subscription> {
+        self.customer_subscribes_to(CUSTOMER, plan).await
+    }
+
+    /// The same for another customer, before their account is provisioned.
+    pub async fn customer_subscribes_to(
+        &self,
+        customer: &str,
+        plan: &str,
+    ) -> Option<stripe_api::Subscription> {
+        let mut sold = built_in();
+        sold.packs.clear();
+        sold.plans
+            .retain(|one| one.id.as_str() == plan && one.pays == Pays::Meters);
+        if sold.plans.is_empty() {
+            return None;
+        }
+        let (stripe, now) = (&self.vendors.stripe, self.stack.outside.now());
+        let made = subscribe(stripe, &sold, customer, plan, now).await;
+        stripe.outbox_take();
+        Some(made.expect("the stand-in sells it"))
+    }
+
+    /// Records a subscription, also in a world whose functions do not reach Stripe.
+    pub async fn knows(&self, account: &AccountId, known: Option<&stripe_api::Subscription>) {
+        if let Some(known) = known {
+            let kept = known.as_kept(known.created);
+            let noted = self.stack.store.subscription_note(account, &kept).await;
+            noted.expect("the store answers");
+        }
     }
 
     /// Sends an operator's request and repeats it while it conflicts with others.

@@ -34,7 +34,10 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("sweeper", &["queues", "store"]),
     ("provisioning", &["queues", "store", "stripe-api"]),
     ("reconciliation", &["catalogue", "store"]),
-    ("admin", &["catalogue", "queues", "rest", "store"]),
+    (
+        "admin",
+        &["catalogue", "queues", "rest", "store", "stripe-api"],
+    ),
     (
         "api",
         &["catalogue", "queues", "rest", "store", "stripe-api"],

@@ -1,5 +1,6 @@
-//! Billing: invoices, quotas, and usage with what became of it.
+//! Billing: invoices, quotas, subscriptions, and usage with what became of it.
 
 pub mod invoices;
 pub mod quotas;
+pub mod subscriptions;
 pub mod usage;

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::account::{Account, number, shape, text};
+use super::billing_mode::BillingMode;
 use super::error::ApiError;
 use super::invoicing::{Collected, InvoiceDraft};
 use super::lines::{Line, items, metered, sum};
@@ -35,6 +36,7 @@ pub(super) struct NewSubscription {
     pub cancel_at_period_end: bool,
     /// Whether to charge the first invoice now or to wait for a payment.
     pub pay_immediately: bool,
+    pub billing_mode: BillingMode,
 }
 
 impl Account<'_> {
@@ -72,6 +74,14 @@ impl Account<'_> {
             }));
         }
         let id = text(&subscription, "id").to_owned();
+        // "If the resulting invoice wouldn't contain any items, we don't generate one"
+        // (docs.stripe.com/billing/subscriptions/billing-mode/compare).
+        if lines.is_empty() && BillingMode::of(&subscription) == BillingMode::Flexible {
+            if trial.is_none() {
+                self.update(SUBSCRIPTION, &id, UPDATED, json!({"status": "active"}))?;
+            }
+            return Ok((id, Collected::Paid));
+        }
         let draft = InvoiceDraft {
             subscription: &subscription,
             reason: "subscription_create",
@@ -132,7 +142,10 @@ impl Account<'_> {
         if subscription["status"] != "trialing" {
             return Err(ApiError::invalid("This subscription is not in a trial."));
         }
-        if subscription["cancel_at_period_end"] == true {
+        let ends = subscription["cancel_at"]
+            .as_i64()
+            .is_some_and(|at| at <= number(&subscription, "trial_end"));
+        if ends || subscription["cancel_at_period_end"] == true {
             return self.end_subscription(id, "cancellation_requested");
         }
         let customer = self.find(CUSTOMER, text(&subscription, "customer"))?;
@@ -403,7 +416,7 @@ impl Account<'_> {
                 "object": SUBSCRIPTION.object,
                 "automatic_tax": {"disabled_reason": null, "enabled": false, "liability": null},
                 "billing_cycle_anchor": start.trial_end.unwrap_or(now),
-                "billing_mode": {"flexible": null, "type": "classic"},
+                "billing_mode": start.billing_mode.shape(),
                 "billing_schedules": [],
                 "cancel_at": start.cancel_at_period_end.then_some(period.1),
                 "cancel_at_period_end": start.cancel_at_period_end,

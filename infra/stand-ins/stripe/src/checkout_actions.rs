@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Stripe;
 use super::account::{Account, number, shape, text};
 use super::billing_cycles::{NewItem, NewSubscription};
+use super::billing_mode::BillingMode;
 use super::cards::card;
 use super::error::ApiError;
 use super::objects::{CUSTOMER, LINE_ITEMS, METHOD, PRIVATE, SESSION, SETUP, SUBSCRIPTION, shown};
@@ -194,6 +195,7 @@ impl Account<'_> {
             description: data["description"].clone(),
             cancel_at_period_end: false,
             pay_immediately: true,
+            billing_mode: BillingMode::Flexible,
         };
         let (subscription, _) = self.start_subscription(start)?;
         let invoice = self.find(SUBSCRIPTION, &subscription)?["latest_invoice"].clone();

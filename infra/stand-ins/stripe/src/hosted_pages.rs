@@ -212,7 +212,7 @@ fn card_row(method: &Value, default: &Value, to: &dyn Fn(&str, &str) -> String) 
 /// A subscription of the portal, with a button that cancels it or keeps it.
 fn subscription_row(subscription: &Value, to: &dyn Fn(&str, &str) -> String) -> Vec<Markup> {
     let id = field(subscription, "id");
-    let ending = subscription["cancel_at_period_end"] == true;
+    let ending = !subscription["cancel_at"].is_null();
     let (verb, label) = if ending {
         ("keep", "Keep")
     } else {
@@ -258,8 +258,11 @@ async fn manage(
         "remove" if own(account.find(METHOD, &what)?) => {
             account.detach(&what)?;
         }
-        "cancel" | "keep" if own(account.find(SUBSCRIPTION, &what)?) => {
-            account.set_cancel_at_period_end(&what, verb == "cancel")?;
+        "cancel" if own(account.find(SUBSCRIPTION, &what)?) => {
+            account.cancel_in_portal(&what)?;
+        }
+        "keep" if own(account.find(SUBSCRIPTION, &what)?) => {
+            account.set_cancel_at_period_end(&what, false)?;
         }
         verb => return Err(ApiError::unknown_address(verb)),
     }

@@ -26,6 +26,8 @@ mod account;
 mod adjustments;
 mod amounts;
 mod billing_cycles;
+mod billing_mode;
+mod cancellations;
 mod cards;
 mod checkout_actions;
 mod customers;
@@ -113,7 +115,7 @@ struct State {
 
 /// The part that a restart drops: ordered faults and calls in flight.
 struct Transient {
-    faults: VecDeque<Fault>,
+    faults: VecDeque<(String, Fault)>,
     /// The address of the pages.
     site: String,
     /// Idempotency keys, and pairs of customer and meter, that are in use.
@@ -191,7 +193,20 @@ impl Stripe {
 
     /// Makes the next call fail. Several faults affect one call each.
     pub fn fail_next(&self, fault: Fault) {
-        self.moment().faults.push_back(fault);
+        self.fail_next_at("", fault);
+    }
+
+    /// Makes the next call fail whose line (`POST /v1/customers`) begins with this text.
+    pub fn fail_next_at(&self, line: &str, fault: Fault) {
+        self.moment().faults.push_back((line.to_owned(), fault));
+    }
+
+    /// The fault of a call, if one is ordered.
+    fn fault(&self, line: &str) -> Option<Fault> {
+        let mut moment = self.moment();
+        let meant = |(begin, _): &(String, Fault)| line.starts_with(begin.as_str());
+        let at = moment.faults.iter().position(meant)?;
+        moment.faults.remove(at).map(|(_, fault)| fault)
     }
 
     /// The number of calls, including refused calls and replays.

@@ -36,6 +36,12 @@ impl Stripe {
         Ok(id)
     }
 
+    /// Adds a test card to a customer, as Checkout in `setup` mode does: it becomes no default.
+    pub fn leave_card(&self, customer: &str, test_card: &str) -> Result<String, ApiError> {
+        let method = self.account().attach(test_card, customer)?;
+        Ok(text(&method, "id").to_owned())
+    }
+
     /// Detaches a card from its customer.
     pub fn remove_card(&self, payment_method: &str) -> Result<Value, ApiError> {
         self.account()

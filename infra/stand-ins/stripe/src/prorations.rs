@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::account::{Account, number, text};
 use super::amounts::share;
 use super::billing_cycles::{self, NewItem};
+use super::billing_mode::usage_removed;
 use super::error::ApiError;
 use super::invoicing::{Collected, InvoiceDraft};
 use super::lines::{Line, items, metered};
@@ -19,6 +20,8 @@ pub(super) struct Change {
     pub items: Vec<Value>,
     /// Credits and debits.
     pub prorations: Vec<Value>,
+    /// The usage of metered items that the change removes.
+    pub usage: Vec<Value>,
     /// The period that begins now, if the billing interval changes.
     pub new_period: Option<(i64, i64)>,
 }
@@ -79,9 +82,16 @@ impl Account<'_> {
                 prorations.extend(lines);
             }
         }
+        let removed = prorate && new_period.is_none() && usage_removed(subscription, &data);
+        let usage = if removed {
+            self.usage_lines(subscription, old)
+        } else {
+            Vec::new()
+        };
         Ok(Change {
             items: data,
             prorations,
+            usage,
             new_period,
         })
     }
@@ -101,9 +111,14 @@ impl Account<'_> {
         fields["items"] = list;
         let mut lines = billing_cycles::pending(&before);
         lines.extend(change.prorations);
+        let removed = !change.usage.is_empty();
+        lines.extend(change.usage);
         let invoiced = at_once || change.new_period.is_some();
         let mut private = before[PRIVATE].clone();
         private["pending"] = if invoiced { json!([]) } else { json!(lines) };
+        if removed {
+            private["usage"] = self.usage_from_now(&before[PRIVATE]["usage"]["from"]);
+        }
         if let Some(new) = change.new_period {
             fields["billing_cycle_anchor"] = json!(new.0);
             lines.extend(self.usage_lines(&before, billing_cycles::period(&before)));
@@ -124,6 +139,16 @@ impl Account<'_> {
             })?;
         }
         self.find(SUBSCRIPTION, id)
+    }
+
+    /// Credits for what a subscription has paid in advance beyond now.
+    pub fn unused_lines(&mut self, subscription: &Value) -> Vec<Value> {
+        let period = billing_cycles::period(subscription);
+        let at = self.now.clamp(period.0, period.1);
+        let all = items(subscription).to_vec();
+        all.iter()
+            .filter_map(|item| self.proration(subscription, item, at, period, Side::Unused))
+            .collect()
     }
 
     /// Whether an invoice for this subscription would be paid, without asking the bank.

@@ -95,7 +95,8 @@ fn ran(status: StatusCode) -> bool {
 /// Executes the call, unless a fault was ordered for it.
 async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) {
     let internal = StatusCode::INTERNAL_SERVER_ERROR;
-    let ordered = stripe.moment().faults.pop_front();
+    let line = format!("{} {}", request.method(), request.uri().path());
+    let ordered = stripe.fault(&line);
     let (error, keep) = match ordered {
         None => {
             let response = next.run(request).await;

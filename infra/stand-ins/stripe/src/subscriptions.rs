@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::Stripe;
 use super::account::{Account, Answer, answer, text};
 use super::billing_cycles::{self, NewItem, NewSubscription};
+use super::billing_mode::BillingMode;
+use super::cancellations;
 use super::error::ApiError;
 use super::invoicing::InvoiceDraft;
 use super::metadata;
@@ -73,28 +75,6 @@ impl Stripe {
         Ok(())
     }
 
-    /// Sets a subscription to end with its period, as a customer does in the portal.
-    pub fn cancel_at_period_end(&self, subscription: &str) -> Result<Value, ApiError> {
-        self.account()
-            .set_cancel_at_period_end(subscription, true)
-            .map(|subscription| shown(&subscription))
-    }
-
-    /// Takes back a cancellation at the end of the period.
-    pub fn keep_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
-        self.account()
-            .set_cancel_at_period_end(subscription, false)
-            .map(|subscription| shown(&subscription))
-    }
-
-    /// Cancels a subscription at once, as a person does at the dashboard or Stripe does after all
-    /// attempts to collect failed.
-    pub fn cancel_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
-        self.account()
-            .end_subscription(subscription, "cancellation_requested")
-            .map(|subscription| shown(&subscription))
-    }
-
     /// Expires a subscription whose first invoice was not paid within 23 hours.
     pub fn expire_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
         self.account()
@@ -105,6 +85,7 @@ impl Stripe {
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[
+        "billing_mode",
         "cancel_at_period_end",
         "collection_method",
         "currency",
@@ -164,6 +145,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         description: json!(params.get("description")),
         cancel_at_period_end: params.boolean("cancel_at_period_end")?.unwrap_or(false),
         pay_immediately: behavior != "default_incomplete",
+        billing_mode: BillingMode::wanted(&params)?,
     };
     let (id, _) = account.start_subscription(start)?;
     answer(&account.find(SUBSCRIPTION, &id)?)
@@ -207,6 +189,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[
+        "cancel_at",
         "cancel_at_period_end",
         "cancellation_details",
         "default_payment_method",
@@ -240,7 +223,8 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     let at = params.integer("proration_date")?.unwrap_or(account.now);
     let change = account.preview_change(&subscription, &rows, proration != "none", at)?;
     let at_once = proration == "always_invoice";
-    let due = at_once && super::lines::sum(&change.prorations) > 0 || change.new_period.is_some();
+    let cost = super::lines::sum(&change.prorations) + super::lines::sum(&change.usage);
+    let due = at_once && cost > 0 || change.new_period.is_some();
     if due && behavior == "error_if_incomplete" {
         let customer = account.customer(text(&subscription, "customer"))?;
         let method = subscription["default_payment_method"].as_str();
@@ -257,11 +241,22 @@ async fn cancel(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     account.set(
         SUBSCRIPTION,
         &id,
-        json!({"cancellation_details": cancellation(&subscription, &params)}),
+        json!({"cancellation_details": cancellations::details(&subscription, &params)}),
     )?;
+    let unused = if params.boolean("prorate")? == Some(true) {
+        account.unused_lines(&subscription)
+    } else {
+        Vec::new()
+    };
     if params.boolean("invoice_now")? == Some(true) {
-        let lines = account.usage_lines(&subscription, billing_cycles::period(&subscription));
+        let mut lines = account.usage_lines(&subscription, billing_cycles::period(&subscription));
+        lines.extend(unused);
         return answer(&account.end_with_invoice(&subscription, lines)?);
+    }
+    if !unused.is_empty() {
+        return Err(ApiError::invalid(
+            "The stand-in has no pending invoice items: prorate with `invoice_now`.",
+        ));
     }
     answer(&account.end_subscription(&id, "cancellation_requested")?)
 }
@@ -303,6 +298,7 @@ async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
     after["items"]["data"] = json!(change.items);
     let mut lines = billing_cycles::pending(&subscription);
     lines.extend(change.prorations);
+    lines.extend(change.usage);
     if let Some(new) = change.new_period {
         lines.extend(account.advance_lines(&after, new));
     } else if proration != "always_invoice" {
@@ -323,54 +319,16 @@ async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
     answer(&invoice)
 }
 
-impl Account<'_> {
-    /// A subscription that has not ended. For changes, Stripe treats an ended subscription as
-    /// missing.
-    fn live(&self, id: &str) -> Result<Value, ApiError> {
-        let found = self.find(SUBSCRIPTION, id)?;
-        if found["ended_at"].is_null() {
-            Ok(found)
-        } else {
-            Err(ApiError::no_such(SUBSCRIPTION.noun, id))
-        }
-    }
-}
-
-impl Account<'_> {
-    /// Sets a subscription to end with its period, or takes that back.
-    pub fn set_cancel_at_period_end(&mut self, id: &str, end: bool) -> Result<Value, ApiError> {
-        let subscription = self.live(id)?;
-        let fields = ending(&subscription, end, self.now);
-        self.update(SUBSCRIPTION, id, UPDATED, fields)
-    }
-}
-
-/// The fields that show whether a subscription ends with its period.
-fn ending(subscription: &Value, end: bool, now: i64) -> Value {
-    let mut details = subscription["cancellation_details"].clone();
-    details["reason"] = json!(end.then_some("cancellation_requested"));
-    json!({
-        "cancel_at": end.then_some(billing_cycles::period(subscription).1),
-        "cancel_at_period_end": end,
-        "canceled_at": end.then_some(now),
-        "cancellation_details": details,
-    })
-}
-
 fn changed_fields(
     account: &Account<'_>,
     subscription: &Value,
     params: &Params,
 ) -> Result<Value, ApiError> {
     let mut fields = json!({"metadata": metadata::merged(subscription, params)?});
-    if let Some(cancel) = params.boolean("cancel_at_period_end")? {
-        let mut subscription = subscription.clone();
-        subscription["cancellation_details"] = cancellation(&subscription, params);
-        let ending = ending(&subscription, cancel, account.now);
-        fields.as_object_mut().into_iter().for_each(|fields| {
-            fields.extend(ending.as_object().cloned().unwrap_or_default());
-        });
-    }
+    let ends = cancellations::changed(subscription, params, account.now)?;
+    fields.as_object_mut().into_iter().for_each(|fields| {
+        fields.extend(ends.as_object().cloned().unwrap_or_default());
+    });
     if params.mentions("pause_collection") {
         let behavior = ["keep_as_draft", "mark_uncollectible", "void"];
         let behavior = params.word("pause_collection[behavior]", &behavior)?;
@@ -404,16 +362,6 @@ fn changed_fields(
         fields["items"] = items;
     }
     Ok(fields)
-}
-
-fn cancellation(subscription: &Value, params: &Params) -> Value {
-    let mut details = subscription["cancellation_details"].clone();
-    for field in ["comment", "feedback"] {
-        if let Some(said) = params.get(&format!("cancellation_details[{field}]")) {
-            details[field] = json!(said);
-        }
-    }
-    details
 }
 
 fn default_method(

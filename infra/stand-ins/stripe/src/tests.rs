@@ -13,6 +13,7 @@ use super::{Fault, Stripe};
 
 mod checkout;
 mod disputes;
+mod flexible;
 mod pages;
 mod parameters;
 mod portal;

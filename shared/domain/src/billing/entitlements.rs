@@ -3,13 +3,15 @@
 //! They are computed each time from the last known state at Stripe and GitHub, so nothing can be
 //! stale. One table decides by Stripe's status; of several subscriptions the best counts, so that
 //! no account has two quotas. A plan that GitHub bills comes before Stripe's, so that no job is
-//! paid for twice; a free plan on GitHub comes after it.
+//! paid for twice; a free plan on GitHub comes after it. Work that a plan meters needs somebody who
+//! is billed for it: a live subscription to that plan, or an operator's word that it is free.
 
-use crate::accounts::Account;
+use crate::accounts::{Account, AccountBilling};
 use crate::billing::marketplace::{ListedPrice, MarketplacePurchase, PurchaseState};
-use crate::billing::plans::{Catalogue, Plan, PlanId, Span};
+use crate::billing::plans::{Catalogue, Pays, Plan, PlanId, Span};
 use crate::billing::subscriptions::{Contracts, Status, Subscription, SubscriptionItem};
 use crate::billing::usage::Meter;
+use crate::text::words;
 use crate::time::Timestamp;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -22,6 +24,32 @@ pub struct Entitlements<'a> {
     /// The status of the subscription that counts, if there is one.
     pub status: Option<Status>,
     pub period: Option<Span>,
+    pub metered_to: MeteredTo,
+}
+
+words! {
+    /// Who is billed for metered work.
+    MeteredTo {
+        /// The plan meters nothing.
+        NothingMetered = "nothing_metered",
+        /// A live subscription to the plan.
+        Subscription = "subscription",
+        /// Nobody, because an operator said so.
+        Free = "free",
+        /// Nobody, because there is no live subscription. Metered work is refused.
+        Missing = "missing",
+    }
+}
+
+impl MeteredTo {
+    fn of(plan: &Plan, account: &Account, subscribed: bool) -> Self {
+        match (plan.pays, account.billing) {
+            (Pays::Credits | Pays::Nothing, _) => Self::NothingMetered,
+            (Pays::Meters, AccountBilling::None) => Self::Free,
+            (Pays::Meters, AccountBilling::Stripe) if subscribed => Self::Subscription,
+            (Pays::Meters, AccountBilling::Stripe) => Self::Missing,
+        }
+    }
 }
 
 /// Whether a plan is paid for.
@@ -78,12 +106,13 @@ pub fn entitlements<'a>(
     let own = PlanId::parse(&account.plan)
         .and_then(|id| catalogue.plan(&id))
         .unwrap_or(default);
-    let beside_stripe = |plan, coverage| {
+    let beside_stripe = |plan: &'a Plan, coverage| {
         Some(Entitlements {
             plan,
             coverage,
             status: None,
             period: None,
+            metered_to: MeteredTo::of(plan, account, false),
         })
     };
     let bought = bought(catalogue, &contracts.purchases);
@@ -109,8 +138,32 @@ pub fn entitlements<'a>(
             Some(_) | None => beside_stripe(own, Coverage::Full),
         };
     };
-    let plan = plan_of(catalogue, best)?;
-    let (plan, coverage) = match meaning(&best.status) {
+    let sold = plan_of(catalogue, best)?;
+    let (plan, coverage) = in_effect(catalogue, contracts, best, (sold, own), now);
+    // A live subscription bills what its own plan meters, and nothing of another plan.
+    let live = coverage != Coverage::Lapsed
+        && matches!(
+            meaning(&best.status),
+            Meaning::Serve | Meaning::ServeForAWhile
+        );
+    Some(Entitlements {
+        plan,
+        coverage,
+        status: Some(best.status.clone()),
+        period: best.period,
+        metered_to: MeteredTo::of(plan, account, live && plan.id == sold.id),
+    })
+}
+
+/// The plan in effect of an account whose subscription to `plan` counts, and whether it is paid.
+fn in_effect<'a>(
+    catalogue: &'a Catalogue,
+    contracts: &Contracts,
+    best: &Subscription,
+    (plan, own): (&'a Plan, &'a Plan),
+    now: Timestamp,
+) -> (&'a Plan, Coverage) {
+    match meaning(&best.status) {
         Meaning::Serve => (plan, Coverage::Full),
         Meaning::ServeForAWhile => {
             // The invoice's event may arrive after the subscription's.
@@ -127,13 +180,7 @@ pub fn entitlements<'a>(
         }
         Meaning::NotYet => (own, Coverage::Full),
         Meaning::Over => (after(catalogue, plan, own), Coverage::Lapsed),
-    };
-    Some(Entitlements {
-        plan,
-        coverage,
-        status: Some(best.status.clone()),
-        period: best.period,
-    })
+    }
 }
 
 /// How long a plan continues after a payment failed at `since`.

@@ -8,6 +8,7 @@
 use crate::billing::marketplace::MarketplacePurchase;
 use crate::billing::plans::Span;
 use crate::ids::{InvoiceId, PriceId, ProductId, SubscriptionId};
+use crate::text::words;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -147,6 +148,39 @@ impl Status {
     }
 }
 
+words! {
+    /// Who asked for a subscription.
+    SubscriptionOrigin {
+        /// The customer.
+        Chosen = "chosen",
+        /// A trial that a payment method converted.
+        Converted = "converted",
+    }
+}
+
+/// One of several live subscriptions of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    pub id: SubscriptionId,
+    pub status: Status,
+    pub origin: SubscriptionOrigin,
+    pub created_at: Timestamp,
+}
+
+/// Returns the subscription that stands: an account has one, and the others are cancelled. A paid
+/// one comes before one whose payment is outstanding, then one that the customer chose before one
+/// that a conversion made, then the newest.
+pub fn standing(rivals: &[Rival]) -> Option<&Rival> {
+    rivals.iter().max_by_key(|one| {
+        (
+            matches!(one.status, Status::Active | Status::Trialing),
+            one.origin == SubscriptionOrigin::Chosen,
+            one.created_at,
+            one.id.clone(),
+        )
+    })
+}
+
 /// An invoice, as an event reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
@@ -181,6 +215,53 @@ impl Invoice {
             "open" => 1,
             "uncollectible" => 2,
             _ => 3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rival(id: &str, status: Status, origin: SubscriptionOrigin, second: i64) -> Rival {
+        Rival {
+            id: SubscriptionId::parse(id).expect("an id"),
+            status,
+            origin,
+            created_at: Timestamp::from_seconds(second),
+        }
+    }
+
+    #[test]
+    fn of_several_subscriptions_one_stands_in_every_order() {
+        use SubscriptionOrigin::{Chosen, Converted};
+        let stands = [
+            (Status::Active, Chosen, 5),
+            (Status::Trialing, Chosen, 4),
+            (Status::Active, Converted, 9),
+            (Status::PastDue, Chosen, 8),
+            (Status::PastDue, Converted, 9),
+        ];
+        // Each comes before all that follow it.
+        let mut all: Vec<_> = stands
+            .into_iter()
+            .zip(["sub_1", "sub_2", "sub_3", "sub_4", "sub_5"])
+            .map(|((status, origin, second), id)| rival(id, status, origin, second))
+            .collect();
+        while let Some(first) = all.first().cloned() {
+            assert_eq!(standing(&all), Some(&first));
+            all.reverse();
+            assert_eq!(standing(&all), Some(&first));
+            all.reverse();
+            all.remove(0);
+        }
+        assert_eq!(standing(&[]), None);
+    }
+
+    #[test]
+    fn origins_read_back() {
+        for origin in SubscriptionOrigin::ALL {
+            assert_eq!(SubscriptionOrigin::parse(origin.as_str()), Some(origin));
         }
     }
 }

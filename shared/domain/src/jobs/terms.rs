@@ -3,7 +3,7 @@
 //! Terms are fixed when the job is created. A job is paid from credits, by a meter or not at all,
 //! and never by two of them.
 
-use crate::billing::entitlements::Entitlements;
+use crate::billing::entitlements::{Entitlements, MeteredTo};
 use crate::billing::plans::{
     BasisPoints, Billable, Catalogue, Limit, MeterCharge, MeteredUnit, Pays, Period, Plan, Quota,
     price,
@@ -83,7 +83,11 @@ impl Offer {
     ) -> Self {
         let plan = entitlements.plan;
         let budget = (!plan.budget.is_zero()).then_some(plan.budget);
-        let funding = match plan.pays {
+        let pays = match entitlements.metered_to {
+            MeteredTo::Free => Pays::Nothing,
+            MeteredTo::NothingMetered | MeteredTo::Subscription | MeteredTo::Missing => plan.pays,
+        };
+        let funding = match pays {
             Pays::Credits => Funding::Prepaid {
                 held: plan.budget,
                 markup: catalogue.markup,
@@ -108,7 +112,7 @@ impl Offer {
                 budget,
                 period: Period::at(renews, entitlements.period, now).key,
                 priced_by: catalogue.version.clone(),
-                spending: spending(plan, billing_period(entitlements, now).key),
+                spending: spending(plan, pays, billing_period(entitlements, now).key),
             },
             limit: quota.map_or(Limit::Unlimited, Quota::hard_limit),
             overdraft: plan.overdraft,
@@ -217,8 +221,8 @@ impl Offer {
 }
 
 /// What a job of a plan spends at most.
-fn spending(plan: &Plan, period: String) -> Option<Spending> {
-    let (unit, lines, reserved) = match plan.pays {
+fn spending(plan: &Plan, pays: Pays, period: String) -> Option<Spending> {
+    let (unit, lines, reserved) = match pays {
         Pays::Credits => (SpendUnit::Credits, Vec::new(), plan.budget.micros()),
         Pays::Meters => (
             SpendUnit::Money,

@@ -1,4 +1,4 @@
-//! Starts and changes subscriptions, once for each act.
+//! Starts subscriptions, once for each act. `subscription_changes` changes them.
 //!
 //! Safe to run twice: an act stores what it will send to Stripe before it calls, so a repeat finds
 //! what was done and does not do it again. Afterwards we fetch the subscription from Stripe and
@@ -7,19 +7,21 @@
 use crate::billing::Shop;
 use crate::billing::intents::{self, frozen, key, key_reused, thawed, unreadable};
 use crate::billing::prices::{self, from_stripe};
+use crate::billing::rivals::{self, ORIGIN_FIELD};
+use crate::billing::subscription_lock::locked;
 use domain::accounts::Account;
 use domain::billing::entitlements::plan_of;
 use domain::billing::plans::{Catalogue, Plan};
-use domain::billing::subscriptions::{Status, Subscription};
-use domain::ids::{ActionId, PaymentMethodId, SubscriptionId};
+use domain::billing::subscriptions::{Status, Subscription, SubscriptionOrigin};
+use domain::ids::{ActionId, CustomerId, PaymentMethodId, SubscriptionId};
 use domain::refusal::{FlowError, Refusal};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use store::{Begun, Intent, Noted};
 use stripe_api::{
-    MethodMissing, Proration, SubscriptionChange, SubscriptionOrder, Trial, WhenUnpaid,
+    MethodMissing, PriceChoice, SessionMode, StripeApi, StripeError, SubscriptionOrder, Trial,
+    WhenUnpaid,
 };
 
 /// What we send to Stripe for a new subscription, fixed before the first call.
@@ -29,19 +31,34 @@ pub struct Order {
     trial_days: u32,
     /// The payment method to use. If absent, the customer's default applies.
     payment_method: Option<String>,
+    /// Whether a trial converts. Its first invoice may then stay unpaid for a while.
+    converted: bool,
+}
+
+impl Order {
+    /// The order for a plan to which a payment method converts an account.
+    pub fn conversion(prices: &[PriceChoice], method: &PaymentMethodId) -> Self {
+        Self {
+            prices: frozen(prices),
+            trial_days: 0,
+            payment_method: Some(method.to_string()),
+            converted: true,
+        }
+    }
 }
 
 /// The metadata field with the act that created a subscription.
 const ACT_FIELD: &str = "tallyhook_act";
-/// The slot of a new subscription. An account starts one subscription at a time.
-const SLOT: &str = "subscription";
-/// The number of keys for one act. Stripe stores its own failures under a key, so a new attempt
-/// needs a new key.
-const KEYS_MAX: u32 = 3;
-/// How many concurrent acts one request deals with before it gives up.
-const TURNS_MAX: usize = 4;
-/// How long an act without an answer counts as under way. After that, it has died or was refused.
-const UNDER_WAY: Duration = Duration::from_secs(60);
+/// The metadata field with the account that pays.
+const ACCOUNT_FIELD: &str = "account";
+/// The number of keys for one act. Stripe stores its own failures under a key for a day, so each
+/// new attempt needs a new key.
+pub(crate) const KEYS_MAX: u32 = 12;
+
+/// Whether a subscription with this status is live: it has begun and has not ended.
+pub fn is_alive(status: &Status) -> bool {
+    !status.is_final() && *status != Status::Incomplete
+}
 
 /// Returns the live subscription to one of our plans. Of several, it prefers an active or trialing
 /// one, then the newest.
@@ -52,7 +69,7 @@ pub fn live<'a>(
     let ours = subscriptions
         .iter()
         .filter(|one| plan_of(catalogue, one).is_some());
-    let alive = ours.filter(|one| !one.status.is_final() && one.status != Status::Incomplete);
+    let alive = ours.filter(|one| is_alive(&one.status));
     alive.max_by_key(|one| {
         (
             matches!(one.status, Status::Active | Status::Trialing),
@@ -70,6 +87,24 @@ pub fn already_subscribed(live: &Subscription) -> Refusal {
     Refusal::conflict("already_subscribed", detail)
 }
 
+/// Refuses if Stripe has a live subscription of the account. Otherwise returns the ones that have
+/// ended.
+pub async fn refuse_second(
+    shop: &Shop<'_>,
+    account: &Account,
+) -> Result<Vec<Subscription>, FlowError> {
+    let there = shop
+        .stripe
+        .subscription_list(&account.customer)
+        .await
+        .map_err(from_stripe)?;
+    let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
+    match live(shop.catalogue, &there) {
+        Some(live) => Err(already_subscribed(live).into()),
+        None => Ok(there),
+    }
+}
+
 /// Returns the order for a subscription to this plan. The account must have no subscription yet and
 /// a way to pay.
 pub async fn order(
@@ -81,17 +116,8 @@ pub async fn order(
     if let Some(live) = live(shop.catalogue, subscriptions) {
         return Err(already_subscribed(live).into());
     }
-    // Check Stripe as well, because a subscription created a moment ago may not have been recorded
-    // yet.
-    let there = shop
-        .stripe
-        .subscription_list(&account.customer)
-        .await
-        .map_err(from_stripe)?;
-    let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
-    if let Some(live) = live(shop.catalogue, &there) {
-        return Err(already_subscribed(live).into());
-    }
+    // A subscription of a moment ago may not be recorded yet.
+    let there = refuse_second(shop, account).await?;
     let trial_days = if there.is_empty() { plan.trial_days } else { 0 };
     let prices = prices::plan_prices(shop, plan).await?;
     let methods = shop
@@ -118,51 +144,37 @@ pub async fn order(
         prices: frozen(&prices),
         trial_days,
         payment_method,
+        converted: false,
     })
 }
 
-/// Subscribes once for the act. Of several concurrent acts, only one subscribes.
+/// Subscribes once for the act, under the account's lock.
 pub async fn subscribe(
     shop: &Shop<'_>,
     account: &Account,
     act: &ActionId,
     intent: Intent,
-) -> Result<(), FlowError> {
+) -> Result<SubscriptionId, FlowError> {
+    let work = subscribe_locked(shop, account, act, intent);
+    locked(shop, &account.id, act, work).await
+}
+
+/// Subscribes once for the act, which holds the lock.
+pub async fn subscribe_locked(
+    shop: &Shop<'_>,
+    account: &Account,
+    act: &ActionId,
+    intent: Intent,
+) -> Result<SubscriptionId, FlowError> {
     let intent = match shop.store.intent_begin(&account.id, act, &intent).await? {
         Begun::New => intent,
-        Begun::Same(known) if known.answer.is_some() => return Ok(()),
         Begun::Same(known) => known,
         Begun::Other => return Err(key_reused().into()),
     };
-    let mut instead_of = None;
-    for _ in 0..TURNS_MAX {
-        let first = shop
-            .store
-            .cart_claim(&account.id, SLOT, act, instead_of.as_ref())
-            .await?;
-        if first == *act {
-            return make(shop, account, act, &intent).await;
-        }
-        let theirs = shop.store.intent_find(&account.id, &first).await?;
-        let under_way = theirs.is_some_and(|theirs| {
-            theirs.answer.is_none() && shop.now.since(theirs.begun_at) < UNDER_WAY
-        });
-        let there = shop
-            .stripe
-            .subscription_list(&account.customer)
-            .await
-            .map_err(from_stripe)?;
-        let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
-        if let Some(live) = live(shop.catalogue, &there) {
-            return Err(already_subscribed(live).into());
-        }
-        if under_way {
-            break;
-        }
-        instead_of = Some(first);
+    match &intent.answer {
+        Some(answer) => SubscriptionId::parse(answer).map_err(|_| unreadable()),
+        None => make(shop, account, act, &intent).await,
     }
-    let detail = "A concurrent request is starting a subscription; retry in a minute.";
-    Err(Refusal::conflict("subscription_busy", detail).into())
 }
 
 async fn make(
@@ -170,7 +182,7 @@ async fn make(
     account: &Account,
     act: &ActionId,
     intent: &Intent,
-) -> Result<(), FlowError> {
+) -> Result<SubscriptionId, FlowError> {
     let order: Order = serde_json::from_str(&intent.params).map_err(|_| unreadable())?;
     let prices = thawed(&order.prices)?;
     let method = order
@@ -179,157 +191,107 @@ async fn make(
         .map(PaymentMethodId::parse)
         .transpose()
         .map_err(|_| unreadable())?;
-    let metadata = BTreeMap::from([(ACT_FIELD.to_owned(), act.to_string())]);
-    let method_missing = MethodMissing::Cancel;
+    let (origin, when_unpaid) = if order.converted {
+        (SubscriptionOrigin::Converted, WhenUnpaid::Owe)
+    } else {
+        (SubscriptionOrigin::Chosen, WhenUnpaid::Refuse)
+    };
+    let metadata = [
+        (ACT_FIELD, act.to_string()),
+        (ACCOUNT_FIELD, account.id.to_string()),
+        (ORIGIN_FIELD, origin.to_string()),
+    ];
+    let metadata: BTreeMap<_, _> = metadata
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     let order = SubscriptionOrder {
         customer: &account.customer,
         prices: &prices,
         trial: (order.trial_days > 0).then_some(Trial {
             days: order.trial_days,
-            method_missing,
+            method_missing: MethodMissing::Cancel,
         }),
         payment_method: method.as_ref(),
-        when_unpaid: WhenUnpaid::Refuse,
+        when_unpaid,
         metadata: &metadata,
     };
-    for attempt in 1..=KEYS_MAX {
+    let made = created(shop, account, act, &order).await?;
+    expire_checkouts(shop.stripe, &account.customer).await?;
+    record(shop, account, &made).await?;
+    shop.store
+        .intent_done(&account.id, act, made.id.as_str())
+        .await?;
+    Ok(made.id)
+}
+
+/// Returns the subscription that the act created, and creates it if there is none yet.
+async fn created(
+    shop: &Shop<'_>,
+    account: &Account,
+    act: &ActionId,
+    order: &SubscriptionOrder<'_>,
+) -> Result<stripe_api::Subscription, FlowError> {
+    let mut attempt = 1;
+    loop {
         let there = shop
             .stripe
             .subscription_list(&account.customer)
             .await
             .map_err(from_stripe)?;
-        let made = there.into_iter().find(|one| {
-            one.metadata
-                .get(ACT_FIELD)
-                .is_some_and(|by| *by == act.as_str())
-        });
-        let answer = match made {
-            Some(made) => Ok(made),
-            None => {
-                shop.stripe
-                    .subscription_create(&order, &key(act, attempt))
-                    .await
-            }
+        let ours = |one: &&stripe_api::Subscription| {
+            let by = one.metadata.get(ACT_FIELD);
+            by.is_some_and(|by| *by == act.as_str())
         };
-        match answer {
-            Err(error) if error.failure_is_stored() && attempt < KEYS_MAX => {}
-            Err(error) => return Err(from_stripe(error)),
-            Ok(made) => {
-                record(shop, account, &made).await?;
-                shop.store
-                    .intent_done(&account.id, act, made.id.as_str())
-                    .await?;
-                return Ok(());
+        if let Some(made) = there.iter().find(ours) {
+            return Ok(made.clone());
+        }
+        if let Some(other) = rivals::live(shop.catalogue, &there).first() {
+            return Err(already_subscribed(&other.as_kept(other.created)).into());
+        }
+        match shop
+            .stripe
+            .subscription_create(order, &key(act, attempt))
+            .await
+        {
+            // Stripe will never return another result for this key. It may have created the
+            // subscription nevertheless, so look again.
+            Err(error)
+                if (error.failure_is_stored() || error.key_reused()) && attempt < KEYS_MAX =>
+            {
+                attempt += 1;
             }
+            answer => return answer.map_err(from_stripe),
         }
     }
-    Ok(())
 }
 
-/// The target of a change, fixed before the first call. A repeat changes the same subscription,
-/// whatever has started since.
-#[derive(Serialize, Deserialize)]
-struct Target {
-    subscription: String,
-    /// The moment from which Stripe prorates.
-    at: i64,
-}
-
-/// A change of the subscription, made once for an act.
-pub struct Change {
-    pub act: ActionId,
-    /// A description that distinguishes this change from others under the same key.
-    pub what: String,
-    /// The moment from which Stripe prorates.
-    pub at: i64,
-}
-
-/// Changes the live subscription and records its new state.
-pub async fn change(
-    shop: &Shop<'_>,
-    account: &Account,
-    wanted: Change,
-    call: impl AsyncFnOnce(&stripe_api::Subscription, &str, i64) -> Result<(), FlowError>,
-) -> Result<SubscriptionId, FlowError> {
-    let Change { act, what, at } = wanted;
-    let begun = match intents::begun(shop.store, &account.id, &act, &what).await? {
-        Some(begun) => begun,
-        None => {
-            let subscription = active_subscription(shop, account).await?.id.to_string();
-            intents::new(what, &Target { subscription, at }, shop.now)
-        }
-    };
-    let begun = match shop.store.intent_begin(&account.id, &act, &begun).await? {
-        Begun::New => begun,
-        Begun::Same(known) => known,
-        Begun::Other => return Err(key_reused().into()),
-    };
-    let target: Target = serde_json::from_str(&begun.params).map_err(|_| unreadable())?;
-    let subscription = SubscriptionId::parse(&target.subscription).map_err(|_| unreadable())?;
-    if begun.answer.is_some() {
-        return Ok(subscription);
-    }
-    let there = shop
-        .stripe
-        .subscription_find(&subscription)
-        .await
-        .map_err(from_stripe)?
-        .ok_or_else(no_subscription)?;
-    // If a previous attempt ended the subscription, only the record is missing.
-    if there.ended_at.is_none() {
-        call(&there, &key(&act, 1), target.at).await?;
-    }
-    let after = shop
-        .stripe
-        .subscription_find(&subscription)
-        .await
-        .map_err(from_stripe)?
-        .unwrap_or(there);
-    record(shop, account, &after).await?;
-    shop.store
-        .intent_done(&account.id, &act, after.id.as_str())
-        .await?;
-    Ok(after.id)
-}
-
-/// Returns the change that moves a subscription to this plan. The items follow from the current
-/// ones, so a repeat changes nothing.
-pub async fn change_to(
-    shop: &Shop<'_>,
-    there: &stripe_api::Subscription,
-    plan: &Plan,
-    at: i64,
-) -> Result<SubscriptionChange, FlowError> {
-    let prices = prices::plan_prices(shop, plan).await?;
-    Ok(SubscriptionChange {
-        items: there.changes_to(&prices),
-        proration: Proration::AtOnce,
-        proration_at: Some(Timestamp::from_seconds(at)),
-        when_unpaid: WhenUnpaid::Refuse,
-    })
-}
-
-/// Returns the live subscription from Stripe.
-pub async fn active_subscription(
-    shop: &Shop<'_>,
-    account: &Account,
-) -> Result<stripe_api::Subscription, FlowError> {
-    let there = shop
-        .stripe
-        .subscription_list(&account.customer)
+/// Expires the customer's open Checkout sessions for plans, because the account has a subscription.
+pub async fn expire_checkouts(
+    stripe: &StripeApi,
+    customer: &CustomerId,
+) -> Result<usize, FlowError> {
+    let open = stripe
+        .checkout_list_open(customer)
         .await
         .map_err(from_stripe)?;
-    let kept: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
-    let live = live(shop.catalogue, &kept)
-        .map(|one| one.id.clone())
-        .ok_or_else(no_subscription)?;
-    there
-        .into_iter()
-        .find(|one| one.id == live)
-        .ok_or_else(|| no_subscription().into())
+    let mut count = 0;
+    for session in open {
+        if session.mode != SessionMode::Subscription {
+            continue;
+        }
+        let key = format!("tallyhook-expire-{}", session.id);
+        match stripe.checkout_expire(&session.id, &key).await {
+            Ok(_) => count += 1,
+            // It has been paid or has expired in the meantime.
+            Err(StripeError::Refused { .. }) => {}
+            Err(error) => return Err(from_stripe(error)),
+        }
+    }
+    Ok(count)
 }
 
-async fn record(
+pub(crate) async fn record(
     shop: &Shop<'_>,
     account: &Account,
     answered: &stripe_api::Subscription,
@@ -348,10 +310,4 @@ async fn record(
             .await?;
     }
     Ok(())
-}
-
-fn no_subscription() -> Refusal {
-    Refusal::not_found(
-        "The account has no active subscription; start one with `POST /api/v1/billing/subscription`.",
-    )
 }

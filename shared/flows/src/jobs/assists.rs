@@ -5,7 +5,8 @@
 
 use crate::accounts::load;
 use crate::billing::spend_limit;
-use domain::billing::plans::{Catalogue, Limit, Plan};
+use domain::billing::entitlements::{Entitlements, MeteredTo};
+use domain::billing::plans::{Catalogue, Limit};
 use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
@@ -63,13 +64,7 @@ pub async fn order(
         prompt_bytes_max,
         now,
     );
-    may_be_billed(
-        desk.store,
-        &account.id,
-        entitlements.plan,
-        &offer.terms.funding,
-    )
-    .await?;
+    may_be_billed(desk, &account.id, &entitlements, &offer.terms.funding).await?;
     let hold = offer.hold(&account.id, HoldId::Assist(id.clone()), &what, now);
     let free = matches!(offer.terms.funding, Funding::Free);
     let needed = offer.terms.budget.unwrap_or_default();
@@ -136,6 +131,14 @@ async fn warn(
     Ok(())
 }
 
+/// The refusal of metered work for which nobody would be billed.
+pub fn no_subscription(plan: &str, url: &str) -> Refusal {
+    let detail = format!(
+        "The plan {plan} is billed through a subscription, and the account has none; add a payment method or subscribe at {url}."
+    );
+    Refusal::payment_required("no_subscription", detail)
+}
+
 fn out_of_credits(needed: Credits, what: &str, balance: Balance, url: &str) -> Refusal {
     let detail = format!(
         "Up to {needed} credits are reserved for {what}, and {} are available; top up at {url}.",
@@ -155,18 +158,25 @@ fn used_up(now: Timestamp) -> Refusal {
     Refusal::new(grounds, "too_many_requests", detail)
 }
 
-/// Refuses new work while the account has as many unreported usage records as its plan allows
-/// unbilled.
+/// Refuses new metered work if nobody would be billed for it, or while the account has as many
+/// unreported usage records as its plan allows unbilled.
 async fn may_be_billed(
-    store: &Store,
+    desk: &Desk<'_>,
     account: &AccountId,
-    plan: &Plan,
+    entitlements: &Entitlements<'_>,
     funding: &Funding,
 ) -> Result<(), FlowError> {
-    let (Funding::Metered { .. }, Limit::Of(most)) = (funding, plan.unbilled_max) else {
+    if !matches!(funding, Funding::Metered { .. }) {
+        return Ok(());
+    }
+    let plan = entitlements.plan;
+    if entitlements.metered_to == MeteredTo::Missing {
+        return Err(no_subscription(&plan.name, desk.dashboard_url).into());
+    }
+    let Limit::Of(most) = plan.unbilled_max else {
         return Ok(());
     };
-    if store.owed_count(account, most).await? < most {
+    if desk.store.owed_count(account, most).await? < most {
         return Ok(());
     }
     let detail = format!(

@@ -4,10 +4,11 @@
 //! its place in the quota. A job that was created but not sent is due, and a second run finds it
 //! and sends it again.
 
+use super::admission::unbilled;
 use super::refuse;
 use crate::owe;
 use domain::accounts::Account;
-use domain::billing::entitlements::{Entitlements, entitlements};
+use domain::billing::entitlements::{Entitlements, MeteredTo, entitlements};
 use domain::billing::plans::{Catalogue, Limit, Plan};
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, JobId};
@@ -74,6 +75,12 @@ impl Orders<'_> {
             .ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
         let plan = entitlements.plan;
         let new = self.new_job(&account, &entitlements, origin, issue, wanted);
+        if self
+            .is_billed_to_nobody(&entitlements, &new.row.facts)
+            .await?
+        {
+            return refuse::no_subscription(self, plan, new).await;
+        }
         if let Some(waiting) = self.unbilled(plan, &new.row.facts).await? {
             return refuse::unbilled(self, new, waiting).await;
         }
@@ -161,19 +168,32 @@ impl Orders<'_> {
         }
     }
 
+    /// Whether the job would be metered and nobody is billed for it. An issue that already has an
+    /// open job gets no new one.
+    async fn is_billed_to_nobody(
+        &self,
+        entitlements: &Entitlements<'_>,
+        facts: &JobFacts,
+    ) -> Result<bool, Failure> {
+        if entitlements.metered_to != MeteredTo::Missing
+            || !matches!(facts.terms.funding, Funding::Metered { .. })
+        {
+            return Ok(false);
+        }
+        let (repository, issue) = (facts.repository, facts.issue_number);
+        let open = self.store.job_find_open(repository, issue).await?;
+        Ok(open.is_none())
+    }
+
     /// Returns the number of delivered jobs that are not reported to Stripe yet, if there are too
     /// many for another job. Returns `None` if the issue already has an open job, because no new
     /// job is created then.
     async fn unbilled(&self, plan: &Plan, facts: &JobFacts) -> Result<Option<u64>, Failure> {
-        let (Funding::Metered { counts, .. }, Limit::Of(most)) =
-            (&facts.terms.funding, plan.unbilled_max)
-        else {
+        let Limit::Of(most) = plan.unbilled_max else {
             return Ok(None);
         };
-        let records = u64::try_from(counts.len()).unwrap_or(u64::MAX).max(1);
-        let count_max = most.saturating_mul(records);
-        let owed = self.store.owed_count(&facts.account, count_max).await?;
-        let waiting = owed / records;
+        let funding = &facts.terms.funding;
+        let waiting = unbilled(self.store, &facts.account, plan, funding).await?;
         if waiting < most {
             return Ok(None);
         }

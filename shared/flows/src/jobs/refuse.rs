@@ -109,6 +109,22 @@ pub(super) async fn spend_limit_reached(
     refuse(orders, new, &reason).await
 }
 
+/// The plan bills its work through Stripe, and the account has no live subscription to it.
+pub(super) async fn no_subscription(
+    orders: &Orders<'_>,
+    plan: &Plan,
+    new: NewJob,
+) -> Result<Placed, Failure> {
+    let account = &new.row.facts.account;
+    tracing::warn!(account.id = %account, plan.id = %plan.id, "a job is refused because nobody would be billed for it");
+    let reason = format!(
+        "the plan {} is billed through a subscription, and this account has none.{}",
+        plan.name,
+        pointer(orders, "Add a payment method or subscribe at")
+    );
+    refuse(orders, new, &reason).await
+}
+
 /// Too many delivered jobs are not reported to Stripe yet, so another job might never be billed.
 pub(super) async fn unbilled(
     orders: &Orders<'_>,

@@ -23,7 +23,7 @@ use domain::accounts::api_keys::Reveal;
 use domain::accounts::signups::{
     AddressDigest, Applicant, CustomerCreation, SignUp, SignUpSource, SignUpState,
 };
-use domain::accounts::{Account, NewAccount};
+use domain::accounts::{Account, AccountBilling, NewAccount};
 use domain::ids::{AccountId, CustomerId, InstallationId};
 use domain::jobs::RESEND_AFTER;
 use domain::notices::Notice;
@@ -202,6 +202,7 @@ impl Store {
             plan: sign_up.plan.clone(),
             wish: sign_up.wish.clone(),
             way: Some(sign_up.way),
+            billing: AccountBilling::Stripe,
             moved_to: None,
             created_at: now,
         };

@@ -39,6 +39,17 @@ pub enum Begun {
     Other,
 }
 
+/// The result of taking the lock of an account's subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionLock {
+    Taken,
+    /// Another action has it.
+    Busy,
+}
+
+/// What the lock of a subscription is called among the carts.
+const SUBSCRIPTION: &str = "subscription";
+
 /// The action was already started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
@@ -117,6 +128,44 @@ impl Store {
             );
         self.table
             .update("finish an intent", change)
+            .await
+            .map(drop)
+    }
+
+    /// Takes the lock under which an account's subscription is created and changed, until `until`.
+    /// The same action may take it again.
+    pub async fn subscription_lock(
+        &self,
+        account: &AccountId,
+        act: &ActionId,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<SubscriptionLock, StoreError> {
+        let change = Change::of(keys::cart(account, SUBSCRIPTION))
+            .set("act", text(act.as_str()))
+            .set("until", time(until))
+            .when(
+                "attribute_not_exists(#act) OR #act = :act OR #until <= :now",
+                vec![("now", time(now))],
+            );
+        Ok(
+            match self.table.update("lock a subscription", change).await? {
+                Updated::Done(()) => SubscriptionLock::Taken,
+                Updated::Refused(_) => SubscriptionLock::Busy,
+            },
+        )
+    }
+
+    /// Gives the lock back, unless another action has taken it since.
+    pub async fn subscription_unlock(
+        &self,
+        account: &AccountId,
+        act: &ActionId,
+    ) -> Result<(), StoreError> {
+        let change = Change::of(keys::cart(account, SUBSCRIPTION))
+            .set("until", time(Timestamp::from_millis(0)))
+            .when("#act = :act", vec![("act", text(act.as_str()))]);
+        self.table
+            .update("unlock a subscription", change)
             .await
             .map(drop)
     }

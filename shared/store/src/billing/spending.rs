@@ -229,6 +229,23 @@ impl Store {
         Ok(Spent::of(sum("used")?, sum("reserved")?))
     }
 
+    /// Whether work that begins would fit the spend limit now.
+    pub async fn spending_fits(&self, outlay: Option<&SpendChange>) -> Result<bool, StoreError> {
+        let Some(outlay) = outlay else {
+            return Ok(true);
+        };
+        let limit = self.spend_limit_find(&outlay.account).await?;
+        let Some(most) = limit.of(outlay.unit).map(signed) else {
+            return Ok(true);
+        };
+        let change = self.tiers_change(outlay).await?.change;
+        let spent = self
+            .spent_find(&outlay.account, &outlay.period, outlay.unit)
+            .await?;
+        let sum = signed(spent.spent.saturating_add(spent.reserved));
+        Ok(sum.saturating_add(change) <= most)
+    }
+
     /// Creates the warning that a period's spending calls for, if the account has a limit. Returns
     /// the warning if it is new.
     pub async fn spend_warn(

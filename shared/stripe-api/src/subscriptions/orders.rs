@@ -80,6 +80,8 @@ pub enum Cancel {
 
 const CREATE: &str = "create the subscription";
 const CANCEL: &str = "cancel the subscription";
+const SUPERSEDE: &str = "cancel the superseded subscription";
+const SET_DEFAULT: &str = "set the subscription's payment method";
 const UNCANCEL: &str = "keep the subscription";
 const RESUME: &str = "resume the subscription";
 
@@ -126,15 +128,55 @@ impl StripeApi {
         })
     }
 
-    /// Undoes a cancellation at the period's end.
-    pub async fn subscription_uncancel(
+    /// Cancels a subscription immediately because another one of the same account stands. A last
+    /// invoice bills the usage since the previous one and credits unused time. Returns `None` if
+    /// there is no such active subscription.
+    pub async fn subscription_supersede(
         &self,
         id: &SubscriptionId,
+        by: &SubscriptionId,
+        last_invoice: bool,
+    ) -> Result<Option<Subscription>, StripeError> {
+        let form = json!({
+            "invoice_now": last_invoice.then_some(true),
+            "prorate": last_invoice.then_some(true),
+            "cancellation_details": { "comment": superseded_by(by) },
+        });
+        unless_missing(
+            self.to(SUPERSEDE)
+                .delete(&["subscriptions", id.as_str()], form)
+                .await,
+        )
+    }
+
+    /// Sets the payment method that pays a subscription's invoices from now on.
+    pub async fn subscription_default_set(
+        &self,
+        id: &SubscriptionId,
+        method: &PaymentMethodId,
         key: &str,
     ) -> Result<Subscription, StripeError> {
-        let form = json!({ "cancel_at_period_end": false });
-        self.to(UNCANCEL)
+        let form = json!({ "default_payment_method": method.as_str() });
+        self.to(SET_DEFAULT)
             .write(&["subscriptions", id.as_str()], form, key)
+            .await
+    }
+
+    /// Undoes a cancellation that has not taken effect. A cancellation through the API sets
+    /// `cancel_at_period_end`. Under flexible billing, the portal sets only `cancel_at`, which that
+    /// flag does not clear.
+    pub async fn subscription_uncancel(
+        &self,
+        there: &Subscription,
+        key: &str,
+    ) -> Result<Subscription, StripeError> {
+        let form = if there.cancel_at_period_end {
+            json!({ "cancel_at_period_end": false })
+        } else {
+            json!({ "cancel_at": "" })
+        };
+        self.to(UNCANCEL)
+            .write(&["subscriptions", there.id.as_str()], form, key)
             .await
     }
 
@@ -150,6 +192,11 @@ impl StripeApi {
     }
 }
 
+/// The comment on a cancelled subscription that names the one that stands.
+fn superseded_by(by: &SubscriptionId) -> String {
+    format!("Superseded by {by}: an account has one subscription.")
+}
+
 pub(crate) fn chosen(prices: &[PriceChoice]) -> Value {
     prices
         .iter()
@@ -163,6 +210,15 @@ mod tests {
     use super::*;
     use crate::testing::{MISSING, Peer, Reply};
     use domain::ids::PriceId;
+
+    /// A subscription with these fields.
+    fn cancelled(fields: &Value) -> Subscription {
+        let mut body = subscription(&[item("si_1", "price_1", "licensed", json!(1))]);
+        for (name, value) in fields.as_object().expect("fields") {
+            body[name] = value.clone();
+        }
+        serde_json::from_value(body).expect("a subscription")
+    }
 
     fn sample() -> Reply {
         Reply::ok(&subscription(&[item("si_1", "price_1", "licensed", json!(1))]).to_string())
@@ -231,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn subscriptions_end_and_do_not() {
         let gone = Reply::with(404, &[], MISSING);
-        let peer = Peer::script([sample(), sample(), sample(), gone, sample(), sample()]);
+        let peer = Peer::script([sample(), sample(), sample(), gone, sample()]);
         let api = peer.api();
         for how in [Cancel::AtPeriodEnd, Cancel::Now, Cancel::NowWithLastInvoice] {
             assert!(
@@ -247,9 +303,6 @@ mod tests {
                 .expect("an answer"),
             None
         );
-        api.subscription_uncancel(&id(), "k")
-            .await
-            .expect("a subscription");
         api.subscription_resume(&id(), "k")
             .await
             .expect("a subscription");
@@ -263,7 +316,6 @@ mod tests {
             ("DELETE /v1/subscriptions/sub_1", ""),
             ("DELETE /v1/subscriptions/sub_1?invoice_now=true", ""),
             ("DELETE /v1/subscriptions/sub_1", ""),
-            ("POST /v1/subscriptions/sub_1", "cancel_at_period_end=false"),
             ("POST /v1/subscriptions/sub_1/resume", ""),
         ];
         assert_eq!(said, expected);
@@ -271,6 +323,53 @@ mod tests {
             .iter()
             .map(|heard| heard.header("idempotency-key"))
             .collect();
-        assert_eq!(keys, ["k", "", "", "", "k", "k"]);
+        assert_eq!(keys, ["k", "", "", "", "k"]);
+    }
+
+    #[tokio::test]
+    async fn a_cancellation_is_undone_as_it_was_made() {
+        let peer = Peer::script([sample(), sample()]);
+        let api = peer.api();
+        for (flag, form) in [
+            (true, "cancel_at_period_end=false"),
+            // As the portal cancels under flexible billing.
+            (false, "cancel_at="),
+        ] {
+            let there = json!({ "cancel_at_period_end": flag, "cancel_at": 1797592000 });
+            let there = cancelled(&there);
+            api.subscription_uncancel(&there, "k")
+                .await
+                .expect("a subscription");
+            let heard = peer.heard().pop().expect("a request");
+            assert_eq!(heard.body, form);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_superseded_subscription_names_the_one_that_stands() {
+        let peer = Peer::script([sample(), sample(), sample()]);
+        let api = peer.api();
+        for last_invoice in [true, false] {
+            api.subscription_supersede(&id(), &id(), last_invoice)
+                .await
+                .expect("an answer");
+        }
+        let method = PaymentMethodId::parse("pm_1").expect("an id");
+        api.subscription_default_set(&id(), &method, "k")
+            .await
+            .expect("a subscription");
+        let heard = peer.heard();
+        for (nth, more) in [(0, true), (1, false)] {
+            let line = &heard[nth].line;
+            assert!(
+                line.starts_with("DELETE /v1/subscriptions/sub_1?"),
+                "{line}"
+            );
+            assert!(line.contains("cancellation_details"), "{line}");
+            assert_eq!(line.contains("invoice_now=true"), more, "{line}");
+            assert_eq!(line.contains("prorate=true"), more, "{line}");
+        }
+        assert_eq!(heard[2].body, "default_payment_method=pm_1");
+        assert_eq!(heard[2].header("idempotency-key"), "k");
     }
 }

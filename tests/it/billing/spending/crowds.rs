@@ -1,7 +1,7 @@
 //! Many concurrent spenders on real threads never spend a unit too much.
 
 use crate::ledger::{NOW, account, books, gift, micros};
-use domain::accounts::{Account, NewAccount};
+use domain::accounts::{Account, AccountBilling, NewAccount};
 use domain::billing::plans::{Billable, Limit, MeteredUnit, Rate};
 use domain::billing::spending::{
     MICROS, SpendChange, SpendLimit, SpendLine, SpendUnit, Spending, Spent,
@@ -78,6 +78,7 @@ async fn opened(store: &Store, id: &AccountId) {
         plan: "payg".to_owned(),
         wish: None,
         way: None,
+        billing: AccountBilling::Stripe,
         moved_to: None,
         created_at: NOW,
     };

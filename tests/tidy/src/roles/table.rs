@@ -288,7 +288,11 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "admin",
         SECRET,
-        &["admin/ledger-key", "admin/operator-token"],
+        &[
+            "admin/ledger-key",
+            "admin/operator-token",
+            "admin/stripe-secret-key",
+        ],
     ),
 ];
 

@@ -4,12 +4,13 @@ use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::accounts::{self, Account};
+use domain::accounts::{self, Account, AccountBilling};
 use domain::billing::entitlements::{Coverage, entitlements};
 use domain::billing::marketplace::MarketplacePurchase;
 use domain::billing::plans::PlanId;
 use domain::billing::subscriptions::{Contracts, Subscription};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use domain::retry::Failure;
 use http::StatusCode;
 use rest::{Body, Path};
 use serde::{Deserialize, Serialize};
@@ -32,12 +33,23 @@ pub struct NewAccount {
     #[serde(default = "default_plan")]
     #[schema(max_length = 40, example = "payg")]
     plan: String,
+    /// `none` makes the account's metered work free. Defaults to `stripe`: a subscription bills it.
+    #[serde(default = "usual_billing")]
+    #[schema(example = "stripe", pattern = "^(none|stripe)$")]
+    billing: String,
 }
 
 /// The account that was provisioned or existed before.
 #[derive(Serialize, ToSchema)]
 pub struct Provisioned {
     id: String,
+    /// The plan that it was provisioned with.
+    plan: String,
+    /// `stripe` or `none`.
+    billing: &'static str,
+    /// Who is billed for metered work: `subscription`, `free`, `nothing_metered`, or `missing` if
+    /// nobody is. Then such work is refused.
+    metered_to: Option<&'static str>,
 }
 
 /// An account.
@@ -49,6 +61,11 @@ pub struct AccountShown {
     plan: String,
     /// The plan chosen at sign-up. It starts after the trial.
     wished_plan: Option<String>,
+    /// `stripe`, or `none` if the account's metered work is free.
+    billing: &'static str,
+    /// Who is billed for metered work: `subscription`, `free`, `nothing_metered`, or `missing` if
+    /// nobody is. Then such work is refused.
+    metered_to: Option<&'static str>,
     /// The account that this one was moved to.
     moved_to: Option<String>,
     /// The plan in effect.
@@ -100,9 +117,23 @@ fn default_plan() -> String {
     "payg".to_owned()
 }
 
+fn usual_billing() -> String {
+    AccountBilling::Stripe.as_str().to_owned()
+}
+
+/// Parses who is billed for an account's metered work.
+pub fn billing_of(word: &str) -> Result<AccountBilling, ApiError> {
+    AccountBilling::parse(word).ok_or_else(|| {
+        let detail =
+            "`billing` must be `stripe`, or `none` to make the account's metered work free.";
+        ApiError::bad_request("bad_billing", detail)
+    })
+}
+
 /// Provisions an account.
 ///
-/// If the customer already has one, links the installation to it.
+/// Records the subscriptions that its customer has at Stripe. If the customer already has an
+/// account, links the installation to it.
 #[utoipa::path(post, path = "/api/v1/admin/accounts", tag = "accounts", request_body = NewAccount,
     responses((status = 201, body = Provisioned), (status = 409),
         (status = 200, body = Provisioned, description = "The customer has this account.")))]
@@ -129,6 +160,7 @@ pub async fn create(
             format!("`plan` must be one of {}.", known.join(", ")),
         ));
     }
+    let billing = billing_of(&wanted.billing)?;
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.random_bytes());
     let account = Account {
@@ -137,6 +169,7 @@ pub async fn create(
         plan: wanted.plan,
         wish: None,
         way: None,
+        billing,
         moved_to: None,
         created_at: now,
     };
@@ -158,8 +191,44 @@ pub async fn create(
     if let Some(owner) = new.owner {
         ctx.store.marketplace_carry(owner).await?;
     }
-    tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "provisioned an account");
-    Ok((status, Json(Provisioned { id: id.to_string() })))
+    if let Err(failure) = record_subscriptions(&ctx, &id, &new.account.customer).await {
+        // Stripe's next events say the same.
+        tracing::warn!(account.id = %id, error = %failure, "could not ask Stripe for the subscriptions of an account");
+    }
+    tracing::info!(operator.name = operator.name, account.id = %id, account.billing = %billing, audit = true, "provisioned an account");
+    provisioned(&ctx, &id)
+        .await
+        .map(|shown| (status, Json(shown)))
+}
+
+async fn provisioned(ctx: &Ctx, id: &AccountId) -> Result<Provisioned, ApiError> {
+    let (account, contracts) = whole(ctx, id.as_str()).await?;
+    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
+    Ok(Provisioned {
+        id: account.id.to_string(),
+        plan: account.plan,
+        billing: account.billing.as_str(),
+        metered_to: entitlements.map(|entitlements| entitlements.metered_to.as_str()),
+    })
+}
+
+/// Records the subscriptions that Stripe has for a customer who may have subscribed before the
+/// account was provisioned.
+async fn record_subscriptions(
+    ctx: &Ctx,
+    account: &AccountId,
+    customer: &CustomerId,
+) -> Result<(), Failure> {
+    let Some(stripe) = ctx.stripe().await? else {
+        return Ok(());
+    };
+    for one in stripe.subscription_list(customer).await? {
+        // Dated by its creation, so that every event about it is newer.
+        ctx.store
+            .subscription_note(account, &one.as_kept(one.created))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Shows an account with its customer, plan, entitlements, subscriptions and Marketplace purchases.
@@ -178,6 +247,10 @@ pub async fn show(
         stripe_customer_id: account.customer.to_string(),
         plan: account.plan.clone(),
         wished_plan: account.wish.clone(),
+        billing: account.billing.as_str(),
+        metered_to: entitlements
+            .as_ref()
+            .map(|entitlements| entitlements.metered_to.as_str()),
         moved_to: account.moved_to.as_ref().map(ToString::to_string),
         effective_plan: entitlements
             .as_ref()

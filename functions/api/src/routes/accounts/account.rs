@@ -9,8 +9,10 @@ use axum::extract::State;
 use domain::billing::entitlements::{Coverage, Entitlements};
 use domain::billing::plans::Period;
 use domain::billing::usage::Meter;
+use domain::jobs::admission::Obstacle;
 use domain::time::Timestamp;
 use flows::accounts::{Entitled, load};
+use flows::jobs::admission::next_job;
 use rest::views::{InvoiceShown, QuotaUse};
 use serde::Serialize;
 use std::sync::Arc;
@@ -28,8 +30,14 @@ pub struct AccountShown {
     wished_plan: Option<String>,
     /// The status of the subscription at Stripe; `none` without a subscription.
     subscription_status: String,
-    /// Whether the account can use the service now.
+    /// Who is billed for metered work: `stripe`, by a subscription, or `none` if it is free.
+    billing: &'static str,
+    /// Whether the account's next job would be accepted.
     can_use_service: bool,
+    /// Why the next job would be refused: `account_closed`, `no_subscription` (the plan is billed
+    /// through a subscription, and there is none), `too_much_unbilled`, `quota_used`,
+    /// `spend_limit_reached` or `insufficient_credits`.
+    reason: Option<&'static str>,
     /// The number of pull requests in the current period.
     current_usage: u64,
     /// The end of the grace period after a failed payment.
@@ -52,6 +60,10 @@ pub async fn account(
     } = &found;
     let pulls = Meter::pull_requests();
     let period = period(entitlements, &pulls, now);
+    let reason = next_job(&ctx.store, &ctx.catalogue, &found, now)
+        .await
+        .map_err(|failure| ApiError::failure(&failure))?
+        .map(Obstacle::as_str);
     Ok(Json(AccountShown {
         id: account.id.to_string(),
         stripe_customer_id: account.customer.to_string(),
@@ -62,7 +74,9 @@ pub async fn account(
             .as_ref()
             .map_or("none", |status| status.as_str())
             .to_owned(),
-        can_use_service: !matches!(entitlements.coverage, Coverage::Lapsed),
+        billing: account.billing.as_str(),
+        can_use_service: reason.is_none(),
+        reason,
         current_usage: ctx
             .store
             .quota_used(&account.id, &pulls, &period.key)

@@ -11,9 +11,11 @@ use domain::accounts::Account;
 use domain::billing::pack_terms::PackTerms;
 use domain::billing::plans::{Catalogue, CreditPack, Plan};
 use domain::billing::subscriptions::Subscription;
+use domain::refusal::FlowError;
 use flows::billing::checkout_sessions::{Mode, Order, session};
+use flows::billing::subscription_lock::locked;
 use flows::billing::subscriptions::{already_subscribed, live};
-use flows::billing::{Shop, intents, prices};
+use flows::billing::{Shop, intents, prices, subscriptions};
 use http::StatusCode;
 use rest::{Body, IdempotencyKey};
 use secrecy::ExposeSecret;
@@ -86,15 +88,21 @@ pub async fn create(
         Wish::Pack(pack, quantity) => format!("pack {} {quantity} {embedded}", pack.id),
         Wish::Plan(plan) => format!("plan {} {embedded}", plan.id),
     };
-    let intent = match intents::begun(&ctx.store, &account.id, &act, &what).await? {
-        Some(intent) => intent,
-        None => {
-            let pages = Pages::of(&ctx, embedded);
-            let order = order(&shop, &account, &contracts.subscriptions, &wish, pages).await?;
-            intents::new(what, &order, shop.now)
-        }
+    let work = async {
+        let intent = match intents::begun(&ctx.store, &account.id, &act, &what).await? {
+            Some(intent) => intent,
+            None => {
+                let pages = Pages::of(&ctx, embedded);
+                let order = order(&shop, &account, &contracts.subscriptions, &wish, pages).await?;
+                intents::new(what.clone(), &order, shop.now)
+            }
+        };
+        session(&shop, &account, &act, intent).await
     };
-    let session = session(&shop, &account, &act, intent).await?;
+    let session = match &wish {
+        Wish::Pack(..) => work.await?,
+        Wish::Plan(_) => locked(&shop, &account.id, &act, work).await?,
+    };
     Ok((StatusCode::CREATED, Json(shown(session))))
 }
 
@@ -154,10 +162,10 @@ impl Pages {
 async fn order(
     shop: &Shop<'_>,
     account: &Account,
-    subscriptions: &[Subscription],
+    known: &[Subscription],
     wish: &Wish<'_>,
     pages: Pages,
-) -> Result<Order, ApiError> {
+) -> Result<Order, FlowError> {
     let mut terms = BTreeMap::new();
     let (mode, prices, trial_days) = match wish {
         Wish::Pack(pack, quantity) => {
@@ -166,14 +174,12 @@ async fn order(
             (Mode::Payment, prices, 0)
         }
         Wish::Plan(plan) => {
-            if let Some(live) = live(shop.catalogue, subscriptions) {
+            if let Some(live) = live(shop.catalogue, known) {
                 return Err(already_subscribed(live).into());
             }
-            let trial_days = if subscriptions.is_empty() {
-                plan.trial_days
-            } else {
-                0
-            };
+            // A subscription of a moment ago may not be recorded yet.
+            subscriptions::refuse_second(shop, account).await?;
+            let trial_days = if known.is_empty() { plan.trial_days } else { 0 };
             let prices = prices::plan_prices(shop, plan).await?;
             (Mode::Subscription, prices, trial_days)
         }

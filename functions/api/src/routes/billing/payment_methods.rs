@@ -10,8 +10,8 @@ use axum::extract::State;
 use domain::ids::CustomerId;
 use flows::accounts::load;
 use flows::billing::checkout_sessions::{Mode, Order, session};
-use flows::billing::intents;
 use flows::billing::prices::from_stripe;
+use flows::billing::{intents, payment_methods};
 use http::StatusCode;
 use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a payment method the default for invoices.
+/// Makes a payment method the default for invoices, also of present subscriptions.
 #[utoipa::path(post, path = "/api/v1/billing/payment-methods/{id}/default", tag = "billing", params(("id" = String, Path),
     IdempotencyKey),
     responses((status = 204), (status = 422)))]
@@ -175,8 +175,7 @@ pub async fn make_default(
             &format!("billing/payment-methods/{id}/default"),
         )
         .key();
-    stripe
-        .payment_method_default_set(&customer, &method.id, &key)
+    payment_methods::make_default(&stripe, &customer, &method.id, &key)
         .await
         .map_err(from_stripe)?;
     Ok(StatusCode::NO_CONTENT)

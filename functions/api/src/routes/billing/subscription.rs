@@ -15,13 +15,14 @@ use domain::ids::{AccountId, ActionId};
 use domain::retry::Failure;
 use flows::billing::intents;
 use flows::billing::prices::{self, from_stripe};
-use flows::billing::subscriptions::{self, Change, live};
+use flows::billing::subscription_changes::{self as changes, Change, ChangeKind};
+use flows::billing::subscriptions::{self, live};
 use http::StatusCode;
 use rest::{Body, IdempotencyKey, Params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Store;
-use stripe_api::{Cancel, SubscriptionStatus};
+use stripe_api::Cancel;
 use utoipa::{IntoParams, ToSchema};
 
 /// The account's subscription.
@@ -159,9 +160,9 @@ pub async fn preview(
     let stripe = ctx.stripe().await?;
     let (account, _) = whole(&ctx.store, &caller.account).await?;
     let shop = ctx.shop(&stripe);
-    let there = subscriptions::active_subscription(&shop, &account).await?;
+    let there = changes::active_subscription(&shop, &account).await?;
     let at = shop.now.seconds();
-    let change = subscriptions::change_to(&shop, &there, plan, at).await?;
+    let change = changes::change_to(&shop, &there, plan, at).await?;
     if change.items.is_empty() {
         return Ok(Json(PreviewShown {
             amount_due_minor: 0,
@@ -235,20 +236,16 @@ async fn change_plan(
     let stripe = ctx.stripe().await?;
     let shop = ctx.shop(&stripe);
     let (account, _) = whole(&ctx.store, &caller.account).await?;
-    let wanted = Change { act, what, at };
     // What is owed until now is billed as the present plan bills it.
     ctx.reporter(&stripe).flush(&account.id).await;
-    let changed = subscriptions::change(&shop, &account, wanted, async |there, key, at| {
-        let change = subscriptions::change_to(&shop, there, plan, at).await?;
-        if !change.items.is_empty() {
-            stripe
-                .subscription_change(&there.id, &change, key)
-                .await
-                .map_err(from_stripe)?;
-        }
-        Ok(())
-    })
-    .await?;
+    let kind = ChangeKind::To(plan);
+    let wanted = Change {
+        act,
+        what,
+        at,
+        kind,
+    };
+    let changed = changes::change(&shop, &account, wanted).await?;
     tracing::info!(account.id = %account.id, subscription.id = %changed, plan = %plan.id, by = %caller.by, audit = true,
         "changed the plan of a subscription");
     Ok(())
@@ -262,22 +259,9 @@ async fn resume(ctx: &Ctx, caller: &Caller, act: ActionId) -> Result<(), ApiErro
         act,
         what: "resume".to_owned(),
         at: shop.now.seconds(),
+        kind: ChangeKind::Resume,
     };
-    let resumed = subscriptions::change(&shop, &account, wanted, async |there, key, _| {
-        if there.cancel_at_period_end || there.cancel_at.is_some() {
-            stripe
-                .subscription_uncancel(&there.id, key)
-                .await
-                .map_err(from_stripe)?;
-        } else if there.status == SubscriptionStatus::Paused {
-            stripe
-                .subscription_resume(&there.id, key)
-                .await
-                .map_err(from_stripe)?;
-        }
-        Ok(())
-    })
-    .await?;
+    let resumed = changes::change(&shop, &account, wanted).await?;
     tracing::info!(account.id = %account.id, subscription.id = %resumed, by = %caller.by, audit = true, "resumed a subscription");
     Ok(())
 }
@@ -314,19 +298,11 @@ pub async fn cancel(
         act,
         what: format!("cancel {how:?}"),
         at: shop.now.seconds(),
+        kind: ChangeKind::Cancel(how),
     };
     // The last invoice bills what Stripe knows when it is made.
     ctx.reporter(&stripe).flush(&account.id).await;
-    let cancelled = subscriptions::change(&shop, &account, wanted, async |there, key, _| {
-        if how != Cancel::AtPeriodEnd || !there.cancel_at_period_end {
-            stripe
-                .subscription_cancel(&there.id, how, key)
-                .await
-                .map_err(from_stripe)?;
-        }
-        Ok(())
-    })
-    .await?;
+    let cancelled = changes::change(&shop, &account, wanted).await?;
     tracing::info!(account.id = %account.id, subscription.id = %cancelled, by = %caller.by, audit = true, "cancelled a subscription");
     shown(&ctx, &caller).await.map(Json)
 }

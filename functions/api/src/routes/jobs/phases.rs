@@ -10,6 +10,7 @@ use crate::routes::jobs::delegated;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
+use domain::billing::entitlements::MeteredTo;
 use domain::billing::usage::Meter;
 use domain::ids::JobId;
 use domain::jobs::fixes::Fix;
@@ -19,6 +20,7 @@ use domain::jobs::{Funding, Offer};
 use domain::notices::quota_notice;
 use domain::time::Timestamp;
 use flows::accounts::{Entitled, load};
+use flows::jobs::assists::no_subscription;
 use http::StatusCode;
 use rest::{Body, IdempotencyKey, Params, cursors};
 use serde::{Deserialize, Serialize};
@@ -129,6 +131,7 @@ const CLOCK_AHEAD: Duration = Duration::from_secs(300);
 #[utoipa::path(post, path = "/api/v1/phase-data", tag = "usage", request_body = PhaseData,
     params(IdempotencyKey),
     responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "It was reported before."),
+        (status = 402, description = "Nobody would be billed for the fix."),
         (status = 403, description = "`customer_id` is not this key's, or the key lacks the scope."),
         (status = 404, description = "There is no such job."), (status = 409)))]
 pub async fn report(
@@ -158,9 +161,13 @@ pub async fn report(
         now,
     )?;
     let terms = Offer::of(&ctx.catalogue, entitlements, &account.customer, now).terms;
-    let charge = report
-        .is_billable(&ctx.catalogue.phase)
-        .then(|| report.charge(&terms));
+    let billable = report.is_billable(&ctx.catalogue.phase);
+    // A job's own terms were fixed when it was accepted.
+    if billable && report.job.is_none() && entitlements.metered_to == MeteredTo::Missing {
+        let (plan, url) = (&entitlements.plan.name, &ctx.dashboard_url);
+        return Err(no_subscription(plan, url).into());
+    }
+    let charge = billable.then(|| report.charge(&terms));
     let reported = match &report.job {
         Some(job) => delegated::report(&ctx, (&report, charge.as_ref()), job, now).await?,
         None => ctx.store.phase_record(&report, charge.as_ref()).await?,

@@ -129,8 +129,10 @@ async fn a_customer_helps_themselves() {
     scene.press(&format!("{path}/cancel/{subscription}")).await;
     assert_eq!(
         scene.stripe.subscription(subscription).expect("it")["cancel_at_period_end"],
-        true
+        false,
+        "flexible billing names the moment instead"
     );
+    assert!(scene.stripe.subscription(subscription).expect("it")["cancel_at"].is_i64());
     scene.press(&format!("{path}/keep/{subscription}")).await;
     assert_eq!(
         scene.stripe.subscription(subscription).expect("it")["cancel_at"],

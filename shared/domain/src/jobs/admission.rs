@@ -1,0 +1,83 @@
+//! Whether an account's next job would be accepted. The same rule answers `can_use_service` and
+//! refuses a job. The transaction that creates a job enforces it again, because others create jobs
+//! at the same time.
+
+use super::{Funding, Offer};
+use crate::accounts::Account;
+use crate::billing::entitlements::MeteredTo;
+use crate::billing::plans::Limit;
+use crate::ids::JobId;
+use crate::ledger::{Balance, HoldId};
+use crate::text::words;
+use crate::time::Timestamp;
+
+words! {
+    /// Why an account's next job would be refused, in order of precedence.
+    Obstacle {
+        /// The owner has moved to another account.
+        AccountClosed = "account_closed",
+        /// The plan is billed through a subscription, and there is none.
+        NoSubscription = "no_subscription",
+        /// Too many delivered jobs are not reported to Stripe yet.
+        TooMuchUnbilled = "too_much_unbilled",
+        QuotaUsed = "quota_used",
+        SpendLimitReached = "spend_limit_reached",
+        InsufficientCredits = "insufficient_credits",
+    }
+}
+
+/// What has to be read about an account to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How many delivered jobs are not reported to Stripe yet.
+    pub unbilled: u64,
+    /// How many jobs the quota's period counts.
+    pub used: u64,
+    pub balance: Balance,
+    /// Whether the job's reservation fits the spend limit.
+    pub spending_fits: bool,
+}
+
+/// Returns why the account's next job would be refused, if it would be.
+pub fn obstacle(
+    account: &Account,
+    metered_to: MeteredTo,
+    unbilled_max: Limit,
+    offer: &Offer,
+    standing: &Standing,
+) -> Option<Obstacle> {
+    let beyond = |count: u64, limit: Limit| match limit {
+        Limit::Of(most) => count >= most,
+        Limit::Unlimited => false,
+    };
+    let metered = matches!(offer.terms.funding, Funding::Metered { .. });
+    if !account.is_open() {
+        return Some(Obstacle::AccountClosed);
+    }
+    if metered && metered_to == MeteredTo::Missing {
+        return Some(Obstacle::NoSubscription);
+    }
+    if metered && beyond(standing.unbilled, unbilled_max) {
+        return Some(Obstacle::TooMuchUnbilled);
+    }
+    if beyond(standing.used, offer.limit) {
+        return Some(Obstacle::QuotaUsed);
+    }
+    if !standing.spending_fits {
+        return Some(Obstacle::SpendLimitReached);
+    }
+    (!covers(account, offer, &standing.balance)).then_some(Obstacle::InsufficientCredits)
+}
+
+/// Whether the balance covers what the job reserves.
+fn covers(account: &Account, offer: &Offer, balance: &Balance) -> bool {
+    // The bounds of a hold depend on neither its id nor its time.
+    let at = Timestamp::default();
+    let hold = HoldId::Job(JobId::mint(at, [0; 10]));
+    let Some(posting) = offer.hold(&account.id, hold, "", at) else {
+        return true;
+    };
+    let (least, _) = posting.bounds();
+    let sum = |credits: crate::units::Credits| i64::try_from(credits.micros()).unwrap_or(i64::MAX);
+    sum(balance.available).saturating_sub(sum(balance.debt)) >= least
+}
