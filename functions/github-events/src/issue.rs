@@ -81,8 +81,8 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
 
 /// Tells the people of the issue that the policy cannot be used: a job that ended before any work
 /// says why in its comment. The fact behind the job is the issue with the file's content, so
-/// whatever else happens on the issue, its people are told once, and once more if the file is broken
-/// in another way.
+/// whatever else happens on the issue, it gets one comment, and another only if the file is broken in
+/// another way.
 async fn refuse(
     ctx: &Ctx,
     event: &IssueEvent,

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum Retry {
     /// The next attempt may well succeed: a throttle, a timeout, a conflict.
     Soon,
-    /// A vendor or a service is down: it failed by itself, timed out or could not be reached. This
+    /// A vendor or a service is down: it failed on its own, timed out or could not be reached. This
     /// says nothing about the work, so it counts no attempt before [`OUTAGE_MAX`] has passed.
     Outage,
     /// Not before this much time has passed: a rate limit, another worker's lease, an object that

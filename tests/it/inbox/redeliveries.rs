@@ -217,7 +217,8 @@ async fn what_waits_for_an_operator_is_kept() {
 async fn an_event_is_attributed_to_one_account() {
     let world = World::with(FaultPlan::None, &[]).await;
     let first = world.account().await;
-    let other = json!({ "stripe_customer_id": "cus_Other1", "plan": "payg" });
+    let other =
+        json!({ "stripe_customer_id": "cus_Other1", "installation_id": 7_002, "plan": "payg" });
     let second = world.insist("POST", "/api/v1/admin/accounts", &other).await;
     let second = domain::ids::AccountId::parse(second["id"].as_str().expect("an id"));
     let second = second.expect("an account id");

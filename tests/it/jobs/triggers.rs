@@ -286,7 +286,7 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
                 .await;
         }
         assert!(world.vendors.model.calls().is_empty());
-        // Its people are told once, whatever else happens on the issue.
+        // One comment says so, whatever else happens on the issue.
         let comment = world.comment();
         assert!(
             comment.contains(".tallyhook.toml cannot be used")
@@ -297,11 +297,10 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
     }
 }
 
-/// The people of each issue that asks for a job are told once for each way in which the file is
-/// broken, and nobody is told who asks for nothing. Once the file is mended, the next command makes
-/// a job.
+/// Each issue that asks for a job gets one comment for each way in which the file is broken, and an
+/// issue that asks for nothing gets none. Once the file is mended, the next command makes a job.
 #[tokio::test(start_paused = true)]
-async fn a_broken_policy_is_told_once_on_each_issue_until_it_is_mended() {
+async fn a_broken_policy_gets_one_comment_on_each_issue_until_it_is_mended() {
     let world = World::with(FaultPlan::Seeded(71), &[]).await;
     let push = |text: &str| {
         let github = &world.vendors.github;
