@@ -47,7 +47,8 @@ pub async fn subscribe(
     let plan = PlanId::parse(plan)
         .and_then(|id| catalogue.plan(&id))
         .with_context(|| format!("the catalogue has no plan {plan}"))?;
-    let keys = Product::of_plan(plan, catalogue.currency)
+    let product = Product::of_plan(plan, catalogue.currency);
+    let keys = product
         .as_ref()
         .map(Product::lookup_keys)
         .unwrap_or_default();

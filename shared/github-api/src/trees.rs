@@ -144,7 +144,6 @@ mod tests {
     use crate::testing::{Peer, Reply, found, made, repository};
     use domain::jobs::pulls::FileEdit;
     use domain::retry::{Retry, Retryable};
-    use domain::time::Timestamp;
 
     const ALL: &str = "GET /repos/octo/hello/git/trees/base?recursive=1";
     const POST: &str = "POST /repos/octo/hello/git/trees";
@@ -169,7 +168,6 @@ mod tests {
             changes: &changes,
             message: "Fix it\n",
             marker: "Tallyhook-Job: job_1",
-            authored_at: Timestamp::from_millis(1),
         };
         repository(peer).await.tree_create(&order, "t0").await
     }

@@ -132,10 +132,11 @@ async fn a_worker_whose_lease_ran_out_changes_nothing() {
         let Ok(Claimed::Yours(second)) = store.job_claim(claim).await else {
             panic!("nobody else claims it");
         };
-        let late = first.postpone(later, until);
+        let busy = Failure::after(Duration::from_secs(300), "not yet");
+        let late = first.failed(&busy, 0, until);
         let advanced = store.job_advance(&late).await.expect("an answer");
         assert_eq!(advanced, Advanced::Stale, "{on}");
-        let kept = second.postpone(later, until);
+        let kept = second.failed(&busy, 0, until);
         let advanced = store.job_advance(&kept).await.expect("an answer");
         assert!(matches!(advanced, Advanced::Applied(_)), "{on}");
     })

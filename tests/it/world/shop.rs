@@ -32,35 +32,12 @@ impl World {
         answer
     }
 
-    /// The same under a given idempotency key, which may have been used before.
-    pub async fn stripe_asked_under(
-        &self,
-        key: &str,
-        path: &str,
-        form: &[(&str, &str)],
-    ) -> (StatusCode, Value) {
-        self.stripe_received(Some(key), path, form).await
-    }
-
     async fn stripe_asked(&self, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
-        self.stripe_received(None, path, form).await
-    }
-
-    async fn stripe_received(
-        &self,
-        key: Option<&str>,
-        path: &str,
-        form: &[(&str, &str)],
-    ) -> (StatusCode, Value) {
         let body: Vec<_> = form
             .iter()
             .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
             .collect();
-        let mut request = Request::post(format!("https://stripe.stand-in/v1/{path}"));
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
-        let request = request
+        let request = Request::post(format!("https://stripe.stand-in/v1/{path}"))
             .header("authorization", "Bearer sk_test_local")
             .header("content-type", "application/x-www-form-urlencoded")
             .body(axum::body::Body::from(body.join("&")))

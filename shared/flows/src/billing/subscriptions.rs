@@ -5,7 +5,7 @@
 //! record its state at once. Stripe's events arrive later and say the same.
 
 use crate::billing::Shop;
-use crate::billing::intents::{self, frozen, key, key_reused, thawed, unreadable};
+use crate::billing::intents::{frozen, key, key_reused, thawed, unreadable};
 use crate::billing::prices::{self, from_stripe};
 use crate::billing::rivals::{self, ORIGIN_FIELD};
 use crate::billing::subscription_lock::locked;
