@@ -1,8 +1,8 @@
 //! Sends the notices about invoices and subscriptions, each once. Their texts contain no address
 //! and no link; customers find those in the dashboard after signing in.
 
+use crate::Ctx;
 use crate::dunning::{money, named};
-use crate::{Ctx, invoice, subscription};
 use domain::billing::entitlements::{grace_end, plan_of};
 use domain::billing::subscriptions::{Invoice, Status, Subscription};
 use domain::ids::AccountId;
@@ -15,7 +15,7 @@ pub async fn trial_ending(
     account: &AccountId,
     told: &Subscription,
 ) -> Result<(), Failure> {
-    let Some(known) = subscription::find(ctx, account, &told.id).await? else {
+    let Some(known) = ctx.store.subscription_find(account, &told.id).await? else {
         return Ok(());
     };
     let (Status::Trialing, Some(end)) = (&known.status, known.trial_end) else {
@@ -86,7 +86,7 @@ async fn owe(ctx: &Ctx, account: &AccountId, notice: &Notice) -> Result<(), Fail
 
 /// Reports whether the recorded invoice is further along than the event's invoice.
 async fn is_settled(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<bool, Failure> {
-    let known = invoice::find(ctx, account, &told.id).await?;
+    let known = ctx.store.invoice_find(account, &told.id).await?;
     Ok(known.is_some_and(|known| Invoice::rank(&known.status) > Invoice::rank(&told.status)))
 }
 
@@ -95,7 +95,7 @@ async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<S
     let Some(id) = &told.subscription else {
         return Ok(None);
     };
-    let Some(subscription) = subscription::find(ctx, account, id).await? else {
+    let Some(subscription) = ctx.store.subscription_find(account, id).await? else {
         return Ok(None);
     };
     let Some(plan) = plan_of(&ctx.catalogue, &subscription) else {

@@ -1,4 +1,4 @@
-//! Records of one minute whose answers were lost: those that Stripe has counted are told apart, or
+//! Records of one minute whose answers were lost: those that Stripe has counted are distinguished, or
 //! all of them are held for a person. Stripe's summaries lag.
 
 use crate::billing::metering::METER_EVENTS;

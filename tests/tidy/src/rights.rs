@@ -12,7 +12,9 @@ const WITHOUT_TABLE: [&str; 2] = ["db/tx.rs", "db/table.rs"];
 
 /// The handles of the store by their fields' names, the table that is their own, and whether a file belongs to them.
 const HANDLES: [(&str, &str, Files); 5] = [
-    ("inbox", "EventsTable", |file| file == "inbox.rs"),
+    ("inbox", "EventsTable", |file| {
+        ["inbox.rs", "inbox/pending.rs"].contains(&file)
+    }),
     ("seals", "LedgerTable", |file| file == "ledger/seals.rs"),
     ("ingest", SWITCHES, |file| file == "inbox/ingest.rs"),
     ("switches", "MainTable", |file| file == "switches.rs"),
@@ -20,6 +22,7 @@ const HANDLES: [(&str, &str, Files); 5] = [
         ![
             "inbox.rs",
             "inbox/ingest.rs",
+            "inbox/pending.rs",
             "ledger/seals.rs",
             "switches.rs",
         ]

@@ -1,9 +1,9 @@
-//! Parameters as Stripe accepts them: form-encoded in a POST body or in the query of a GET, nested
+//! Parameters as Stripe accepts them: form-encoded in a body or in the query of a GET, nested
 //! with brackets (`payload[value]=1`). An unknown parameter is refused, so a typo cannot pass for a
 //! default.
 
-use axum::extract::{Form, FromRequest, Request};
-use axum::http::{HeaderValue, header};
+use axum::extract::{Form, FromRequest, Query, Request};
+use axum::http::{HeaderValue, Method, header};
 
 use super::error::ApiError;
 
@@ -26,10 +26,16 @@ impl<S: Send + Sync> FromRequest<S> for Params {
                  have any questions, we can help at https://support.stripe.com/.",
             )
         };
-        Form::from_request(request, state)
-            .await
-            .map(|Form(pairs)| Self(pairs))
-            .map_err(unread)
+        // A deletion may carry its parameters in the query, as Stripe's libraries send them, or in the
+        // body.
+        let uri = request.uri().clone();
+        let in_query = (*request.method() == Method::DELETE)
+            .then(|| Query::<Vec<(String, String)>>::try_from_uri(&uri).ok())
+            .flatten();
+        let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
+        let Form(mut pairs) = form.map_err(unread)?;
+        pairs.extend(in_query.into_iter().flat_map(|Query(pairs)| pairs));
+        Ok(Self(pairs))
     }
 }
 

@@ -175,7 +175,7 @@ fn faults_of_plans() {
         (
             "fallback = \"credits\"",
             "converts_to = \"more\"",
-            "plan payg: converts_to names more, which is no plan",
+            "plan payg: converts_to names more, which is not a plan",
         ),
         (
             "fallback = \"credits\"",
@@ -185,7 +185,7 @@ fn faults_of_plans() {
         (
             "budget = 600",
             "budget = 600\nfallback = \"payg\"",
-            "plan credits: its fallbacks lead back to it",
+            "plan credits: its fallbacks form a loop",
         ),
         (
             "budget = 600",
@@ -205,42 +205,42 @@ fn faults_of_plans() {
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nevery = \"year\"",
-            "plan payg: every goes with a price",
+            "plan payg: every needs a price",
         ),
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nfee = 5",
-            "plan payg: fee and overdraft are credits, and it pays meters",
+            "plan payg: fee and overdraft are amounts of credits, but this plan pays meters",
         ),
         (
             "budget = 600",
             "budget = 600\nunbilled_max = 5",
-            "plan credits: unbilled_max is for plans that pay by meters",
+            "plan credits: unbilled_max applies to plans that pay by meters",
         ),
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nunbilled_max = 10001",
-            "plan payg: unbilled_max is at most 10000",
+            "plan payg: unbilled_max must be at most 10000",
         ),
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nquotas.pull = { limit = 5 }",
-            "plan payg, quota pull: there is no meter pull",
+            "plan payg, quota pull: no meter has the id pull;",
         ),
         (
             "pays = \"credits\"",
             "pays = \"credits\"\nquotas.pull_requests = { limit = 5, beyond = \"charge\" }",
-            "pull_requests is not charged",
+            "pull_requests has no charge",
         ),
         (
             "{ limit = 3 }",
             "{ limit = 3, renews = \"month\" }",
-            "how many there are at a time does not renew",
+            "a level does not renew",
         ),
         (
             "{ limit = 3 }",
             "{ limit = -3 }",
-            "plan credits, quota users: limit is a whole number that is not negative",
+            "plan credits, quota users: limit must be a whole number, zero or more",
         ),
         (
             "{ limit = 3 }",
@@ -265,7 +265,7 @@ fn faults_of_plans() {
         (
             "id = \"credits\"",
             "id = \"My plan\"",
-            "line 19, plan 2: id = \"My plan\" cannot be read",
+            "line 19, plan 2: id = \"My plan\" is invalid",
         ),
     ]);
 }
@@ -276,12 +276,12 @@ fn faults_of_plans_that_github_bills() {
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nmarketplace = \"Team\"",
-            "plan payg: marketplace: GitHub bills this plan, so its jobs cannot be paid for a second time",
+            "plan payg: marketplace: GitHub bills this plan, so its jobs must not be charged again",
         ),
         (
             "budget = 600",
             "budget = 600\nmarketplace = \"Team\"",
-            "plan credits: marketplace: its price is flat; say how much it covers with quotas.pull_requests",
+            "plan credits: marketplace: its price is flat, so it needs a limit",
         ),
         (
             "[[pack]]",
@@ -291,7 +291,7 @@ fn faults_of_plans_that_github_bills() {
         (
             "[[pack]]",
             "[[plan]]\nid = \"a\"\nname = \"A\"\npays = \"nothing\"\nmarketplace = \"5501\"\n[[plan]]\nid = \"b\"\nname = \"B\"\npays = \"nothing\"\nmarketplace = \"5501\"\n[[pack]]",
-            "plan b: marketplace \"5501\" is plan a, too; give each its own",
+            "plan b: marketplace \"5501\" already belongs to plan a",
         ),
     ]);
 }
@@ -302,22 +302,22 @@ fn faults_of_packs_models_and_what_is_no_toml() {
         (
             "credits = 1000\nprice",
             "credits = 0\nprice",
-            "pack 1k: a pack without credits is no pack",
+            "pack 1k: credits must be at least 1",
         ),
         (
             "price = \"1.00\"",
             "price = \"0.00\"",
-            "pack 1k: a pack costs something",
+            "pack 1k: price must be greater than zero",
         ),
         (
             "price = \"1.00\"",
             "price = \"1.00\"\nprices = [\"prod_1\"]",
-            "pack 1k: prices: prod_1 is a product; take",
+            "pack 1k: prices: prod_1 is a product; use",
         ),
         (
             "\"0.003000\"",
             "\"0.0030001\"",
-            "model m: input_cost_per_1k is a decimal in quotes with at most six places",
+            "model m: input_cost_per_1k must be a decimal in quotes with at most six places",
         ),
         ("= 1000\ndefault", "= 100\ndefault", ""),
         (

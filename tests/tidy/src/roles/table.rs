@@ -125,6 +125,7 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     ("job-steps", PAYER, &["MainTable"]),
+    ("job-steps", GET, &["MainTable"]),
     ("job-steps", MOVE, &["MainTable"]),
     ("job-steps", LIST, &["MainTable"]),
     ("job-steps", ADD, &["LedgerTable"]),

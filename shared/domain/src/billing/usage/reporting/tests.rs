@@ -58,7 +58,7 @@ fn what_stripe_has_not_counted_waits_for_its_summaries() {
 }
 
 #[test]
-fn counted_records_are_told_apart_or_all_are_held() {
+fn counted_records_are_distinguished_or_all_are_held() {
     let these = |places: &[usize]| Counted::These(places.iter().copied().collect());
     for (counted, reported, sent, expected) in [
         (0, 0, vec![1], these(&[])),
