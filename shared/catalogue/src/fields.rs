@@ -15,18 +15,14 @@ const NAME_CHARS_MAX: usize = 100;
 /// The file, for line numbers.
 #[derive(Clone, Copy)]
 pub struct Page<'t> {
-    pub text: &'t str,
+    /// The offsets of the line breaks. Each field has a line, so they are not counted each time.
+    pub breaks: &'t [usize],
     pub faults: &'t Faults,
 }
 
 impl Page<'_> {
     pub fn line(self, offset: usize) -> usize {
-        self.text
-            .bytes()
-            .take(offset)
-            .filter(|byte| *byte == b'\n')
-            .count()
-            + 1
+        self.breaks.partition_point(|at| *at < offset) + 1
     }
 }
 

@@ -56,8 +56,9 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
         );
         return faults.finish(None);
     }
+    let breaks: Vec<_> = text.match_indices('\n').map(|(at, _)| at).collect();
     let page = Page {
-        text,
+        breaks: &breaks,
         faults: &faults,
     };
     let (table, errors) = DeTable::parse_recoverable(text);

@@ -238,6 +238,7 @@ async fn ten_at_once_make_one_account() {
 #[tokio::test(start_paused = true)]
 async fn an_owner_named_by_an_operator_is_known_at_once() {
     let world = World::bare(FaultPlan::None, &[]).await;
+    world.subscribes_to("payg").await;
     let body = json!({ "stripe_customer_id": "cus_TallyhookDemo1", "installation_id": 999, "owner_id": 9001 });
     assert_eq!(
         world.operator("POST", PATH, Some(&body)).await.0,

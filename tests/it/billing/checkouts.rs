@@ -375,6 +375,7 @@ async fn a_period_says_what_it_has_come_to() {
         "{usage}"
     );
     assert_eq!(usage["waiting_for_stripe"], 0);
+    program.world.settle().await;
     program.world.done().await;
 }
 

@@ -66,6 +66,11 @@ impl Reporter<'_> {
     /// has cancelled. Returns the number of records.
     pub async fn run(&self, debts: &AccountMeter, until: Timestamp) -> Result<usize, Failure> {
         let now = (self.now)();
+        // A message about finished work must not meet the lease: while another worker has it, each
+        // such message would be sent again, and messages that arrive twice would multiply.
+        if !self.has_work(debts, now).await? {
+            return Ok(0);
+        }
         let billed_until = match self.store.report_claim(debts, until, now).await? {
             ReportClaim::Yours { billed_until } => billed_until,
             ReportClaim::Held(other) => {
@@ -88,6 +93,16 @@ impl Reporter<'_> {
         };
         self.store.report_release(debts, until).await?;
         Ok(reported? + cancelled?)
+    }
+
+    async fn has_work(&self, debts: &AccountMeter, now: Timestamp) -> Result<bool, Failure> {
+        let is_due = |not_before: Option<Timestamp>| not_before.is_none_or(|moment| moment <= now);
+        let owed = self.store.owed_list(debts, BATCH).await?;
+        if owed.iter().any(|owed| is_due(owed.not_before)) {
+            return Ok(true);
+        }
+        let cancelling = self.store.cancelling_list(debts).await?;
+        Ok(cancelling.iter().any(|one| is_due(one.not_before)))
     }
 
     /// Reports everything that the account owes, before a change of what bills it. What cannot be

@@ -193,7 +193,7 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
         .add_card(customer, "pm_card_visa")
         .expect("a card");
     world.stack.faults.inject(stand_in_shared::faults::Fault {
-        on: "POST stripe.stand-in".to_owned(),
+        on: "POST stripe.stand-in/v1/subscriptions".to_owned(),
         times: 1,
         effect: stand_in_shared::faults::Effect::AnswerLost,
     });
