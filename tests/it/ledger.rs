@@ -1,6 +1,7 @@
 //! The ledger through the real store: whatever is posted, in any order and concurrently, a balance
 //! equals the sum of its entries, and no account spends credits that it does not have.
 
+pub mod adjustments;
 pub mod command_line;
 pub mod credits;
 pub mod crowds;
