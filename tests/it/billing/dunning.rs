@@ -60,6 +60,7 @@ async fn debited() -> (Program, String) {
     let program = program("free", &[]).await;
     let world = &program.world;
     world.reachable(&program.account).await;
+    world.adjusts(&program.account, "5000", "for work").await;
     let subscription = subscribes(world, CUSTOMER).await;
     world.settle().await;
     let stripe = &world.vendors.stripe;

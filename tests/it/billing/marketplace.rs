@@ -202,6 +202,7 @@ async fn a_purchase_finds_its_account_at_the_first_issue() {
 async fn no_job_is_billed_by_both() {
     let sold = listed("market-both");
     let world = World::bare(FaultPlan::Seeded(612), &[("CATALOGUE", sold.path())]).await;
+    world.subscribes_to("payg").await;
     let account = world.account_of(OWNER_ID, CUSTOMER, "payg").await;
     world.one_more(30).await;
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);

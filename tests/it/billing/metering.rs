@@ -6,6 +6,7 @@ use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
 use boot::Settings as _;
+use domain::billing::plans::Span;
 use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::UsageId;
 use domain::jobs::{JobRow, JobState};
@@ -24,9 +25,27 @@ pub const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// Lets the account's present period last for a quarter, so that no invoice comes in between.
+async fn billed_by_the_quarter(world: &World) {
+    let (store, account) = (&world.stack.store, world.account().await);
+    let whole = store.account_find_whole(&account).await.expect("an answer");
+    let (_, contracts) = whole.expect("the account");
+    for mut one in contracts.subscriptions {
+        let start = world.stack.outside.now();
+        one.period = Some(Span {
+            start,
+            end: start.plus(92 * DAY),
+        });
+        one.as_of = start.plus(Duration::from_secs(1));
+        let noted = store.subscription_note(&account, &one).await;
+        noted.expect("the store answers");
+    }
+}
+
 /// A world with an open pull request whose usage has not been reported.
 pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World {
     let world = World::with(fault_plan, settings).await;
+    billed_by_the_quarter(&world).await;
     world.github_sends("issues.opened").await;
     while world.open_job().await.is_none() || world.present_job().await.state != JobState::PrOpened
     {
@@ -347,7 +366,7 @@ async fn with_billing_off_usage_is_kept_and_reported_when_it_is_on() {
     let mut world = pending(FaultPlan::None, &off).await;
     hours_pass(&world, 72).await;
     assert!(
-        world.wire.heard("stripe.wire").is_empty(),
+        world.wire.heard(METER_EVENTS).is_empty(),
         "Stripe is not even called"
     );
     assert_eq!(world.owed().await, 1);

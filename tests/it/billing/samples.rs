@@ -19,11 +19,7 @@ const STORY: [(&str, EventState, &str); 35] = [
         Processed,
         "sub_TallyhookDemo2 is trialing",
     ),
-    (
-        "payment_method.attached",
-        Ignored,
-        "payment methods are not kept",
-    ),
+    ("payment_method.attached", Processed, "pays the invoices"),
     (
         "payment_intent.succeeded",
         Processed,

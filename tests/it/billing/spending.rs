@@ -232,7 +232,7 @@ async fn what_the_plan_includes_costs_nothing_of_the_limit() {
         assert_eq!(program.works(number).await, passes, "{number}");
     }
     assert_eq!((program.money().await, program.pulls()), ((0, 0), 2));
-    world.skip(15 * DAY);
+    world.skip(31 * DAY);
 
     program.limits(json!({ "money_minor": 800 })).await;
     for number in 40..43 {

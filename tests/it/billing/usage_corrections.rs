@@ -24,7 +24,7 @@ async fn reported(fault_plan: FaultPlan) -> (Months, String) {
     let mut months = Months::begin(fault_plan).await;
     months.fix().await;
     months.fix().await;
-    months.pass(HOUR).await;
+    months.pass(2 * HOUR).await;
     let records = months.records(UsageState::Reported).await;
     assert_eq!(records.len(), 2, "{records:?}");
     let id = records[0]["id"].as_str().expect("an id");

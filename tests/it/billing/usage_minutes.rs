@@ -118,6 +118,7 @@ async fn a_minute_in_which_stripe_has_counted_too_much_is_left_to_a_person() {
         assert!(why.contains("Stripe counted 8 in this minute"), "{why}");
         assert_eq!(record["reported_at"], Value::Null);
     }
+    months.world.settle().await;
     months.world.done().await;
 }
 

@@ -79,7 +79,7 @@ async fn a_job_is_cancelled_between_two_attempts_of_a_step() {
         world.vendors.model.fail_next(500);
         world.turn(WAY[passed]).await;
         let job = world.present_job().await;
-        assert_eq!((job.state, job.attempts), (state, 1));
+        assert_eq!((job.state, job.outage_since.is_some()), (state, true));
         close(&world).await;
         world.settle().await;
         world
@@ -213,8 +213,8 @@ async fn without_a_pull_request_it_is_cancelled_even_so_late() {
         world.turn(Queue::Pulls).await;
         let job = world.present_job().await;
         assert_eq!(
-            (job.state, job.attempts),
-            (JobState::PrCreationInitiated, 1),
+            (job.state, job.outage_since.is_some()),
+            (JobState::PrCreationInitiated, true),
             "{on}"
         );
         close(&world).await;

@@ -130,6 +130,9 @@ async fn without_the_right_to_comment_the_pull_request_says_so() {
         "[pull]\nlabels = ['bot']\n",
     );
     world.github_sends("issues.opened").await;
+    world.drain(Queue::GithubEvents).await;
+    // The comment that work has begun is refused long before there is a pull request.
+    world.drain(Queue::Pulls).await;
     world.settle().await;
     assert_eq!(world.comments(), Vec::<String>::new());
     let pulls = github.pulls(OWNER, REPOSITORY);

@@ -201,7 +201,7 @@ async fn a_comment_that_does_not_show_yet_is_not_written_twice() {
     while world.comments().is_empty() {
         world.turn_all().await;
     }
-    world.vendors.github.set_read_lag(1);
+    world.vendors.github.set_list_lag(30);
     world.settle().await;
     assert_eq!(world.comments().len(), 1, "{:?}", world.comments());
     world.assert_delivered_once();

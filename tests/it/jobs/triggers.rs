@@ -391,7 +391,10 @@ async fn a_repository_the_app_may_not_read_gets_no_job() {
         elsewhere,
     )
     .await;
-    let gone = |event: &mut Value| event["installation"]["id"] = 7002.into();
+    let gone = |event: &mut Value| {
+        event["installation"]["id"] = 7002.into();
+        event["repository"]["name"] = "gone".into();
+    };
     assert_ignored(
         &world,
         "issues.opened",

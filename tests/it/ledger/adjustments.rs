@@ -102,5 +102,6 @@ async fn an_adjustment_is_made_once_for_its_key() {
         world.operator("GET", absent, None).await.0,
         StatusCode::NOT_FOUND
     );
+    world.settle().await;
     world.done().await;
 }

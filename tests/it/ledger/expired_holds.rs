@@ -217,7 +217,7 @@ async fn a_process_may_die_at_any_call_of_an_expiry() {
 async fn an_expiry_raises_no_alarm_of_lost_messages() {
     let program = program("credits", &[]).await;
     let world = &program.world;
-    world.adjusts(&program.account, "100", "a gift").await;
+    world.adjusts(&program.account, "100000", "a gift").await;
     holds(&program, "60").await;
     world.elapse(Duration::from_secs(61)).await;
     let swept: Value = sweeper::on_schedule(

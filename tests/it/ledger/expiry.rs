@@ -94,6 +94,7 @@ async fn the_unspent_rest_of_a_pack_expires_once() {
             ["grant", "hold", "capture", "expiry"]
         );
         world.assert_ledger_agrees().await;
+        world.settle().await;
         world.done().await;
     }
 }
@@ -130,6 +131,7 @@ async fn nights_at_once_let_it_go_once() {
             "seed {seed}: {free} {debt}, as the fine came before or after"
         );
         world.assert_ledger_agrees().await;
+        world.settle().await;
         world.done().await;
     }
 }
@@ -158,6 +160,7 @@ async fn an_open_hold_is_waited_for() {
         .expect("the store answers");
     assert_eq!(entries.last().map(|entry| entry.amount), Some(whole(9_000)));
     world.assert_ledger_agrees().await;
+    world.settle().await;
     world.done().await;
 }
 
@@ -177,6 +180,7 @@ async fn what_ends_is_spent_before_what_does_not() {
         assert_eq!(world.purse(&account).await, (left, 0), "{spent} spent");
         assert_eq!(night(&world).await, (0, 0));
         world.assert_ledger_agrees().await;
+        world.settle().await;
         world.done().await;
     }
 }
@@ -215,6 +219,7 @@ async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
             "{spent} spent, {parts:?} refunded"
         );
         world.assert_ledger_agrees().await;
+        world.settle().await;
         world.done().await;
     }
 }
@@ -252,6 +257,7 @@ async fn a_refund_before_its_time_leaves_less_to_expire() {
         "all money is back, and a thousand was spent"
     );
     world.assert_ledger_agrees().await;
+    world.settle().await;
     world.done().await;
 }
 
@@ -298,6 +304,7 @@ async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
         "{death:?}"
     );
     world.assert_ledger_agrees().await;
+    world.settle().await;
     world.done().await;
     calls
 }

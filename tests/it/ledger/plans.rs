@@ -228,6 +228,10 @@ async fn of_two_subscriptions_one_counts() {
         .cancel_subscription(&newer)
         .expect("it is there");
     world.settle().await;
-    assert_eq!(shown(world, account).await["effective_plan"], "basic");
+    assert_eq!(
+        shown(world, account).await["effective_plan"],
+        "free",
+        "the older one was cancelled when the newer one came"
+    );
     program.world.done().await;
 }

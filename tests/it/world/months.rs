@@ -39,7 +39,7 @@ impl Months {
         world.pushes_the_catalogue().await;
         let stripe = &world.vendors.stripe;
         stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
-        let mut months = Self {
+        let months = Self {
             world,
             account,
             key,
@@ -47,11 +47,7 @@ impl Months {
             fixes: 0,
             drafts: BTreeMap::new(),
         };
-        let (status, answer) = months
-            .asks("POST", Some(json!({ "plan": "payg" })), "")
-            .await;
-        assert_eq!(status, StatusCode::CREATED, "{answer}");
-        months.run().await;
+        months.world.settle().await;
         months
     }
 

@@ -262,7 +262,9 @@ impl InvoiceCheck<'_> {
         };
         let (mut meters, mut spans) = (BTreeMap::new(), Vec::<BilledSpan>::new());
         for line in lines {
-            let (start, end) = (line.period_start, line.period_end.min(invoice.created));
+            // Stripe tells the creation in whole seconds; usage of that second came before it.
+            let created = invoice.created.plus(Duration::from_secs(1));
+            let (start, end) = (line.period_start, line.period_end.min(created));
             let Some(price) = line.price.filter(|_| start < end) else {
                 continue;
             };
