@@ -105,6 +105,12 @@ macro_rules! ctx {
     };
 }
 
+/// The first of the secrets that a setting lists.
+fn newest(settings: &BTreeMap<String, String>, name: &str) -> String {
+    let first = settings.get(name).and_then(|list| list.split(',').next());
+    first.unwrap_or_default().trim().to_owned()
+}
+
 async fn tables_ensure(connection: &Connection) -> anyhow::Result<()> {
     for (table, name) in [
         (&schema::EVENTS, EVENTS_TABLE),
@@ -156,14 +162,8 @@ impl Stack {
             settings.insert(queue.setting().to_owned(), url.clone());
         }
         settings.extend(parts.settings);
-        let newest = |setting: &str| {
-            let first = settings
-                .get(setting)
-                .and_then(|list| list.split(',').next());
-            first.unwrap_or_default().trim().to_owned()
-        };
-        let github_secret = newest("GITHUB_WEBHOOK_SECRETS");
-        let stripe_secret = newest("STRIPE_WEBHOOK_SECRETS");
+        let github_secret = newest(&settings, "GITHUB_WEBHOOK_SECRETS");
+        let stripe_secret = newest(&settings, "STRIPE_WEBHOOK_SECRETS");
         let off = settings
             .get("BILLING_ENABLED")
             .is_some_and(|text| text.eq_ignore_ascii_case("false"));

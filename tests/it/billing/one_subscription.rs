@@ -36,7 +36,7 @@ fn there(world: &World) -> Vec<(String, String)> {
         .collect()
 }
 
-fn pairs<'a>(there: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+fn pairs(there: &[(String, String)]) -> Vec<(&str, &str)> {
     there
         .iter()
         .map(|(status, plan)| (status.as_str(), plan.as_str()))
