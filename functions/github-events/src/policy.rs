@@ -203,7 +203,10 @@ mod tests {
         );
         assert_eq!(narrowed.associations, ["OWNER"]);
         for (broken, why) in [
-            ("[triggers]\nopend = false", "line 2: unknown field `opend`"),
+            (
+                "[triggers]\nopend = false",
+                "line 2: unknown field `reopened`",
+            ),
             ("\n\ntriggers = 1", "line 3: invalid type: integer `1`"),
             ("{", "line 1: "),
             ("[other]", "line 1: unknown field `other`"),

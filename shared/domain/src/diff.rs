@@ -149,7 +149,7 @@ fn gaps(part: &Replaced, same: &[Same]) -> impl DoubleEndedIterator<Item = Repla
         .filter(|gap| !(gap.old.is_empty() && gap.new.is_empty()))
 }
 
-/// The lines that a shortest diff keeps, after Myers ("An O(ND) Difference Algorithm", 1986), or
+/// The lines that a shortest diff keeps, after Myers (1986), or
 /// `None` if it takes too many comparisons or edits.
 ///
 /// Diagonal `k` holds the points `x - y = k`. `reach` says how far each diagonal was followed, and

@@ -276,7 +276,7 @@ async fn no_job_is_made_where_none_is_allowed() {
     program
         .assert_refused(
             &unread,
-            ".tallyhook.toml cannot be used: line 2: unknown field `opend`",
+            ".tallyhook.toml cannot be used: line 2: unknown field `reopened`",
         )
         .await;
     github.archive(OWNER, REPOSITORY);

@@ -317,7 +317,7 @@ async fn a_broken_policy_gets_one_comment_on_each_issue_until_it_is_mended() {
     world.github_sends("issues.opened").await;
     world.github_sends("issue_comment.created").await;
     world.settle().await;
-    assert!(world.comment().contains("line 2: unknown field `opend`"));
+    assert!(world.comment().contains("line 2: unknown field `reopened`"));
     world.issue_opens(21).await;
     world.settle().await;
     let others = world.vendors.github.comments(OWNER, REPOSITORY, 21);

@@ -90,6 +90,7 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
         .filter(|(name, _)| name == "dynamodb TransactWriteItems")
         .map(|(_, call)| call)
         .collect();
+    world.settle().await;
     world.done().await;
     calls
 }
@@ -164,6 +165,7 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
     );
     world.assert_ledger_agrees().await;
     let calls = world.stack.faults.calls() - before;
+    world.settle().await;
     world.done().await;
     calls
 }

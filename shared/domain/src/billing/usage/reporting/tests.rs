@@ -117,6 +117,7 @@ fn billed(subscriptions: &[Subscription], until: Option<i64>, at: i64, now: i64)
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn a_closed_period_bills_no_more() {
     use Billed::{Closed, Open};
     let trial = |end| Subscription {
