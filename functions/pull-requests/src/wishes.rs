@@ -37,8 +37,8 @@ pub async fn grant(
     let wishes = &row.facts.wishes;
     let now = ctx.outside.now();
     let mut dropped = Vec::new();
-    let labelled = label(ctx, github, repository, row, pull).await;
-    dropped.extend(granted_or_dropped(row, now, wishes.labels(), labelled)?);
+    let labeled = label(ctx, github, repository, row, pull).await;
+    dropped.extend(granted_or_dropped(row, now, wishes.labels(), labeled)?);
     match repository.reviewers_request(pull, wishes.reviewers()).await {
         // One login that cannot review here fails the whole list, so each is requested separately.
         Err(GithubError::Refused { .. }) if wishes.reviewers().len() > 1 => {
