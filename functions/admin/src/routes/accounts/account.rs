@@ -160,6 +160,17 @@ pub async fn create(
             format!("`plan` must be one of {}.", known.join(", ")),
         ));
     }
+    let numbers = [Some(wanted.installation_id), wanted.owner_id];
+    if numbers
+        .into_iter()
+        .flatten()
+        .any(|id| i64::try_from(id).is_err())
+    {
+        return Err(ApiError::bad_request(
+            "bad_id",
+            "`installation_id` and `owner_id` must be GitHub's numbers, which are below 2^63.",
+        ));
+    }
     let billing = billing_of(&wanted.billing)?;
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.random_bytes());
