@@ -209,14 +209,14 @@ def prove(aws, names):
         assert status == 202, f"stripe-webhook answered {status} to a signed event"
     assert deliver(aws, names["StripeWebhook"], "evt_Forged", secret="whsec_other") == 401, "a forged event is refused"
     assert row(aws, names, "evt_Forged") is None, "nothing is written for a forged event"
-    assert not any(finished(aws, names, id) for id in ids), "nobody acted yet"
+    assert not any(processed(aws, names, id) for id in ids), "nobody acted yet"
 
     # One unreadable message among the good ones.
     poison = '{"v":999,"kind":"stripe","key":"evt_Ministack1"}'
     aws.sqs.send_message(QueueUrl=queue, MessageBody=poison)
     aws.functions.update_event_source_mapping(UUID=mapping, Enabled=True)
 
-    eventually("every good event is finished", lambda: all(finished(aws, names, id) for id in ids))
+    eventually("every good event is processed", lambda: all(processed(aws, names, id) for id in ids))
     eventually("the unreadable message is a dead letter", lambda: waiting(aws, dlq) == 1, 180)
     eventually("nothing else is left", lambda: waiting(aws, queue) == 0)
     dead = aws.sqs.receive_message(QueueUrl=dlq, WaitTimeSeconds=1)["Messages"]
@@ -233,7 +233,7 @@ def prove(aws, names):
     before = row(aws, names, ids[0])
     eventually("nothing is left of the duplicate", lambda: waiting(aws, queue) == 0)
     assert row(aws, names, ids[0]) == before, "a duplicate changes nothing"
-    print(f"ministack: {len(ids)} events received and finished by the real binaries under their roles, 1 dead letter")
+    print(f"ministack: {len(ids)} events received and processed by the real binaries under their roles, 1 dead letter")
 
 
 def prove_seals(aws, names):
@@ -295,9 +295,9 @@ def item(aws, table, pk, sk):
     return aws.dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
 
 
-def finished(aws, names, id):
+def processed(aws, names, id):
     found = row(aws, names, id)
-    return found is not None and found["sx"]["S"].startswith("stripe#finished#")
+    return found is not None and found["sx"]["S"].startswith("stripe#processed#")
 
 
 def waiting(aws, queue):
