@@ -1,7 +1,16 @@
-//! Snapshots of the mails as customers read them.
+//! The mails as customers read them.
 
 use super::*;
-use insta::assert_snapshot;
+
+/// Compares a text with the one in the test, which is indented by four spaces.
+fn assert_reads(text: &str, expected: &str) {
+    let expected: Vec<_> = expected
+        .trim()
+        .lines()
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    assert_eq!(text.trim_end(), expected.join("\n"));
+}
 
 fn text(kind: NoticeKind, words: &str, link: Option<&str>) -> String {
     let mail = worded(kind, words, link, None);
@@ -19,7 +28,9 @@ fn a_welcome() {
         Some("https://tallyhook.example/welcome/once"),
         DASHBOARD,
     );
-    assert_snapshot!(format!("Subject: {}\n\n{}", mail.subject, mail.text), @r#"
+    assert_reads(
+        &format!("Subject: {}\n\n{}", mail.subject, mail.text),
+        r#"
     Subject: Welcome to Tallyhook
 
     Hello,
@@ -36,13 +47,16 @@ fn a_welcome() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_failed_payment() {
     let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe may try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.";
-    assert_snapshot!(text(NoticeKind::PaymentFailed, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::PaymentFailed, words, DASHBOARD),
+        r#"
     Subject: A payment has failed
 
     Hello,
@@ -57,14 +71,17 @@ fn a_failed_payment() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_payment_to_confirm() {
     let words =
         "The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.";
-    assert_snapshot!(text(NoticeKind::ActionRequired, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::ActionRequired, words, DASHBOARD),
+        r#"
     Subject: A payment needs your confirmation
 
     Hello,
@@ -79,13 +96,16 @@ fn a_payment_to_confirm() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_trial_that_ends() {
     let words = "The trial of Pro ends on 2026-12-04; after that it has to be paid for.";
-    assert_snapshot!(text(NoticeKind::TrialEnding, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::TrialEnding, words, DASHBOARD),
+        r#"
     Subject: Your trial ends soon
 
     Hello,
@@ -100,13 +120,16 @@ fn a_trial_that_ends() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_plan_that_is_about_to_stop() {
     let words = "Pro is suspended on 2026-12-04 unless invoice TH-7 (29.00 USD) is paid by then.";
-    assert_snapshot!(text(NoticeKind::ServiceEnding, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::ServiceEnding, words, DASHBOARD),
+        r#"
     Subject: Your plan is about to be suspended
 
     Hello,
@@ -121,13 +144,16 @@ fn a_plan_that_is_about_to_stop() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_plan_that_has_stopped() {
     let words = "Pro is suspended, because invoice TH-7 (29.00 USD) is not paid.";
-    assert_snapshot!(text(NoticeKind::ServiceStopped, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::ServiceStopped, words, DASHBOARD),
+        r#"
     Subject: Your plan no longer applies
 
     Hello,
@@ -142,13 +168,16 @@ fn a_plan_that_has_stopped() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_quota_that_is_nearly_used() {
     let words = "8 of the 10 pull requests of the plan Basic are used. When they are used up, further ones are refused until the next period begins on 2026-12-01.";
-    assert_snapshot!(text(NoticeKind::QuotaNearlyUsed, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::QuotaNearlyUsed, words, DASHBOARD),
+        r#"
     Subject: Most of your quota is used
 
     Hello,
@@ -161,13 +190,16 @@ fn a_quota_that_is_nearly_used() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_quota_that_is_used() {
     let words = "60 of the 60 pull requests of the plan Teams are used. Work continues, and each further one costs 8.00 USD.";
-    assert_snapshot!(text(NoticeKind::QuotaUsed, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::QuotaUsed, words, DASHBOARD),
+        r#"
     Subject: Your quota is used up
 
     Hello,
@@ -180,13 +212,16 @@ fn a_quota_that_is_used() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_low_balance() {
     let words = "40 credits are left to spend.";
-    assert_snapshot!(text(NoticeKind::LowBalance, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::LowBalance, words, DASHBOARD),
+        r#"
     Subject: Your balance is low
 
     Hello,
@@ -201,13 +236,16 @@ fn a_low_balance() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn an_empty_balance() {
     let words = "a job on the plan Credits reserves 100 credits, and 40 are available.";
-    assert_snapshot!(text(NoticeKind::TopUpNeeded, words, None), @r#"
+    assert_reads(
+        &text(NoticeKind::TopUpNeeded, words, None),
+        r#"
     Subject: Credits are used up
 
     Hello,
@@ -220,13 +258,16 @@ fn an_empty_balance() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn a_finished_job() {
     let words = "The job for issue 7 of acme/greeter ended with a pull request.";
-    assert_snapshot!(text(NoticeKind::JobFinished, words, DASHBOARD), @r#"
+    assert_reads(
+        &text(NoticeKind::JobFinished, words, DASHBOARD),
+        r#"
     Subject: A job has finished
 
     Hello,
@@ -239,7 +280,8 @@ fn a_finished_job() {
 
     Tallyhook
     You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
-    "#);
+    "#,
+    );
 }
 
 #[test]
@@ -251,7 +293,9 @@ fn what_comes_from_elsewhere_stays_text() {
         Some("https://x/?a=1&b=\"><script>"),
         None,
     );
-    assert_snapshot!(mail.html.replace("<p", "\n<p"), @r#"
+    assert_reads(
+        &mail.html.replace("<p", "\n<p"),
+        r#"
     <!doctype html><html lang="en"><meta charset="utf-8"><title>Your balance is low</title><body style="font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem">
     <p>Hello,</p>
     <p>&lt;b&gt;&quot;Basic&quot; &amp; &#39;more&#39;&lt;/b&gt;</p>
@@ -259,7 +303,8 @@ fn what_comes_from_elsewhere_stays_text() {
     <p>Top up before the balance runs out.</p>
     <p><a href="https://x/?a=1&amp;b=&quot;&gt;&lt;script&gt;">Top up</a></p>
     <p style="color:#666;font-size:.85em">Tallyhook<br>You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.</p></body></html>
-    "#);
+    "#,
+    );
 }
 
 #[test]

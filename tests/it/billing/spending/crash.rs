@@ -23,6 +23,12 @@ struct Story {
 async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     let (world, account) = World::on_plan(FaultPlan::None, story.plan, &[]).await;
     world.adjusts(&account, "1000", "a gift").await;
+    let today = world.stack.outside.now().day();
+    // The subscription of the metered plan starts today. Prepaid credits have calendar months.
+    let period = match story.plan {
+        "payg" => format!("from-{today}"),
+        _ => today[..7].to_owned(),
+    };
     let currency = Currency::parse("usd").expect("a currency");
     let limit = SpendLimit {
         money: Some(Money {
@@ -67,7 +73,7 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     let found = world
         .stack
         .store
-        .spent_find(&account, "2026-11", unit)
+        .spent_find(&account, &period, unit)
         .await
         .expect("an answer");
     assert_eq!(
