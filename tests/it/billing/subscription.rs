@@ -6,7 +6,7 @@ use crate::world::{FaultPlan, World};
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
-use stand_in_shared::faults::Moment;
+use stand_in_shared::faults::{Called, Moment, deaths};
 
 pub const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 const PREVIEW: &str = "/api/v1/billing/subscription/preview";
@@ -121,9 +121,8 @@ async fn two_requests_at_once_are_one_subscription() {
     program.world.done().await;
 }
 
-/// Subscribes with a death at this call; the retry ends in one subscription. Returns the number of
-/// calls.
-async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
+/// Subscribes with a death at this call; the retry ends in one subscription. Returns its calls.
+async fn dies_at(call: Option<(u64, Moment)>) -> Vec<Called> {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.pushes_the_catalogue().await;
@@ -137,7 +136,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let _ = world
         .customer_once(&key, "POST", SUBSCRIPTION, "once", Some(&body))
         .await;
-    let calls = world.stack.faults.calls() - before;
+    let calls = world.stack.faults.since(before);
     let (status, made) = world
         .customer(&key, "POST", SUBSCRIPTION, "once", plan("starter").as_ref())
         .await;
@@ -155,11 +154,9 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_process_may_die_at_any_call_of_subscribing() {
     let calls = dies_at(None).await;
-    assert!(calls >= 10, "{calls} calls");
-    for call in 1..=calls {
-        for moment in [Moment::Before, Moment::After] {
-            dies_at(Some((call, moment))).await;
-        }
+    assert!(calls.len() >= 10, "{calls:?}");
+    for death in deaths(&calls) {
+        dies_at(Some(death)).await;
     }
 }
 
@@ -187,53 +184,46 @@ pub async fn subscribed() -> (World, String) {
     (world, key)
 }
 
-/// One request that may die at a call. Returns the number of calls.
+/// One request that may die at a call. Returns its calls.
 async fn asked_once(
     world: &World,
     key: &str,
     (method, path, body): (&str, &str, Option<&Value>),
-    call: Option<(u64, Moment)>,
-) -> u64 {
+    death: Option<(u64, Moment)>,
+) -> Vec<Called> {
     let before = world.stack.faults.calls();
-    if let Some((call, moment)) = call {
+    if let Some((call, moment)) = death {
         world.stack.faults.crash_at(before + call, moment);
     }
     let _ = world.customer_once(key, method, path, "once", body).await;
-    world.stack.faults.calls() - before
+    world.stack.faults.since(before)
 }
 
-/// A subscription change may die at any call. Its next attempt ends as intended, and the store
-/// shows it at once.
+/// A subscription change that may die at a call. Its next attempt ends as intended, and the store
+/// shows it at once. Returns the calls of the first attempt.
+async fn changes(
+    act: (&str, &str, Option<&Value>),
+    shows: (&str, &str),
+    death: Option<(u64, Moment)>,
+) -> Vec<Called> {
+    let (world, key) = subscribed().await;
+    let calls = asked_once(&world, &key, act, death).await;
+    let (status, shown) = world.customer(&key, act.0, act.1, "once", act.2).await;
+    assert_eq!(status, StatusCode::OK, "{death:?}: {shown}");
+    assert_eq!(shown[shows.0], shows.1, "{death:?}: {shown}");
+    assert_eq!(world.vendors.stripe.subscriptions().len(), 1, "{death:?}");
+    world.settle().await;
+    let (_, shown) = world.customer(&key, "GET", SUBSCRIPTION, "", None).await;
+    assert_eq!(shown[shows.0], shows.1, "{death:?}");
+    world.done().await;
+    calls
+}
+
 async fn dies_anywhere(act: (&str, &str, Option<&Value>), shows: (&str, &str)) {
-    let mut calls = u64::MAX;
-    let mut call = 0;
-    while call <= calls {
-        for moment in [Moment::Before, Moment::After] {
-            let (world, key) = subscribed().await;
-            let took = asked_once(&world, &key, act, (call > 0).then_some((call, moment))).await;
-            if call == 0 {
-                assert!(took >= 6, "{took} calls");
-                calls = took;
-            }
-            let (status, shown) = world.customer(&key, act.0, act.1, "once", act.2).await;
-            assert_eq!(status, StatusCode::OK, "{call} {moment:?}: {shown}");
-            assert_eq!(shown[shows.0], shows.1, "{call} {moment:?}: {shown}");
-            assert_eq!(
-                world.vendors.stripe.subscriptions().len(),
-                1,
-                "{call} {moment:?}"
-            );
-            world.settle().await;
-            assert_eq!(
-                world.customer(&key, "GET", SUBSCRIPTION, "", None).await.1[shows.0],
-                shows.1
-            );
-            world.done().await;
-            if call == 0 {
-                break;
-            }
-        }
-        call += 1;
+    let calls = changes(act, shows, None).await;
+    assert!(calls.len() >= 6, "{calls:?}");
+    for death in deaths(&calls) {
+        changes(act, shows, Some(death)).await;
     }
 }
 

@@ -11,7 +11,7 @@ use domain::jobs::{JobState, cost_to_customer};
 use domain::ledger::Balance;
 use domain::units::Credits;
 use http::StatusCode;
-use stand_in_shared::faults::{Moment, scramble};
+use stand_in_shared::faults::{Called, Moment, deaths, scramble};
 
 /// Sends the event as GitHub would, and redelivers it by hand if the receiver died.
 async fn deliver(world: &World) -> String {
@@ -51,28 +51,12 @@ async fn world(fault_plan: FaultPlan, pays: Pays) -> (World, AccountId) {
     }
 }
 
-/// The outside calls of the journey without deaths: the number before the first one, and their
-/// names.
-async fn calls(pays: Pays) -> (u64, Vec<String>) {
-    let (world, _) = world(FaultPlan::None, pays).await;
-    let before = world.stack.faults.calls();
-    deliver(&world).await;
-    world.settle().await;
-    let log = world.stack.faults.log();
-    world.done().await;
-    (
-        before,
-        log.into_iter()
-            .skip(usize::try_from(before).expect("few calls"))
-            .collect(),
-    )
-}
-
-/// The journey with deaths at these calls.
-async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) {
+/// The journey with deaths at these calls, counted from its beginning. Returns its calls.
+async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) -> Vec<Called> {
     let (world, account) = world(fault_plan, pays).await;
+    let before = world.stack.faults.calls();
     for (call, moment) in deaths {
-        world.stack.faults.crash_at(*call, *moment);
+        world.stack.faults.crash_at(before + call, *moment);
     }
     let delivery = deliver(&world).await;
     world.settle().await;
@@ -105,42 +89,32 @@ async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) {
         }
     }
     world.assert_ledger_agrees().await;
+    let calls = world.stack.faults.since(before);
     world.done().await;
+    calls
 }
 
 /// Guards the coverage: a journey with fewer calls would stop at fewer places.
 const STOP_POINTS_MIN: usize = 62;
 
-async fn die_everywhere(pays: Pays, moment: Moment) {
-    let (before, log) = calls(pays).await;
-    let found = log.len();
-    assert!(found >= STOP_POINTS_MIN, "{found} calls: {log:?}");
-    for (place, name) in log.iter().enumerate() {
-        let call = before + 1 + u64::try_from(place).expect("few calls");
-        println!("dying {moment:?} call {call}, {name}");
-        journey(FaultPlan::None, pays, &[(call, moment)]).await;
+async fn die_everywhere(pays: Pays) {
+    let calls = journey(FaultPlan::None, pays, &[]).await;
+    let found = calls.len();
+    assert!(found >= STOP_POINTS_MIN, "{found} calls: {calls:?}");
+    for death in deaths(&calls) {
+        println!("dying at {death:?}");
+        journey(FaultPlan::None, pays, &[death]).await;
     }
-    println!("{found} stop points {moment:?} a call, all passed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_may_die_before_any_call() {
-    die_everywhere(Pays::ByMeter, Moment::Before).await;
+async fn a_process_may_die_at_any_call() {
+    die_everywhere(Pays::ByMeter).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_may_die_after_any_call() {
-    die_everywhere(Pays::ByMeter, Moment::After).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_process_may_die_before_any_call_of_a_prepaid_job() {
-    die_everywhere(Pays::FromCredits, Moment::Before).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_process_may_die_after_any_call_of_a_prepaid_job() {
-    die_everywhere(Pays::FromCredits, Moment::After).await;
+async fn a_process_may_die_at_any_call_of_a_prepaid_job() {
+    die_everywhere(Pays::FromCredits).await;
 }
 
 /// Two deaths anywhere, with faults, drawn from seeds.

@@ -13,7 +13,7 @@ use domain::ledger::Cause;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::{Value, json};
-use stand_in_shared::faults::Moment;
+use stand_in_shared::faults::{Called, Moment, deaths};
 
 const PHASES: &str = "/api/v1/phase-data";
 const JOBS: &str = "/api/v1/jobs";

@@ -4,7 +4,7 @@
 //! Without faults, every call succeeds and is only counted. Conflicts are drawn from a seed, so a
 //! failing test fails again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
@@ -15,6 +15,48 @@ pub enum Moment {
     Before,
     /// The call is made, but the process never sees the answer.
     After,
+}
+
+/// An outside call of a process.
+#[derive(Debug, Clone)]
+pub struct Called {
+    /// What it called, such as `dynamodb PutItem` or `GET api.github.com/rate_limit`.
+    pub name: String,
+    /// Whether it is its process's first call.
+    pub first: bool,
+}
+
+impl Called {
+    /// Whether the call changes nothing outside the process.
+    fn reads(&self) -> bool {
+        const READS: [&str; 5] = [
+            "GET ",
+            "dynamodb GetItem",
+            "dynamodb BatchGetItem",
+            "dynamodb TransactGetItems",
+            "dynamodb Query",
+        ];
+        READS.iter().any(|read| self.name.starts_with(read))
+    }
+}
+
+/// The deaths over these calls, counted from one, that each leave another state behind.
+///
+/// Whoever dies before a call leaves the state after their previous call, so only the first call
+/// of a process needs a death before it. Whoever dies after a read leaves the state before it.
+pub fn deaths(calls: &[Called]) -> Vec<(u64, Moment)> {
+    let before = |call: &Called| call.first.then_some(Moment::Before);
+    let after = |call: &Called| (!call.reads()).then_some(Moment::After);
+    (1..)
+        .zip(calls)
+        .flat_map(|(number, call)| {
+            let moments = [before(call), after(call)];
+            moments
+                .into_iter()
+                .flatten()
+                .map(move |moment| (number, moment))
+        })
+        .collect()
 }
 
 /// A fault for the next calls whose names contain a text.
@@ -52,7 +94,9 @@ impl std::error::Error for ConnectionLost {}
 struct Inner {
     running: AtomicU64,
     count: AtomicU64,
-    log: Mutex<Vec<String>>,
+    log: Mutex<Vec<Called>>,
+    /// Whether a process began since the last call.
+    began: AtomicBool,
     crashes: Mutex<Vec<(u64, Moment)>>,
     crashed: Notify,
     injected: Mutex<Vec<Fault>>,
@@ -92,7 +136,18 @@ impl Faults {
 
     /// The name of every outside call so far.
     pub fn log(&self) -> Vec<String> {
-        self.lock(&self.0.log).clone()
+        let log = self.lock(&self.0.log);
+        log.iter().map(|call| call.name.clone()).collect()
+    }
+
+    /// The calls after this number of calls.
+    pub fn since(&self, calls: u64) -> Vec<Called> {
+        let skipped = usize::try_from(calls).unwrap_or(usize::MAX);
+        self.lock(&self.0.log)
+            .iter()
+            .skip(skipped)
+            .cloned()
+            .collect()
     }
 
     /// Frees the log, so that a bench that measures memory does not measure it.
@@ -104,6 +159,7 @@ impl Faults {
     /// here are counted and can crash.
     pub async fn run<T>(&self, process: impl Future<Output = T>) -> Option<T> {
         self.0.running.fetch_add(1, Ordering::Relaxed);
+        self.0.began.store(true, Ordering::Relaxed);
         let outcome = tokio::select! {
             outcome = process => Some(outcome),
             () = self.0.crashed.notified() => None,
@@ -133,7 +189,10 @@ impl Faults {
             return Ok(call.await);
         }
         let number = self.0.count.fetch_add(1, Ordering::Relaxed) + 1;
-        self.lock(&self.0.log).push(name.clone());
+        self.lock(&self.0.log).push(Called {
+            name: name.clone(),
+            first: self.0.began.swap(false, Ordering::Relaxed),
+        });
         if self.crashes(number, Moment::Before) {
             self.crash().await;
         }

@@ -16,7 +16,7 @@ use domain::notices::NoticeOutcome;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;
 use serde_json::{Value, json};
-use stand_in_shared::faults::Moment;
+use stand_in_shared::faults::{Called, Moment, deaths};
 use stand_in_stripe::Fault;
 use std::time::Duration;
 use store::mail_applicant;

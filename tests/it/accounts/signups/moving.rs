@@ -16,7 +16,7 @@ use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use queues::Queue;
 use serde_json::{Value, json};
-use stand_in_shared::faults::Moment;
+use stand_in_shared::faults::{Called, Moment, deaths};
 use std::time::Duration;
 
 const MOVE: &str = "/api/v1/session/installations";

@@ -9,7 +9,7 @@ use domain::units::{Currency, Money};
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
-use stand_in_shared::faults::Moment;
+use stand_in_shared::faults::{Called, Moment, deaths};
 
 /// How a job is paid for and how it ends.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +135,7 @@ async fn persists(
 }
 
 /// A customer's own hold, created and captured by a program that retries until it gets an answer.
-async fn held(death: Option<(u64, Moment)>) -> u64 {
+async fn held(death: Option<(u64, Moment)>) -> Vec<Called> {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.adjusts(&account, "1000", "a gift").await;
@@ -170,7 +170,7 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
         "{death:?}"
     );
     world.assert_ledger_agrees().await;
-    let calls = world.stack.faults.calls() - before;
+    let calls = world.stack.faults.since(before);
     world.settle().await;
     world.done().await;
     calls
@@ -179,9 +179,8 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_process_may_die_at_any_call_of_a_hold() {
     let calls = held(None).await;
-    assert!(calls >= 6, "{calls}");
-    for call in 1..=calls {
-        held(Some((call, Moment::Before))).await;
-        held(Some((call, Moment::After))).await;
+    assert!(calls.len() >= 6, "{calls:?}");
+    for death in deaths(&calls) {
+        held(Some(death)).await;
     }
 }

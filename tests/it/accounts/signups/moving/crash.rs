@@ -2,9 +2,8 @@
 
 use super::*;
 
-/// Joins with the key and moves the owner while the function dies at this call. Returns the number
-/// of calls.
-async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
+/// Joins with the key and moves the owner while the function dies at this call. Returns its calls.
+async fn dies_at(call: Option<(u64, Moment)>) -> Vec<Called> {
     let world = World::bare(FaultPlan::None, &[]).await;
     let new = applicant(&world).await;
     let left_key = world.key_of(&new.automatic, "theirs").await;
@@ -34,7 +33,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         "{call:?}: {}",
         text(&moved)
     );
-    let calls = world.stack.faults.calls() - before;
+    let calls = world.stack.faults.since(before);
     assert_eq!(
         world.moved_to(&new.automatic).await.as_ref(),
         Some(&new.mailed),
@@ -73,10 +72,8 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_process_may_die_at_any_call_of_a_move() {
     let calls = dies_at(None).await;
-    assert!(calls >= 15, "{calls} calls");
-    for call in 1..=calls {
-        for moment in [Moment::Before, Moment::After] {
-            dies_at(Some((call, moment))).await;
-        }
+    assert!(calls.len() >= 15, "{calls:?}");
+    for death in deaths(&calls) {
+        dies_at(Some(death)).await;
     }
 }
