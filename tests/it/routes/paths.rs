@@ -1,6 +1,7 @@
 //! The paths of other systems, from `docs/paths.md`: each is answered, without an idempotency key,
 //! and with fields that we do not know.
 
+use crate::billing::checkouts::shop;
 use crate::world::program::{program, request, respond};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -47,7 +48,7 @@ fn body(answer: &Response<Bytes>) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_without_keys_buys_once_and_is_told_its_key() {
-    let program = program("credits", &[]).await;
+    let program = shop("credits").await;
     let world = &program.world;
     let wish = r#"{"packId":"1k","customerName":"Ann"}"#;
     let buys = async |path: &str, headers: &[(&str, &[u8])]| loop {
