@@ -47,7 +47,7 @@ fn body(answer: &Response<Bytes>) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_without_keys_buys_once_and_is_told_its_key() {
+async fn a_client_without_keys_buys_once_and_gets_its_key() {
     let program = shop("credits").await;
     let world = &program.world;
     let wish = r#"{"packId":"1k","customerName":"Ann"}"#;
