@@ -77,7 +77,7 @@ curl -X POST \"$URL/api/v1/credits/holds\" -H \"Authorization: Bearer $KEY\" -H 
 ";
 
 const OPERATORS_HEAD: &str = "
-`/api/billing/…`, `/plans`, `/billing/plans`, `/subscription`, `/invoices` and `/usage` are other paths to some of these.
+Some of these have other paths, for clients of other systems: see [paths.md](paths.md).
 
 ## Operators
 

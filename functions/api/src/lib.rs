@@ -25,15 +25,16 @@ use std::sync::Arc;
 /// Builds the router with every route of the API.
 pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
+    let ctx = Arc::new(ctx);
     let (router, _) = routes::all().split_for_parts();
     router
-        .merge(routes::aliases())
+        .merge(routes::aliases::all(&ctx))
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))
         .layer(middleware::from_fn(rates::shown))
         .layer(names)
-        .with_state(Arc::new(ctx))
+        .with_state(ctx)
 }
 
 pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {

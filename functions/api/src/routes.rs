@@ -1,6 +1,7 @@
 //! The routes, with one folder per context.
 
 mod accounts;
+pub mod aliases;
 mod billing;
 mod docs;
 mod health;
@@ -17,8 +18,6 @@ use self::ledger::{credits, debits, holds};
 use self::notices::preferences;
 use crate::document::Document;
 use crate::{ApiError, Ctx};
-use axum::Router;
-use axum::routing::{get, post};
 use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -82,29 +81,6 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(session::choose))
         .routes(routes!(session::join))
         .routes(routes!(session::link))
-}
-
-/// Aliases of some routes, for older clients. The OpenAPI document does not list them.
-pub fn aliases() -> Router<Arc<Ctx>> {
-    let subscription = || {
-        get(subscription::show)
-            .post(subscription::create)
-            .patch(subscription::update)
-            .delete(subscription::cancel)
-    };
-    Router::new()
-        .route("/api/billing/balance", get(credits::balance))
-        .route("/api/billing/checkout", post(checkout::create))
-        .route("/api/billing/invoices", get(account::invoices))
-        .route("/api/billing/portal", post(portal::create))
-        .route("/api/billing/quota", get(account::quota))
-        .route("/api/billing/subscription", subscription())
-        .route("/api/billing/usage", get(period::usage))
-        .route("/billing/plans", get(plans::plans))
-        .route("/invoices", get(account::invoices))
-        .route("/plans", get(plans::plans))
-        .route("/subscription", subscription())
-        .route("/usage", get(period::usage))
 }
 
 /// The response to an unknown path.

@@ -3,13 +3,20 @@
 use crate::ApiError;
 use axum::extract::FromRequestParts;
 use domain::ids::{AccountId, ActionId};
+use domain::time::Timestamp;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
-const HEADER: &str = "idempotency-key";
+/// The header that carries the key.
+pub const HEADER: &str = "idempotency-key";
+
+/// How long a derived key lasts. The windows have fixed bounds, so two equal requests on both sides
+/// of a bound are two acts.
+pub const DERIVED_SECONDS: i64 = 60;
+
 const KEY_CHARS_MAX: usize = 200;
 
 /// The caller's key for one act. Repeated requests with the same key on the same account and route
@@ -37,6 +44,16 @@ impl IdempotencyKey {
         let key = text.trim();
         let printable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         ((1..=KEY_CHARS_MAX).contains(&key.len()) && printable).then(|| Self(key.to_owned()))
+    }
+
+    /// Derives the key of a request that has none: the same request has the same key for at most
+    /// [`DERIVED_SECONDS`]. The account is no part of it, because [`Self::act`] adds it.
+    pub fn derived(method: &str, path: &str, body: &[u8], now: Timestamp) -> Self {
+        let window = now.seconds().div_euclid(DERIVED_SECONDS);
+        let mut digest = Sha256::new();
+        digest.update(format!("{method} {path} {window} "));
+        digest.update(body);
+        Self(format!("derived-{}", hex::encode(&digest.finalize()[..16])))
     }
 
     /// The key as the client sent it, without surrounding spaces.
@@ -105,9 +122,27 @@ mod tests {
     }
 
     #[test]
+    fn a_derived_key_differs_by_request_and_window() {
+        let key = |method: &str, path: &str, body: &str, seconds: i64| {
+            let now = Timestamp::from_millis(seconds * 1_000);
+            IdempotencyKey::derived(method, path, body.as_bytes(), now).0
+        };
+        let first = key("POST", "/a", "{}", 60);
+        assert_eq!(first, key("POST", "/a", "{}", 119));
+        assert!(IdempotencyKey::parse(&first).is_some());
+        for other in [
+            key("PATCH", "/a", "{}", 60),
+            key("POST", "/b", "{}", 60),
+            key("POST", "/a", "{ }", 60),
+            key("POST", "/a", "{}", 120),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
     fn an_act_differs_by_account_route_and_key() {
-        let account =
-            |last: u8| AccountId::mint(domain::time::Timestamp::from_millis(1), [last; 10]);
+        let account = |last: u8| AccountId::mint(Timestamp::from_millis(1), [last; 10]);
         let id = |last: u8, route: &str, key: &str| {
             let key = IdempotencyKey::parse(key).expect("a key");
             key.act(&account(last), route).id().to_string()

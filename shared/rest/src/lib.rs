@@ -11,7 +11,7 @@ pub mod cursors;
 pub mod document;
 mod error;
 mod extract;
-mod idempotency;
+pub mod idempotency;
 pub mod pages;
 pub mod requests;
 mod respond;

@@ -2,7 +2,7 @@
 //!
 //! Safe to run twice: the id follows from the idempotency key, and each commit has one summary.
 
-use crate::caller::{MayRead, MayRunJobs};
+use crate::caller::{Caller, MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
@@ -13,8 +13,8 @@ use domain::jobs::assists::{
 };
 use flows::jobs::assists::{Wanted, order, paid};
 use http::{HeaderName, StatusCode, header};
-use rest::{IdempotencyKey, Path};
-use serde::Serialize;
+use rest::{Body, IdempotencyKey, Path};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Store, SummaryPlace, WholeAssist};
 use utoipa::ToSchema;
@@ -59,7 +59,7 @@ pub struct Diff {
     shown_bytes: u64,
 }
 
-type Answered = (StatusCode, [(HeaderName, String); 1], Json<CommitSummary>);
+pub type Answered = (StatusCode, [(HeaderName, String); 1], Json<CommitSummary>);
 
 /// Attempts to claim the commit's place against concurrent requests.
 const TURNS_MAX: usize = 4;
@@ -97,18 +97,50 @@ pub async fn create(
     Path(named): Path<(String, String, String)>,
     once: IdempotencyKey,
 ) -> Result<Answered, ApiError> {
-    caller.may_begin(&ctx).await?;
-    let commit = commit(&named)?;
+    requested(&ctx, &caller, &once, &commit(&named)?).await
+}
+
+/// The repository of a commit, as clients of `queue-summary` name it.
+#[derive(Deserialize)]
+pub struct Place {
+    /// The repository, such as `acme/greeter`.
+    repository: String,
+}
+
+/// Requests the summary of a commit that the path names by its id alone; the body names the
+/// repository.
+pub async fn queue(
+    MayRunJobs(caller): MayRunJobs,
+    State(ctx): State<Arc<Ctx>>,
+    Path(sha): Path<String>,
+    once: IdempotencyKey,
+    Body(Place { repository }): Body<Place>,
+) -> Result<Answered, ApiError> {
+    let (owner, name) = repository.split_once('/').ok_or_else(|| {
+        let detail = "`repository` must name the owner and the repository, such as `acme/greeter`.";
+        ApiError::bad_request("bad_repository", detail)
+    })?;
+    let named = (owner.to_owned(), name.to_owned(), sha);
+    requested(&ctx, &caller, &once, &commit(&named)?).await
+}
+
+async fn requested(
+    ctx: &Ctx,
+    caller: &Caller,
+    once: &IdempotencyKey,
+    commit: &CommitRef,
+) -> Result<Answered, ApiError> {
+    caller.may_begin(ctx).await?;
     let id = AssistId::of_act(
         &once
             .act(&caller.account, &format!("summary of {commit}"))
             .id(),
     );
     for _ in 0..TURNS_MAX {
-        let stands = existing_summary(&ctx.store, &caller.account, &commit).await?;
+        let stands = existing_summary(&ctx.store, &caller.account, commit).await?;
         let instead_of = match stands {
             Some(whole) if whole.row.state != Stands::Failed || whole.row.facts.id == id => {
-                return Ok(answered(&whole, &commit));
+                return Ok(answered(&whole, commit));
             }
             Some(failed) => Some(failed.row.facts.id),
             None => None,
@@ -125,7 +157,7 @@ pub async fn create(
         };
         if let Some(whole) = order(&ctx.assists(), &caller.account, wanted).await? {
             tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "ordered a commit summary");
-            return Ok(answered(&whole, &commit));
+            return Ok(answered(&whole, commit));
         }
     }
     Err(ApiError::conflict(

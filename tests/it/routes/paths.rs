@@ -1,0 +1,82 @@
+//! The paths of other systems, from `docs/paths.md`: each is answered, without an idempotency key,
+//! and with fields that we do not know.
+
+use crate::billing::checkouts::shop;
+use crate::world::program::{program, request, respond};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::Value;
+use std::time::Duration;
+
+const JSON: (&str, &[u8]) = ("content-type", b"application/json");
+
+/// The method and path of every row.
+fn rows() -> Vec<(&'static str, &'static str)> {
+    let page = include_str!("../../../docs/paths.md");
+    page.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`')?.0.split_once(' '))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_path_of_the_table_is_answered() {
+    let program = program("credits", &[]).await;
+    let stack = &program.world.stack;
+    let rows = rows();
+    assert!(rows.len() > 30, "{rows:?}");
+    for (method, path) in rows {
+        let asks = request(method, path, "", &[JSON], "{}");
+        let answer = if path == "/github/webhook" {
+            github_webhook::receive(&stack.github_webhook, asks).await
+        } else if stripe_webhook::PATHS.contains(&path) {
+            stripe_webhook::receive(&stack.stripe_webhook, asks).await
+        } else if path == "/health" {
+            admin::respond(stack.admin.clone(), asks).await
+        } else {
+            respond(&program.world, asks).await
+        };
+        let known =
+            ![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&answer.status());
+        assert!(known, "{method} {path}: {}", answer.status());
+    }
+    program.world.done().await;
+}
+
+fn body(answer: &Response<Bytes>) -> Value {
+    serde_json::from_slice(answer.body()).expect("JSON")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_without_keys_buys_once_and_gets_its_key() {
+    let program = shop("credits").await;
+    let world = &program.world;
+    let wish = r#"{"packId":"1k","customerName":"Ann"}"#;
+    let buys = async |path: &str, headers: &[(&str, &[u8])]| loop {
+        let asks = request("POST", path, &program.key, headers, wish);
+        let answer = respond(world, asks).await;
+        if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return answer;
+        }
+    };
+    let path = "/api/stripe/checkout-session";
+    let first = buys(path, &[JSON]).await;
+    assert_eq!(first.status(), StatusCode::CREATED, "{}", body(&first));
+    assert_eq!(first.headers()["x-idempotency-window"], "60");
+    let again = buys(path, &[JSON]).await;
+    assert_eq!(body(&again)["id"], body(&first)["id"]);
+    let key = &first.headers()["idempotency-key"];
+    assert_eq!(&again.headers()["idempotency-key"], key);
+
+    // After the window the key is another one. The first key, sent, still names the first act.
+    world.skip(Duration::from_secs(60));
+    let later = buys(path, &[JSON]).await;
+    assert_ne!(&later.headers()["idempotency-key"], key);
+    let own = buys(path, &[JSON, ("idempotency-key", key.as_bytes())]).await;
+    assert_eq!(body(&own)["id"], body(&first)["id"]);
+    assert!(!own.headers().contains_key("x-idempotency-window"));
+
+    // The documented route stays strict.
+    let strict = buys("/api/v1/billing/checkout", &[JSON]).await;
+    assert_eq!(body(&strict)["code"], "bad_idempotency_key");
+    world.done().await;
+}
