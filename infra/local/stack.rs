@@ -299,7 +299,9 @@ fn is_page(path: &str) -> bool {
     matches!(
         path,
         "/signin" | "/signin/callback" | "/signout" | "/setup" | "/setup/account"
-    ) || path.starts_with("/welcome/")
+    ) || ["/welcome/", "/assets/"]
+        .iter()
+        .any(|start| path.starts_with(start))
 }
 
 /// The default settings; the command line replaces those of real services.

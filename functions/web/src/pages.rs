@@ -1,6 +1,7 @@
 //! The pages, with one folder per context.
 
 mod accounts;
+mod assets;
 
 use crate::Ctx;
 use accounts::{setup, sign_in, welcome};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Ctx>> {
     Router::new()
+        .route("/assets/{digest}/{name}", get(assets::show))
         .route("/signin", get(sign_in::begin))
         .route("/signin/callback", get(sign_in::callback))
         .route("/signout", post(sign_in::sign_out))

@@ -1,6 +1,6 @@
 //! What the HTTP functions share: extractors, errors as JSON problems, request ids, idempotency
 //! keys, cursors, views and the common parts of their OpenAPI documents, and for browsers session
-//! cookies and pages.
+//! cookies and the CSRF check.
 //!
 //! This crate calls no vendor, no store and no queue. Every extractor rejects with an [`ApiError`],
 //! so a malformed request gets the same kind of response everywhere.
@@ -12,7 +12,6 @@ pub mod document;
 mod error;
 mod extract;
 pub mod idempotency;
-pub mod pages;
 pub mod requests;
 mod respond;
 pub mod views;

@@ -36,14 +36,28 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("reconciliation", &["catalogue", "store"]),
     (
         "admin",
-        &["catalogue", "queues", "rest", "store", "stripe-api"],
+        &[
+            "catalogue",
+            "pages",
+            "queues",
+            "rest",
+            "store",
+            "stripe-api",
+        ],
     ),
     (
         "api",
-        &["catalogue", "queues", "rest", "store", "stripe-api"],
+        &[
+            "catalogue",
+            "pages",
+            "queues",
+            "rest",
+            "store",
+            "stripe-api",
+        ],
     ),
     // `flows` brings the queues; no flow that `web` imports sends to one, and its role allows none.
-    ("web", &["github-api", "queues", "rest", "store"]),
+    ("web", &["github-api", "pages", "queues", "rest", "store"]),
 ];
 
 /// What the crates that functions share may know. An adapter or the catalogue is not listed: it may know the domain only.

@@ -1,9 +1,10 @@
-//! `GET /api/v1/docs`: the OpenAPI document as a page for people. The page loads nothing and runs
-//! no script.
+//! `GET /api/v1/docs`: the OpenAPI document as a page for people. The page loads its style only, and
+//! runs no script.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use rest::pages::{Page, escaped};
+use maud::{Markup, html};
+use pages::{Page, copyable};
 use serde_json::Value;
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -16,37 +17,24 @@ pub async fn docs() -> Response {
     PAGE.clone().into_response()
 }
 
-/// Writing to a `String` cannot fail, so the results of `write!` are ignored.
 fn page(document: &Value) -> Page {
-    let mut body = String::new();
-    let info = &document["info"];
-    for paragraph in info["description"]
-        .as_str()
-        .unwrap_or_default()
-        .split("\n\n")
-    {
-        let _ = write!(body, "<p>{}</p>", escaped(paragraph));
-    }
-    body.push_str("<p>The same for programs: <a href=\"openapi.json\">openapi.json</a>.</p>");
+    let description = document["info"]["description"].as_str().unwrap_or_default();
     let routes = routes(document);
-    for tag in document["tags"].as_array().into_iter().flatten() {
-        let of_tag: Vec<_> = routes
-            .iter()
-            .filter(|route| route.operation["tags"][0] == tag["name"])
-            .collect();
-        if !of_tag.is_empty() {
-            let _ = write!(
-                body,
-                "<h2>{}</h2><p>{}</p>",
-                text(&tag["name"]),
-                text(&tag["description"])
-            );
-            of_tag
-                .into_iter()
-                .for_each(|route| section(&mut body, document, route));
+    let content = html! {
+        @for paragraph in description.split("\n\n") { p { (paragraph) } }
+        p { "The same for programs: " a href="openapi.json" { "openapi.json" } "." }
+        @for tag in document["tags"].as_array().into_iter().flatten() {
+            @let of_tag: Vec<_> = routes.iter().filter(|route| route.operation["tags"][0] == tag["name"]).collect();
+            @if !of_tag.is_empty() {
+                section {
+                    h2 { (text(&tag["name"])) }
+                    p { (text(&tag["description"])) }
+                    @for route in of_tag { (section(document, route)) }
+                }
+            }
         }
-    }
-    Page::new(StatusCode::OK, "The API").markup(&body)
+    };
+    Page::new(StatusCode::OK, "The API").with(&content)
 }
 
 struct Route<'a> {
@@ -69,36 +57,20 @@ fn routes(document: &Value) -> Vec<Route<'_>> {
     routes
 }
 
-fn section(page: &mut String, document: &Value, route: &Route<'_>) {
-    let _ = write!(
-        page,
-        "<h3><code>{} {}</code></h3>",
-        route.method,
-        escaped(route.path)
-    );
+fn section(document: &Value, route: &Route<'_>) -> Markup {
     let (summary, description) = (&route.operation["summary"], &route.operation["description"]);
-    let _ = write!(page, "<p>{}</p>", text(summary));
-    if description != summary {
-        let _ = write!(page, "<p>{}</p>", text(description));
+    let responses = route.operation["responses"].as_object();
+    html! {
+        h3 { code { (route.method) " " (route.path) } }
+        p { (text(summary)) }
+        @if description != summary { p { (text(description)) } }
+        (copyable(&example(document, route)))
+        p.quiet {
+            @for (status, response) in responses.into_iter().flatten() {
+                (status) ": " (text(&response["description"])) " "
+            }
+        }
     }
-    let _ = write!(
-        page,
-        "<pre>{}</pre><p><small>",
-        escaped(&example(document, route))
-    );
-    for (status, response) in route.operation["responses"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        let _ = write!(
-            page,
-            "{}: {} ",
-            escaped(status),
-            text(&response["description"])
-        );
-    }
-    page.push_str("</small></p>");
 }
 
 /// Returns a `curl` call that can be pasted into a shell.
@@ -190,6 +162,6 @@ fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
     }
 }
 
-fn text(value: &Value) -> String {
-    escaped(value.as_str().unwrap_or_default())
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

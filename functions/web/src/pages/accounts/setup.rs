@@ -19,7 +19,8 @@ use flows::accounts::memberships::Belongings;
 use flows::accounts::sessions::Person;
 use flows::accounts::{joining, owners};
 use http::{HeaderMap, StatusCode};
-use rest::pages::Page;
+use maud::html;
+use pages::{Forms, Page, post};
 use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -180,31 +181,32 @@ fn offer_accounts<'a>(
     installation: InstallationId,
     csrf: &str,
 ) -> Page {
-    let number = installation.to_string();
-    accounts.fold(page, |page, account| {
-        let fields = [
-            ("installation_id", number.as_str()),
-            ("account_id", account.as_str()),
-            ("csrf_token", csrf),
-        ];
-        page.button_to(PATH, &fields, &format!("Let {account} pay"))
+    accounts.fold(page.forms(Forms::Ours), |page, account| {
+        let choice = html! {
+            input type="hidden" name="installation_id" value=(installation);
+            input type="hidden" name="account_id" value=(account);
+            button { "Let " (account) " pay" }
+        };
+        page.with(&post(PATH, csrf, &choice))
     })
 }
 
 /// Adds the form for an account's key.
 fn ask_key(page: Page, installation: Option<InstallationId>, csrf: &str) -> Page {
-    let number = installation.map(|installation| installation.to_string());
-    let mut fields = vec![("csrf_token", csrf)];
-    fields.extend(number.as_deref().map(|number| ("installation_id", number)));
-    page.paragraph(
-        "Did you sign up by mail? Enter the account's first key, or another key with all scopes.",
-    )
-    .secret_form(
-        "/setup/account",
-        &fields,
-        ("key", "Key"),
-        "This account is mine",
-    )
+    let fields = html! {
+        @if let Some(installation) = installation {
+            input type="hidden" name="installation_id" value=(installation);
+        }
+        div.fields {
+            label { "Key" input type="password" name="key" autocomplete="off" required; }
+            button { "This account is mine" }
+        }
+    };
+    page.forms(Forms::Ours)
+        .paragraph(
+            "Did you sign up by mail? Enter the account's first key, or another key with all scopes.",
+        )
+        .with(&post("/setup/account", csrf, &fields))
 }
 
 /// The form that chooses which account pays for an installation's owner.

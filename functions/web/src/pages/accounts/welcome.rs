@@ -17,7 +17,8 @@ use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Reveal, RevealToken, Sco
 use domain::ids::{ActionId, KeyId};
 use domain::inbox::events::StripeMode;
 use http::{HeaderMap, StatusCode, header};
-use rest::pages::Page;
+use maud::html;
+use pages::{Forms, Page, copyable, once as once_field};
 use rest::welcome::{FirstKey, Welcome};
 use rest::{IdempotencyKey, Path};
 use sha2::{Digest, Sha256};
@@ -60,9 +61,12 @@ pub async fn show(
                  store it. The link is valid until {}.",
                 reveal.until
             );
+            let form = html! { form method="post" { (once_field(&once)) button.primary { "Show the key" } } };
             Page::new(StatusCode::OK, HEADING)
+                .secret()
+                .forms(Forms::Ours)
                 .paragraph(&text)
-                .button_here(&[("once", &once)], "Show the key")
+                .with(&form)
                 .into_response()
         }
         (Err(error), json) => refused(error, json),
@@ -84,8 +88,9 @@ pub async fn reveal(
     match (answer.await, wants_json(&headers)) {
         (Ok(key), true) => (StatusCode::CREATED, Json(key)).into_response(),
         (Ok(key), false) => Page::new(StatusCode::CREATED, HEADING)
+            .secret()
             .paragraph("Store it now; it cannot be shown again.")
-            .copyable(&key.secret)
+            .with(&copyable(&key.secret))
             .paragraph(
                 "Send it as Authorization: Bearer …. It has every scope of your account: with it you can make other keys \
                  that have fewer, at /api/v1/api-keys.",
@@ -208,6 +213,7 @@ fn refused(error: ApiError, json: bool) -> Response {
         return error.into_response();
     }
     Page::new(error.status(), "This link does not work")
+        .secret()
         .paragraph(error.detail())
         .into_response()
 }
