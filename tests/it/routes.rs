@@ -6,5 +6,6 @@ pub mod hardening;
 pub mod matrix;
 pub mod operators;
 pub mod operators_matrix;
+pub mod overview;
 pub mod rates;
 pub mod request_ids;
