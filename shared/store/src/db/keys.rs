@@ -2,6 +2,10 @@
 
 #![doc = include_str!("keys.md")]
 
+mod listing;
+
+pub(crate) use listing::{Listing, login};
+
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
 use domain::billing::spending::SpendUnit;
@@ -436,35 +440,6 @@ pub(crate) fn request(id: &JobId) -> Key {
     Key::new(job(id).pk, REQUEST)
 }
 
-/// The rows of index `timeline` that list every account, job or invoice, newest first. Each list
-/// has [`SHARDS`] partitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listing {
-    Accounts,
-    Jobs,
-    Invoices,
-}
-
-impl Listing {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Accounts => "ACCOUNTS",
-            Self::Jobs => "JOBS",
-            Self::Invoices => "INVOICES",
-        }
-    }
-
-    /// The partition of the item with this key.
-    pub(crate) fn of(self, key: &Key) -> String {
-        // An account's invoices share its `pk`, so the sort key spreads them.
-        self.shard(shard(&format!("{}{}", key.pk, key.sk)))
-    }
-
-    pub(crate) fn shard(self, shard: u32) -> String {
-        format!("{}#{shard}", self.word())
-    }
-}
-
 pub(crate) fn job_of(pk: &str) -> Option<JobId> {
     JobId::parse(pk.strip_prefix("JOB#")?).ok()
 }
@@ -501,11 +476,6 @@ pub(crate) fn open(repository: RepositoryId, issue_number: u64) -> Key {
 
 pub(crate) fn owner(id: OwnerId) -> Key {
     Key::new(format!("OWNER#{id}"), ACCOUNT)
-}
-
-/// The owner with this login. GitHub's logins do not differ by case.
-pub(crate) fn login(login: &str) -> Key {
-    Key::new(format!("LOGIN#{}", login.to_ascii_lowercase()), "OWNER")
 }
 
 /// A purchase by an owner on the Marketplace.
