@@ -68,6 +68,9 @@ async fn every_account_is_listed_once_newest_first() {
 #[tokio::test(start_paused = true)]
 async fn an_account_is_found_by_what_people_know_of_it() {
     let world = World::with(FaultPlan::None, &[]).await;
+    // The first event about an issue links the owner to the account of the installation.
+    world.github_sends("issues.labeled").await;
+    world.settle().await;
     world.github_sends("installation.created").await;
     world.settle().await;
     let account = world.account().await;
