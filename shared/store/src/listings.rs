@@ -55,7 +55,7 @@ impl Store {
     /// Lists all accounts, newest first. A new account can take a moment to appear.
     pub async fn account_list(&self, slice: Slice<'_>) -> Result<Page<Account>, StoreError> {
         const LIST: &str = "list accounts";
-        let found = self.listed(LIST, Listing::Accounts, slice, |item| {
+        let found = self.listing_page(LIST, Listing::Accounts, slice, |item| {
             let id = keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
             Ok((id.to_string(), id))
         });
@@ -117,7 +117,7 @@ impl Store {
 
     /// Lists the ids of the jobs of all accounts, newest first.
     pub async fn job_ids(&self, slice: Slice<'_>) -> Result<Page<JobId>, StoreError> {
-        self.listed("list jobs", Listing::Jobs, slice, |item| {
+        self.listing_page("list jobs", Listing::Jobs, slice, |item| {
             let id = keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
             Ok((id.to_string(), id))
         })
@@ -130,7 +130,7 @@ impl Store {
         slice: Slice<'_>,
     ) -> Result<Page<(AccountId, Invoice)>, StoreError> {
         const LIST: &str = "list invoices";
-        let found = self.listed(LIST, Listing::Invoices, slice, |item| {
+        let found = self.listing_page(LIST, Listing::Invoices, slice, |item| {
             let account = keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
             let sk = item.text("sk")?;
             let id = sk
@@ -181,7 +181,7 @@ impl Store {
     }
 
     /// Reads one page of a list from all its partitions.
-    async fn listed<T>(
+    async fn listing_page<T>(
         &self,
         operation: &'static str,
         listing: Listing,
