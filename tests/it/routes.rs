@@ -7,5 +7,6 @@ pub mod matrix;
 pub mod operators;
 pub mod operators_matrix;
 pub mod paths;
+pub mod overview;
 pub mod rates;
 pub mod request_ids;

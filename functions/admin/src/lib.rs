@@ -9,6 +9,7 @@
 //! is logged with the operator's name.
 
 mod config;
+mod days;
 mod document;
 mod operator;
 mod reason;

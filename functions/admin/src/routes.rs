@@ -8,10 +8,10 @@ mod jobs;
 mod ledger;
 mod notices;
 
-use self::accounts::{account, api_keys, signups};
-use self::billing::{invoices, quotas, subscriptions, usage};
+use self::accounts::{account, api_keys, list as accounts_list, signups};
+use self::billing::{invoices, invoices_all, metrics, quotas, subscriptions, usage};
 use self::inbox::{events, pauses, queues, switches};
-use self::jobs::job;
+use self::jobs::{job, list as jobs_list};
 use self::ledger::credits;
 use self::notices::{log, mail};
 use crate::document::Document;
@@ -31,11 +31,15 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(events::raw))
         .routes(routes!(events::replay))
         .routes(routes!(events::attribute))
+        .routes(routes!(queues::list))
         .routes(routes!(queues::redrive))
         .routes(routes!(switches::list))
         .routes(routes!(switches::show, switches::change))
         .routes(routes!(pauses::show, pauses::change))
+        .routes(routes!(jobs_list::list))
         .routes(routes!(job::show))
+        .routes(routes!(metrics::show))
+        .routes(routes!(invoices_all::list))
         .routes(routes!(invoices::list))
         .routes(routes!(quotas::list))
         .routes(routes!(subscriptions::list))
@@ -47,7 +51,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(credits::balance))
         .routes(routes!(credits::ledger))
         .routes(routes!(credits::adjust))
-        .routes(routes!(account::create))
+        .routes(routes!(account::create, accounts_list::list))
         .routes(routes!(account::show))
         .routes(routes!(api_keys::create))
         .routes(routes!(signups::list))

@@ -20,6 +20,11 @@ pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Res
         .store
         .installation_note(event.installation, event.owner, state, event.as_of)
         .await?;
+    if let Some(login) = &event.owner_login {
+        ctx.store
+            .login_note(login, event.owner, event.as_of)
+            .await?;
+    }
     if event.change == InstallationChange::Created && noted == InstallationNoted::Now {
         sign_ups::welcome(ctx, event.owner, event.installation, now).await?;
     }

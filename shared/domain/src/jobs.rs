@@ -23,6 +23,7 @@ pub mod admission;
 pub mod assists;
 mod billing;
 mod delegated;
+mod figures;
 pub mod fixes;
 pub mod installations;
 mod leases;
@@ -39,6 +40,7 @@ mod transitions;
 pub mod triggers;
 
 pub use billing::{BillingEffect, cost_to_customer};
+pub use figures::Figures;
 pub use leases::{Busy, JobClaim, JobLease, Leasable};
 pub use state::{CommentState, JobState, JobWork};
 pub use terms::{Delivered, FixPaid, Funding, Offer, Terms};

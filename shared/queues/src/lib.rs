@@ -6,12 +6,14 @@
 
 mod accept;
 mod consume;
+mod depth;
 mod error;
 mod message;
 
 pub use accept::accept;
 pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use consume::{consume, consume_with};
+pub use depth::Depth;
 pub use error::QueueError;
 pub use message::{BadMessage, Message, Queue};
 

@@ -24,6 +24,11 @@ pub fn read(text: &str) -> Result<(Timestamp, String), ApiError> {
     ))
 }
 
+/// Decodes the cursor of a query, if there is one.
+pub fn find(text: Option<&str>) -> Result<Option<(Timestamp, String)>, ApiError> {
+    text.filter(|text| !text.is_empty()).map(read).transpose()
+}
+
 /// The error for a string that is not a cursor of this listing.
 pub fn bad() -> ApiError {
     ApiError::bad_request(

@@ -329,8 +329,12 @@ pub(crate) fn account_in(item: &Attributes) -> Result<AccountId, StoreError> {
 }
 
 pub(crate) fn account_attributes(account: &Account) -> Attributes {
-    let mut item = keys::account(&account.id).attributes();
+    let key = keys::account(&account.id);
+    let mut item = key.attributes();
     let more = [
+        // `owner` and `at` are the keys of index `timeline`, which lists every account.
+        ("owner", text(keys::Listing::Accounts.of(&key))),
+        ("at", time(account.created_at)),
         ("customer", text(account.customer.as_str())),
         ("plan", text(&account.plan)),
         ("created_at", time(account.created_at)),

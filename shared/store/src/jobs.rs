@@ -144,10 +144,7 @@ impl Store {
         tx.add(put_new(&self.table, open)).or(Refusal::Joined);
         tx.add(count.item(&self.table)).or(Refusal::QuotaUsed);
         tx.add(put_new(&self.table, row));
-        tx.add(put_new(
-            &self.table,
-            step_item(&facts.id, 0, &order_step(new))?,
-        ));
+        tx.add(put_new(&self.table, first_step(new)?));
         tx.add(begun.item(&self.table)).or(Refusal::AccountClosed);
         tx.join(&reservation.items, Refusal::Spending);
         tx.join(&postings.items, Refusal::Posting);
@@ -180,10 +177,7 @@ impl Store {
         tx.add(put_new(&self.table, self.trigger(facts, &facts.id)))
             .or(Refusal::Existing);
         tx.add(put_new(&self.table, row_attributes(&new.row)));
-        tx.add(put_new(
-            &self.table,
-            step_item(&facts.id, 0, &order_step(new))?,
-        ));
+        tx.add(put_new(&self.table, first_step(new)?));
         match tx.commit().await? {
             Committed::Written => Ok(JobCreated::New),
             Committed::Refused(_, old) => held_by(&old).map(JobCreated::Existing),
@@ -407,6 +401,17 @@ fn pointer(key: keys::Key, job: &JobId) -> Attributes {
     let mut item = key.attributes();
     item.insert("job".to_owned(), text(job.as_str()));
     item
+}
+
+/// Builds the first step's item. It also lists the job among those of all accounts: the job's own
+/// row is listed under its account, and an item has one place in an index. This item never changes,
+/// so the list costs one write of the index for each job.
+fn first_step(new: &NewJob) -> Result<Attributes, StoreError> {
+    let id = &new.row.facts.id;
+    let mut item = step_item(id, 0, &order_step(new))?;
+    let listed = keys::Listing::Jobs.of(&keys::step(id, 0));
+    item.insert("owner".to_owned(), text(listed));
+    Ok(item)
 }
 
 fn order_step(new: &NewJob) -> Step {

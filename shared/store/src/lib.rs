@@ -15,6 +15,7 @@ mod due;
 mod inbox;
 mod jobs;
 mod ledger;
+mod listings;
 mod notices;
 mod switches;
 
@@ -58,6 +59,7 @@ pub use ledger::expiries::{Expiring, Expiry};
 pub use ledger::key_ring::{BadLedgerKey, KeyRing, KeySource};
 pub use ledger::seals::{Checked, DaySum, Seal, Sealed};
 pub use ledger::{OpenHold, Post};
+pub use listings::Slice;
 pub use notices::mailings::{AccountChanged, Mailing, Muted, Unmuted};
 pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};
 pub use switches::{SwitchRow, SwitchWord, Switchboard, Switched, Which};

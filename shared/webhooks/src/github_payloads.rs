@@ -103,8 +103,14 @@ struct OfPull {
 #[derive(Deserialize)]
 struct InstallationBody {
     id: u64,
-    account: Id,
+    account: InstallationOwner,
     updated_at: Option<When>,
+}
+
+#[derive(Deserialize)]
+struct InstallationOwner {
+    id: u64,
+    login: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -255,6 +261,7 @@ fn installation(body: &[u8], change: InstallationChange) -> Result<GithubEvent, 
     Ok(GithubEvent::Installation(InstallationEvent {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(installation.account.id),
+        owner_login: installation.account.login,
         change,
         as_of: installation
             .updated_at

@@ -2,4 +2,5 @@
 
 pub mod account;
 pub mod api_keys;
+pub mod list;
 pub mod signups;

@@ -1,4 +1,5 @@
 //! Jobs, in full.
 
 pub mod job;
+pub mod list;
 mod steps;

@@ -129,6 +129,8 @@ pub enum PullState {
 pub struct InstallationEvent {
     pub installation: InstallationId,
     pub owner: OwnerId,
+    /// The owner's login, if GitHub says it.
+    pub owner_login: Option<String>,
     pub change: InstallationChange,
     /// When GitHub last changed the installation; zero if GitHub does not say.
     pub as_of: Timestamp,

@@ -86,7 +86,11 @@ impl Store {
         invoice: &Invoice,
     ) -> Result<Noted, StoreError> {
         let rank = Invoice::rank(&invoice.status);
-        let change = Change::of(keys::invoice(account, &invoice.id))
+        let key = keys::invoice(account, &invoice.id);
+        let listed = keys::Listing::Invoices.of(&key);
+        let change = Change::of(key)
+            .set("owner", text(listed))
+            .set("at", time(invoice.created_at))
             .set("status", text(&invoice.status))
             .set("rank", number(rank))
             .set("amount_due_minor", number(invoice.amount_due_minor))
@@ -309,7 +313,7 @@ fn subscription_of(attributes: &Attributes) -> Result<Subscription, StoreError> 
     })
 }
 
-fn invoice_of(attributes: &Attributes) -> Result<Invoice, StoreError> {
+pub(crate) fn invoice_of(attributes: &Attributes) -> Result<Invoice, StoreError> {
     let item = Item::new(attributes, "read an invoice");
     let id = item
         .text("sk")?

@@ -2,6 +2,10 @@
 
 #![doc = include_str!("keys.md")]
 
+mod listing;
+
+pub(crate) use listing::{Listing, login};
+
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
 use domain::billing::spending::SpendUnit;

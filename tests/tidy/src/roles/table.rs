@@ -14,6 +14,7 @@ const REDRIVE: &[&str] = &[
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
 ];
+const COUNT: &[&str] = &["sqs:GetQueueAttributes"];
 /// From one verified sender, by one configuration set.
 const MAIL: &[&str] = &["ses:SendEmail"];
 const SECRET: &[&str] = &["ssm:GetParameters"];
@@ -269,6 +270,8 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("admin", ADD, &["LedgerTable"]),
     ("admin", SEND, QUEUES),
     ("admin", SEND, &["MailEventsQueue"]),
+    ("admin", COUNT, QUEUES),
+    ("admin", COUNT, &["MailEventsQueue"]),
     (
         "admin",
         REDRIVE,

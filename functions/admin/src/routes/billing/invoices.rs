@@ -45,7 +45,7 @@ pub async fn list(
     }))
 }
 
-fn shown(invoice: &Invoice) -> DatedInvoice {
+pub fn shown(invoice: &Invoice) -> DatedInvoice {
     DatedInvoice {
         invoice: InvoiceShown::of(invoice),
         subscription: invoice.subscription.as_ref().map(ToString::to_string),

@@ -5,9 +5,10 @@ use crate::routes::accounts::account::whole;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::billing::entitlements::entitlements;
+use domain::billing::entitlements::{Entitlements, entitlements};
 use domain::billing::plans::{Limit, Period, Renewal};
 use domain::billing::usage::Meter;
+use domain::ids::AccountId;
 use domain::retry::Failure;
 use rest::Path;
 use rest::views::QuotaUse;
@@ -41,7 +42,19 @@ pub async fn list(
     let entitlements = entitlements.ok_or_else(|| {
         ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
     })?;
-    let plan = entitlements.plan;
+    Ok(Json(Quotas {
+        plan: entitlements.plan.id.to_string(),
+        quotas: used(&ctx, &account.id, &entitlements).await?,
+    }))
+}
+
+/// Reads what an account has used on each meter of its plan in the current period.
+pub async fn used(
+    ctx: &Ctx,
+    account: &AccountId,
+    entitlements: &Entitlements<'_>,
+) -> Result<Vec<QuotaUse>, ApiError> {
+    let (plan, now) = (entitlements.plan, ctx.outside.now());
     // A meter without a quota is counted in the period of the jobs.
     let of_jobs = plan
         .quotas
@@ -65,14 +78,8 @@ pub async fn list(
             now,
         );
         let limit = quota.map_or(Limit::Unlimited, |quota| quota.limit);
-        let used = ctx
-            .store
-            .quota_used(&account.id, meter, &period.key)
-            .await?;
+        let used = ctx.store.quota_used(account, meter, &period.key).await?;
         quotas.push(QuotaUse::of(meter, limit, used, period));
     }
-    Ok(Json(Quotas {
-        plan: plan.id.to_string(),
-        quotas,
-    }))
+    Ok(quotas)
 }

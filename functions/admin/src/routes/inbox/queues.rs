@@ -1,4 +1,4 @@
-//! `/api/v1/admin/queues`: redrives dead letters.
+//! `/api/v1/admin/queues`: counts messages, and redrives dead letters.
 
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
@@ -10,6 +10,44 @@ use rest::Path;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// Every queue.
+#[derive(Serialize, ToSchema)]
+pub struct QueueList {
+    queues: Vec<QueueShown>,
+}
+
+/// A queue with its messages, as SQS counts them: approximately.
+#[derive(Serialize, ToSchema)]
+pub struct QueueShown {
+    queue: &'static str,
+    /// The messages that can be received now.
+    ready: u64,
+    /// The messages that a function is handling.
+    in_flight: u64,
+    /// The messages that become visible later.
+    delayed: u64,
+    /// The messages that were moved away after too many failed deliveries.
+    dead_letters: u64,
+}
+
+/// Lists every queue with the number of its messages and dead letters.
+#[utoipa::path(get, path = "/api/v1/admin/queues", tag = "inbox",
+    responses((status = 200, body = QueueList)))]
+pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<QueueList>, ApiError> {
+    let mut queues = Vec::new();
+    for queue in Queue::ALL {
+        let depth = ctx.queues.depth(queue).await?;
+        queues.push(QueueShown {
+            queue: queue.as_str(),
+            ready: depth.ready,
+            in_flight: depth.in_flight,
+            delayed: depth.delayed,
+            dead_letters: depth.dead,
+        });
+    }
+    Ok(Json(QueueList { queues }))
+}
 
 /// A queue whose dead letters move back to it.
 #[derive(Serialize, ToSchema)]
