@@ -22,6 +22,7 @@ pub mod samples;
 pub mod spending;
 pub mod stuck_usage;
 pub mod subscription;
+pub mod top_ups;
 pub mod unbilled;
 pub mod uncounted;
 pub mod unsubscribed;

@@ -11,7 +11,7 @@ mod notices;
 
 use self::accounts::{account, api_keys, members, session, signup};
 use self::billing::{
-    checkout, payment_methods, period, plans, portal, spend_limit, subscription, usage,
+    auto_top_up, checkout, payment_methods, period, plans, portal, spend_limit, subscription, usage,
 };
 use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
 use self::ledger::{credits, debits, holds};
@@ -42,6 +42,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
             spend_limit::set,
             spend_limit::remove
         ))
+        .routes(routes!(auto_top_up::show, auto_top_up::set))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(api_keys::rotate))

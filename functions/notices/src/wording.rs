@@ -52,6 +52,26 @@ const QUOTA_USED: Texts = (
     "See your usage",
 );
 
+const TOP_UP_CHARGED: Texts = (
+    "Your balance was topped up",
+    "",
+    "You can change automatic top-up, or switch it off, in your dashboard.",
+    "See your balance",
+);
+const TOP_UP_CONFIRM: Texts = (
+    "A top-up needs your confirmation",
+    "The credits arrive as soon as you have confirmed. If you do nothing within a day, nothing is charged, and automatic \
+     top-up is switched off.",
+    "Please confirm the payment; your bank requires it.",
+    "Confirm the payment",
+);
+const TOP_UP_OFF: Texts = (
+    "Automatic top-up is off",
+    "Nothing more is charged automatically. When the credits are used up, new work is refused.",
+    "Please top up by hand, or check your payment method and switch automatic top-up on again.",
+    "Top up",
+);
+
 const fn frame(kind: NoticeKind) -> Frame {
     let (subject, next, todo, label) = match kind {
         NoticeKind::Welcome => (
@@ -95,6 +115,9 @@ const fn frame(kind: NoticeKind) -> Frame {
             "Top up, and ask again under the issue.",
             "Top up",
         ),
+        NoticeKind::TopUpCharged => TOP_UP_CHARGED,
+        NoticeKind::TopUpConfirm => TOP_UP_CONFIRM,
+        NoticeKind::TopUpOff => TOP_UP_OFF,
         NoticeKind::SpendLimitNear => (
             "You are near your spend limit",
             "Work that could cost more than is left is refused until the next billing period begins.",

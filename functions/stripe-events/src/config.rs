@@ -7,8 +7,8 @@ use flows::billing::Shop;
 use flows::cache::Cache;
 use queues::{Queue, Queues};
 use settings::{
-    CatalogueSettings, EventsSettings, LedgerSettings, PlatformSettings, QueueSettings,
-    StripeSettings,
+    CatalogueSettings, DashboardUrl, EventsSettings, LedgerSettings, PlatformSettings,
+    QueueSettings, StripeSettings,
 };
 use std::time::Duration;
 use store::{Inbox, Store, Switchboard};
@@ -21,6 +21,7 @@ pub struct Config {
     queues: QueueSettings,
     catalogue: CatalogueSettings,
     stripe: StripeSettings,
+    dashboard_url: DashboardUrl,
 }
 
 impl Settings for Config {
@@ -32,6 +33,7 @@ impl Settings for Config {
             queues: QueueSettings::read(env, [Queue::StripeEvents, Queue::Notices]),
             catalogue: Settings::read(env),
             stripe: Settings::read(env),
+            dashboard_url: Settings::read(env),
         }
     }
 }
@@ -45,6 +47,8 @@ pub struct Ctx {
     /// `None` without a key.
     pub(crate) stripe: Option<Keyed<StripeApi>>,
     pub(crate) prices: Cache<Vec<PriceChoice>>,
+    /// Where a customer returns after confirming a payment.
+    pub(crate) dashboard_url: Option<String>,
     pub(crate) outside: Outside,
 }
 
@@ -62,6 +66,7 @@ impl Ctx {
             catalogue: config.catalogue.0,
             stripe: config.stripe.connect(&platform),
             prices: Cache::default(),
+            dashboard_url: config.dashboard_url.0,
             outside,
         }
     }

@@ -1,6 +1,7 @@
 //! The function that handles Stripe's recorded events, one file for each kind of object.
 //!
-//! Invoked by the queue `stripe-events`, whose messages name an event's row. Grants credits that
+//! Invoked by the queue `stripe-events`, whose messages name an event's row, or an account whose
+//! balance is to be topped up. Grants credits that
 //! were paid for and takes them back after refunds and disputes, records the latest state of
 //! subscriptions and invoices, queues notices, and sets aside usage that Stripe could not count. On
 //! Stripe it sets the payment method of a customer who leaves one, creates the subscription of an
@@ -27,13 +28,15 @@ mod record_payment;
 mod refund;
 mod rivals;
 mod subscription;
+mod top_up;
 mod unbilled;
 
 pub use config::{Config, Ctx};
 
+use domain::ids::AccountId;
 use domain::inbox::events::{StripeEvent, StripeMode};
 use domain::inbox::{EventKey, EventRow};
-use domain::retry::{Done, Failure};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::time::Timestamp;
 use flows::act;
 use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
@@ -43,28 +46,43 @@ const CONCURRENCY: usize = 10;
 
 /// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-    let handle = async |key: EventKey| {
-        let (inbox, switches, clock) = (&ctx.inbox, &ctx.switches, || ctx.outside.now());
-        act(
-            inbox,
-            switches,
-            clock,
-            &key,
-            async |row: &EventRow, body: &[u8]| dispatch(ctx, row, body).await,
-        )
-        .await
+    let handle = async |task: Task| match task {
+        Task::Event(key) => {
+            let (inbox, switches, clock) = (&ctx.inbox, &ctx.switches, || ctx.outside.now());
+            act(
+                inbox,
+                switches,
+                clock,
+                &key,
+                async |row: &EventRow, body: &[u8]| dispatch(ctx, row, body).await,
+            )
+            .await
+        }
+        Task::TopUp(account) => top_up::handle(ctx, &account).await,
     };
-    let fail = async |key: EventKey, failure: Failure, _| {
+    let fail = async |task: Task, failure: Failure, receives| {
         let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
-        let fate = ctx.inbox.fail(&key, &failure, random, now).await?;
+        let fate = match task {
+            Task::Event(key) => ctx.inbox.fail(&key, &failure, random, now).await?,
+            // The row stays due whatever happens to the message.
+            Task::TopUp(_) => MessageFate::of(failure.retry, receives, random),
+        };
         Ok((fate, fate.of_row(failure)))
     };
     consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }
 
-fn select(message: &Message) -> Option<EventKey> {
+#[derive(Clone)]
+enum Task {
+    Event(EventKey),
+    /// An account whose balance is to be topped up.
+    TopUp(AccountId),
+}
+
+fn select(message: &Message) -> Option<Task> {
     match message {
-        Message::Event(key) => Some(key.clone()),
+        Message::Event(key) => Some(Task::Event(key.clone())),
+        Message::TopUp(account) => Some(Task::TopUp(account.clone())),
         _ => None,
     }
 }

@@ -1,18 +1,19 @@
 //! `payment_intent.*`: a payment succeeded, for a checkout or for anything else.
 //!
-//! The checkout's own event reports the same payment; whichever event comes first grants the
+//! A payment of an automatic top-up carries what it sells. For any other payment, the checkout's own event reports the same payment; whichever event comes first grants the
 //! credits.
 
-use crate::{Ctx, checkout};
+use crate::{Ctx, attribution, checkout, top_up};
+use domain::billing::top_ups::is_top_up;
 use domain::ids::PaymentIntentId;
 use domain::inbox::EventRow;
 use domain::inbox::events::{
     CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose, PaymentChange, PaymentEvent,
 };
 use domain::retry::{Done, Failure};
-use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
+use stripe_api::{CheckoutSession, IntentStatus, PaymentStatus, SessionMode};
 
-/// Grants what was bought, if the payment belongs to a checkout.
+/// Grants what was bought, if the payment belongs to a checkout or a top-up.
 pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<Done, Failure> {
     match event.change {
         PaymentChange::Succeeded => {}
@@ -26,12 +27,19 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
         return Ok(Done::Duplicate);
     }
     let intent = PaymentIntentId::parse(event.payment.as_str()).map_err(Failure::never)?;
-    match ctx
-        .stripe()
-        .await?
-        .checkout_find_by_payment(&intent)
-        .await?
-    {
+    let stripe = ctx.stripe().await?;
+    if is_top_up(&event.metadata) {
+        let Some(account) = attribution::account(ctx, row, event.customer.as_ref()).await? else {
+            return Ok(attribution::UNATTRIBUTED);
+        };
+        return match stripe.payment_intent_find(&intent).await? {
+            Some(intent) if intent.status == IntentStatus::Succeeded => {
+                top_up::grant(ctx, &account, &intent).await
+            }
+            Some(_) | None => Ok(Done::Ignored("Stripe does not say that it is paid")),
+        };
+    }
+    match stripe.checkout_find_by_payment(&intent).await? {
         Some(session) => checkout::grant(ctx, &as_event(event, session), row).await,
         None => Ok(Done::Ignored("the payment is not one of a checkout")),
     }

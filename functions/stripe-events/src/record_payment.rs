@@ -57,7 +57,7 @@ async fn watch(ctx: &Ctx, account: &AccountId, facts: &[PaymentFact]) -> Result<
     let bought = |fact: &PaymentFact| matches!(fact, PaymentFact::Bought(_));
     if !facts.iter().all(bought) {
         let now = ctx.outside.now();
-        if let Some(notice) = ctx.store.balance_warn(account, usual, now).await? {
+        if let Some(notice) = ctx.store.low_balance_warn(account, usual, now).await? {
             let message = Message::Notice(notice.key(account));
             ctx.queues.send(&message, Some(account)).await?;
         }

@@ -202,6 +202,10 @@ async fn row_messages(
             message: Message::Hold(key.clone()),
             account: Some(key.account.clone()),
         }]),
+        DueItem::TopUp(account) => Ok(vec![Sending {
+            message: Message::TopUp(account.clone()),
+            account: Some(account.clone()),
+        }]),
     }
 }
 

@@ -7,4 +7,5 @@ pub mod payments;
 pub mod plans;
 pub mod spending;
 pub mod subscriptions;
+pub mod top_ups;
 pub mod usage;

@@ -86,6 +86,12 @@ pub enum Topic {
     LowBalance(u64),
     /// A request was refused for lack of credits, after this many grants.
     TopUpNeeded(u64),
+    /// Automatic top-up bought a pack; this is the number of its crossing.
+    TopUpCharged(u64),
+    /// The payer has to confirm the payment of such a pack.
+    TopUpConfirm(u64),
+    /// Automatic top-up was switched off after this crossing.
+    TopUpOff(u64),
     /// Most of a spend limit is used in this period; the limit is in millionths.
     SpendLimitNear(SpendUnit, String, u64),
     /// A spend limit is reached, or a request was refused because of it.
@@ -106,6 +112,9 @@ impl Topic {
             Self::QuotaUsed(..) => NoticeKind::QuotaUsed,
             Self::LowBalance(_) => NoticeKind::LowBalance,
             Self::TopUpNeeded(_) => NoticeKind::TopUpNeeded,
+            Self::TopUpCharged(_) => NoticeKind::TopUpCharged,
+            Self::TopUpConfirm(_) => NoticeKind::TopUpConfirm,
+            Self::TopUpOff(_) => NoticeKind::TopUpOff,
             Self::SpendLimitNear(..) => NoticeKind::SpendLimitNear,
             Self::SpendLimitReached(..) => NoticeKind::SpendLimitReached,
             Self::JobFinished(_) => NoticeKind::JobFinished,
@@ -127,7 +136,11 @@ impl Topic {
             Self::QuotaNearlyUsed(meter, period) | Self::QuotaUsed(meter, period) => {
                 format!("{kind}#{meter}#{period}")
             }
-            Self::LowBalance(grants) | Self::TopUpNeeded(grants) => format!("{kind}#{grants}"),
+            Self::LowBalance(count)
+            | Self::TopUpNeeded(count)
+            | Self::TopUpCharged(count)
+            | Self::TopUpConfirm(count)
+            | Self::TopUpOff(count) => format!("{kind}#{count}"),
             // A changed limit is a different fact, so a customer who raises it is warned again.
             Self::SpendLimitNear(unit, period, limit)
             | Self::SpendLimitReached(unit, period, limit) => {
@@ -151,6 +164,9 @@ words! {
         QuotaUsed = "quota_used",
         LowBalance = "low_balance",
         TopUpNeeded = "top_up_needed",
+        TopUpCharged = "top_up_charged",
+        TopUpConfirm = "top_up_confirm",
+        TopUpOff = "top_up_off",
         SpendLimitNear = "spend_limit_near",
         SpendLimitReached = "spend_limit_reached",
         JobFinished = "job_finished",
@@ -172,6 +188,9 @@ impl NoticeKind {
             | Self::QuotaUsed
             | Self::LowBalance
             | Self::TopUpNeeded
+            | Self::TopUpCharged
+            | Self::TopUpConfirm
+            | Self::TopUpOff
             | Self::SpendLimitNear
             | Self::SpendLimitReached => Switch::On,
         }
@@ -195,12 +214,17 @@ impl NoticeKind {
             | Self::ServiceStopped
             | Self::QuotaUsed
             | Self::TopUpNeeded
+            | Self::TopUpConfirm
+            | Self::TopUpOff
             | Self::SpendLimitReached => Rather::Twice,
             // Nothing stops yet, and another notice follows when it does; or GitHub has already
             // notified the customer.
-            Self::QuotaNearlyUsed | Self::LowBalance | Self::SpendLimitNear | Self::JobFinished => {
-                Rather::Never
-            }
+            // A second mail would read like a second charge; Stripe has the receipt.
+            Self::QuotaNearlyUsed
+            | Self::LowBalance
+            | Self::TopUpCharged
+            | Self::SpendLimitNear
+            | Self::JobFinished => Rather::Never,
         }
     }
 }
@@ -385,6 +409,9 @@ mod tests {
             Topic::QuotaUsed(Meter::pull_requests(), "2026-11".to_owned()),
             Topic::LowBalance(3),
             Topic::TopUpNeeded(3),
+            Topic::TopUpCharged(1),
+            Topic::TopUpConfirm(1),
+            Topic::TopUpOff(1),
             Topic::SpendLimitNear(SpendUnit::Money, "2026-11".to_owned(), 50_000_000),
             Topic::SpendLimitReached(SpendUnit::Credits, "from-2026-11-17".to_owned(), 0),
             Topic::JobFinished(job),

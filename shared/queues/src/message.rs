@@ -6,7 +6,7 @@
 use crate::SqsEvent;
 use domain::accounts::signups::Applicant;
 use domain::billing::usage::AccountMeter;
-use domain::ids::{AssistId, JobId};
+use domain::ids::{AccountId, AssistId, JobId};
 use domain::inbox::{EventKey, EventSource};
 use domain::jobs::JobWork;
 use domain::ledger::HoldKey;
@@ -152,6 +152,8 @@ pub enum Message {
     Assist(AssistId),
     /// Release a hold that has expired.
     Hold(HoldKey),
+    /// An account to top up.
+    TopUp(AccountId),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,6 +185,8 @@ impl Message {
                 EventSource::Github => Queue::GithubEvents,
                 EventSource::Stripe => Queue::StripeEvents,
             },
+            // This function grants what is paid at Stripe.
+            Self::TopUp(_) => Queue::StripeEvents,
             // This function places the holds of jobs, so it may also release one.
             Self::Request(_) | Self::Hold(_) => Queue::GithubEvents,
             Self::Work(JobWork::Plan, _) => Queue::Plan,
@@ -211,6 +215,7 @@ impl Message {
             Self::SignUp(_) => "signup",
             Self::Assist(_) => "assist",
             Self::Hold(_) => "hold",
+            Self::TopUp(_) => "top_up",
         }
     }
 
@@ -224,6 +229,7 @@ impl Message {
             Self::SignUp(applicant) => applicant.pointer(),
             Self::Assist(id) => id.to_string(),
             Self::Hold(key) => key.pointer(),
+            Self::TopUp(account) => account.to_string(),
         }
     }
 
@@ -273,6 +279,9 @@ impl Message {
             "hold" => HoldKey::parse(&wire.key)
                 .map(Self::Hold)
                 .map_err(|_| BadMessage),
+            "top_up" => AccountId::parse(&wire.key)
+                .map(Self::TopUp)
+                .map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -318,6 +327,7 @@ mod tests {
                 "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1",
             ),
             ("signup", "owner#9001"),
+            ("top_up", "acc_01hf7yat00zzzzzzzzzzzzzzzz"),
             (
                 "hold",
                 "acc_01hf7yat00zzzzzzzzzzzzzzzz#job_01hf7yat00zzzzzzzzzzzzzzzz",

@@ -9,5 +9,6 @@ pub(crate) mod quotas;
 pub(crate) mod spending;
 pub(crate) mod stuck;
 pub(crate) mod subscriptions;
+pub(crate) mod top_ups;
 pub(crate) mod usage;
 pub(crate) mod usage_spans;

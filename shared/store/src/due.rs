@@ -38,6 +38,8 @@ pub enum DueItem {
     SignUp(Applicant),
     /// A hold that was not settled in time.
     Hold(HoldKey),
+    /// An account whose balance is to be topped up.
+    TopUp(AccountId),
 }
 
 impl DueItem {
@@ -45,7 +47,7 @@ impl DueItem {
     /// operation, and other rows only after something was lost.
     pub fn is_planned(&self) -> bool {
         match self {
-            Self::Hold(_) => true,
+            Self::Hold(_) | Self::TopUp(_) => true,
             Self::Notice(key) => key.kind().is_some_and(NoticeKind::is_planned),
             Self::Job(_)
             | Self::Request(_)
@@ -144,6 +146,7 @@ fn continues(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, 
     Ok(match &due.item {
         DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
         DueItem::Usage(debts) => switches.usage(&debts.account, Switch::On),
+        DueItem::TopUp(account) => switches.account(account),
         DueItem::Request(_) | DueItem::Assist(_) => {
             switches.account(&item.parsed("account", AccountId::parse)?)
         }
@@ -178,6 +181,9 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         _ => {}
     }
     let account = keys::account_of(pk)?;
+    if sk == keys::TOP_UP {
+        return Some(DueItem::TopUp(account));
+    }
     if let Some(fact) = sk.strip_prefix(keys::NOTICE) {
         return Some(DueItem::Notice(NoticeKey {
             account,

@@ -38,6 +38,7 @@ pub use billing::stuck::{
     Cancellation, Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff,
 };
 pub use billing::subscriptions::Noted;
+pub use billing::top_ups::TopUpSaved;
 pub use billing::usage::{Attempted, Owed, ReportClaim};
 pub use db::client::{Connection, Inbox, Random, Seals, Store};
 pub use db::error::StoreError;

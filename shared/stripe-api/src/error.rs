@@ -170,6 +170,21 @@ impl StripeError {
         self.refusal().is_some_and(Refusal::is_of_card)
     }
 
+    /// Whether the bank wants the cardholder to confirm the payment.
+    pub fn needs_confirmation(&self) -> bool {
+        self.has_code("authentication_required")
+    }
+
+    /// Whether the payment is in a state that the call does not expect, such as paid already.
+    pub fn unexpected_state(&self) -> bool {
+        self.has_code("payment_intent_unexpected_state")
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        self.refusal()
+            .is_some_and(|refusal| refusal.code.as_deref() == Some(code))
+    }
+
     pub(crate) fn of_refusal(operation: &'static str, refusal: Refusal) -> Self {
         if refusal.is_of_reused_key() {
             return Self::KeyReused { operation, refusal };

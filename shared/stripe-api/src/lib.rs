@@ -22,6 +22,7 @@ mod events;
 mod fields;
 mod invoices;
 mod meters;
+mod payment_intents;
 mod payment_methods;
 mod portal;
 mod prices;
@@ -46,6 +47,7 @@ pub use error::{Advice, Fault, Origin, Refusal, StripeError};
 pub use events::{EventFilter, RawEvent};
 pub use invoices::{Invoice, InvoiceLine, InvoiceStatus};
 pub use meters::{Meter, MeterStatus};
+pub use payment_intents::{IntentStatus, PaymentIntent, PaymentIntentOrder};
 pub use payment_methods::{Card, PaymentMethod};
 pub use portal::{PortalCancel, PortalConfiguration, PortalOffer, PortalOrder, PortalSession};
 pub use prices::{

@@ -1,5 +1,6 @@
 //! Billing: what is for sale, how accounts pay for it, and what they use and may spend in a period.
 
+pub mod auto_top_up;
 pub mod checkout;
 pub mod payment_methods;
 pub mod period;

@@ -44,11 +44,23 @@ const fn bad(id: &'static str, last4: &'static str, code: &'static str, attaches
     }
 }
 
-const CARDS: [Card; 8] = [
+/// A card whose bank wants its holder to confirm every payment. A charge while the holder is away is
+/// declined (docs.stripe.com/testing, "3D Secure: always authenticate").
+pub(super) const ALWAYS_AUTHENTICATE: &str = "3184";
+/// The decline code of such a charge.
+pub(super) const AUTHENTICATION_REQUIRED: &str = "authentication_required";
+
+const CARDS: [Card; 9] = [
     good("pm_card_visa", "visa", "4242", "credit"),
     good("pm_card_visa_debit", "visa", "5556", "debit"),
     good("pm_card_mastercard", "mastercard", "4444", "credit"),
     good("pm_card_amex", "amex", "8431", "credit"),
+    bad(
+        "pm_card_authenticationRequired",
+        ALWAYS_AUTHENTICATE,
+        AUTHENTICATION_REQUIRED,
+        true,
+    ),
     bad(
         "pm_card_chargeCustomerFail",
         "0341",

@@ -79,6 +79,25 @@ impl ApiError {
         .with("decline_code", decline_code)
     }
 
+    /// A 402: the bank wants the cardholder to confirm the charge, and they are away.
+    pub(super) fn authentication_required() -> Self {
+        Self::new(
+            StatusCode::PAYMENT_REQUIRED,
+            "card_error",
+            "Your card was declined. This transaction requires authentication.",
+        )
+        .with("code", "authentication_required")
+        .with("decline_code", "authentication_required")
+    }
+
+    /// A 400: a payment intent cannot do this in its status.
+    pub(super) fn unexpected_state(verb: &str, status: &str) -> Self {
+        Self::invalid(format!(
+            "You cannot {verb} this PaymentIntent because it has a status of {status}."
+        ))
+        .coded("payment_intent_unexpected_state")
+    }
+
     /// A 400: there is no payment method to charge.
     pub(super) fn no_method() -> Self {
         let message = "This customer has no attached payment source or default payment method. Please consider adding a \

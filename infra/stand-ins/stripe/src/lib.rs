@@ -50,6 +50,7 @@ mod methods;
 mod objects;
 mod pages;
 mod params;
+mod payment_calls;
 mod payments;
 mod period_ends;
 mod periods;
@@ -68,6 +69,7 @@ pub use checkout_actions::Settlement;
 pub use disputes::DisputeStatus;
 pub use error::ApiError;
 pub use meter_events::MeterEventView;
+pub use payment_calls::Authentication;
 
 /// The API version in which every object is rendered.
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
@@ -155,6 +157,7 @@ impl Stripe {
             .merge(products::routes())
             .merge(prices::routes())
             .merge(sessions::routes())
+            .merge(payment_calls::routes())
             .merge(payments::routes())
             .merge(methods::routes())
             .merge(subscriptions::routes())
@@ -176,6 +179,7 @@ impl Stripe {
     pub fn pages(&self) -> Router {
         pages::routes()
             .merge(hosted_pages::routes())
+            .merge(payment_calls::pages())
             .merge(dashboard::routes())
             .with_state(self.clone())
     }

@@ -1,5 +1,5 @@
-//! `/v1/payment_intents` and `/v1/charges`: payments, and each attempt to collect them. Both are
-//! read-only here; they are created when a session or an invoice is paid.
+//! `/v1/payment_intents` and `/v1/charges`: payments, and each attempt to collect them. They are also
+//! created when a session or an invoice is paid; `payment_calls.rs` has the calls that change them.
 
 use axum::extract::{Path, State as From};
 use axum::routing::get;
@@ -136,13 +136,18 @@ impl Account<'_> {
                 Ok(Outcome::Declined(code))
             }
             None => {
-                let mut charge = self.charge_shape(&intent, &method, None);
-                self.collect(&mut charge);
-                let charge = self.create(CHARGE, "charge.succeeded", charge);
-                self.settle_intent(&intent, &charge, &method)?;
+                self.succeed(&intent, &method)?;
                 Ok(Outcome::Paid)
             }
         }
+    }
+
+    /// Collects a payment.
+    pub fn succeed(&mut self, intent: &Value, method: &Value) -> Result<(), ApiError> {
+        let mut charge = self.charge_shape(intent, method, None);
+        self.collect(&mut charge);
+        let charge = self.create(CHARGE, "charge.succeeded", charge);
+        self.settle_intent(intent, &charge, method)
     }
 
     /// Starts a payment that takes days: the intent is processing and its charge is pending.
@@ -220,6 +225,7 @@ impl Account<'_> {
             "amount_received": number(intent, "amount"),
             "last_payment_error": null,
             "latest_charge": charge["id"],
+            "next_action": null,
             "payment_method": method["id"],
             "processing": null,
             "status": "succeeded",
@@ -295,7 +301,11 @@ impl Account<'_> {
         );
         if let Some(code) = declined {
             fail_charge(&mut charge, code, "Your card was declined.");
-            charge["failure_code"] = json!("card_declined");
+            let failure = match code {
+                cards::AUTHENTICATION_REQUIRED => code,
+                _ => "card_declined",
+            };
+            charge["failure_code"] = json!(failure);
         }
         charge
     }

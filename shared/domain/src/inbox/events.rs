@@ -281,6 +281,8 @@ pub struct PaymentEvent {
     pub change: PaymentChange,
     pub payment: PaymentId,
     pub customer: Option<CustomerId>,
+    /// What our own key wrote when it created the payment.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A charge was refunded in full or in part.

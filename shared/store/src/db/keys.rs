@@ -142,6 +142,7 @@ pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
 /// and its subscriptions. The range also returns the few `REPORT#` rows in between. Items that can
 /// be numerous must have a prefix outside this range.
 pub(crate) const STANDING: (&str, &str) = (PROFILE, "SUBSCRIPTION~");
+pub(crate) const TOP_UP: &str = "TOPUP";
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const INVOICE: &str = "INVOICE#";
 pub(crate) const PURCHASE: &str = "PURCHASE#";
@@ -164,6 +165,10 @@ pub(crate) fn low_balance(account: &AccountId) -> Key {
     Key::new(account_pk(account), "LOWBALANCE")
 }
 
+pub(crate) fn top_up(account: &AccountId) -> Key {
+    Key::new(account_pk(account), TOP_UP)
+}
+
 pub(crate) fn hold(account: &AccountId, hold: &HoldId) -> Key {
     Key::new(account_pk(account), format!("{HOLD}{hold}"))
 }
@@ -172,7 +177,6 @@ pub(crate) fn count(account: &AccountId, meter: &Meter, period: &str) -> Key {
     Key::new(account_pk(account), format!("COUNT#{meter}#{period}"))
 }
 
-/// The spend limit of an account.
 pub(crate) fn spend_limit(account: &AccountId) -> Key {
     Key::new(account_pk(account), "LIMIT")
 }

@@ -29,10 +29,24 @@ enum Refusal {
 }
 
 impl Store {
-    /// Warns an account whose available credits are below its threshold, unless it was warned since
-    /// credits last came in. Returns the notice if it is new. Called after every movement that takes
-    /// credits; `usual` is the threshold of accounts that have not set one.
+    /// Begins an automatic top-up if the account has set one and its balance is below the threshold
+    /// for it, and warns the account as [`Self::low_balance_warn`] does. Called after every movement
+    /// that spends, holds or corrects credits.
     pub async fn balance_warn(
+        &self,
+        account: &AccountId,
+        usual: Credits,
+        now: Timestamp,
+    ) -> Result<Option<Notice>, StoreError> {
+        self.top_up_begin(account, now).await?;
+        self.low_balance_warn(account, usual, now).await
+    }
+
+    /// Warns an account whose available credits are below its threshold, unless it was warned since
+    /// credits last came in. Returns the notice if it is new. `usual` is the threshold of accounts
+    /// that have not set one. A refund or a dispute only warns: to charge the card again for credits
+    /// whose money went back would undo it.
+    pub async fn low_balance_warn(
         &self,
         account: &AccountId,
         usual: Credits,

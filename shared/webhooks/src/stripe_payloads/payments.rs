@@ -29,6 +29,7 @@ struct Session {
 struct Intent {
     id: Ref,
     customer: Option<Ref>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +114,7 @@ pub(super) fn intent(body: &[u8], change: PaymentChange) -> Read {
             change,
             payment: intent.id.parsed(PaymentId::parse)?,
             customer: maybe(intent.customer.as_ref(), CustomerId::parse)?,
+            metadata: intent.metadata.unwrap_or_default(),
         })))
     })
 }

@@ -1,0 +1,97 @@
+//! Tests that a crossing begins once, is counted in its month's cap, and ends.
+
+use super::*;
+use crate::units::Currency;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_210_980_000);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn credits(whole: u64) -> Credits {
+    Credits::whole(whole).expect("an amount")
+}
+
+fn terms(cap: i64) -> TopUpTerms {
+    TopUpTerms {
+        threshold: credits(500),
+        pack: PlanId::parse("10k").expect("an id"),
+        sold: PackTerms {
+            name: "10,000 credits".to_owned(),
+            credits: credits(10_000),
+            expires_days: None,
+            priced_by: "v1".to_owned(),
+        },
+        price: Money {
+            minor: 1_000,
+            currency: Currency::parse("usd").expect("a currency"),
+        },
+        monthly_cap_minor: cap,
+    }
+}
+
+fn on(cap: i64) -> TopUp {
+    TopUp::set(None, Switch::On, terms(cap)).expect("nothing is in progress")
+}
+
+#[test]
+fn a_crossing_begins_once() {
+    let top_up = on(5_000);
+    assert_eq!(top_up.begin(credits(500), NOW), None, "not below");
+    let begun = top_up.begin(credits(499), NOW).expect("below");
+    assert_eq!((begun.crossings, begun.version), (1, 2));
+    assert_eq!(begun.begin(credits(0), NOW), None, "one at a time");
+    let next = begun.paid().begin(credits(0), NOW).expect("the next");
+    assert_eq!((next.crossings, next.spent_minor), (2, 2_000));
+    let off = on(5_000).stop(NOW);
+    assert_eq!(off.begin(credits(0), NOW), None, "it is off");
+}
+
+#[test]
+fn the_cap_counts_what_was_begun_and_not_what_ended_unpaid() {
+    let first = on(1_999).begin(credits(0), NOW).expect("below the cap");
+    assert_eq!(first.paid().begin(credits(0), NOW), None, "2,000 is more");
+    assert!(first.unpaid().begin(credits(0), NOW).is_some());
+    let later = NOW.plus(HOUR * 24 * 31);
+    assert_eq!(first.paid().spent_in_month(later), 0);
+    let next = first.paid().begin(credits(0), later).expect("a new month");
+    assert_eq!(next.spent_minor, 1_000);
+    assert_eq!(on(999).begin(credits(0), NOW), None, "never affordable");
+}
+
+#[test]
+fn declines_wait_longer_and_end() {
+    let mut top_up = on(5_000).begin(credits(0), NOW).expect("below");
+    for (declines, hours) in [(1, 1), (2, 6), (3, 24)] {
+        top_up = top_up.declined(NOW).expect("another attempt");
+        let charge = top_up.charge.as_ref().expect("in progress");
+        assert_eq!(
+            (charge.declines, charge.next_at),
+            (declines, NOW.plus(HOUR * hours))
+        );
+    }
+    assert_eq!(top_up.declined(NOW), None, "the fourth is the last");
+    let off = top_up.given_up(OffReason::Declined);
+    assert_eq!((off.switch, off.spent_minor), (Switch::Off, 0));
+}
+
+#[test]
+fn settings_wait_for_a_crossing_in_progress() {
+    let begun = on(5_000).begin(credits(0), NOW).expect("below");
+    assert_eq!(TopUp::set(Some(&begun), Switch::On, terms(9_000)), None);
+    let stopped = begun.stop(NOW.plus(HOUR));
+    let charge = stopped.charge.as_ref().expect("it still has to be ended");
+    assert_eq!(charge.next_at, NOW.plus(HOUR));
+    let set = TopUp::set(Some(&stopped.unpaid()), Switch::On, terms(9_000)).expect("idle");
+    assert_eq!(
+        (set.crossings, set.terms.monthly_cap_minor),
+        (1, 9_000),
+        "numbers are never used again"
+    );
+}
+
+#[test]
+fn a_payment_says_that_it_is_a_top_up() {
+    let made = metadata(3, &terms(1).sold);
+    assert!(is_top_up(&made));
+    assert_eq!(PackTerms::read(&made), Ok(Some(terms(1).sold)));
+    assert!(!is_top_up(&terms(1).sold.metadata()));
+}
