@@ -6,7 +6,7 @@ pub mod hardening;
 pub mod matrix;
 pub mod operators;
 pub mod operators_matrix;
-pub mod paths;
 pub mod overview;
+pub mod paths;
 pub mod rates;
 pub mod request_ids;

@@ -23,23 +23,23 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
             ));
         }
     }
-    if checkout::is_bought(ctx, &event.payment).await? {
-        return Ok(Done::Duplicate);
-    }
     let intent = PaymentIntentId::parse(event.payment.as_str()).map_err(Failure::never)?;
-    let stripe = ctx.stripe().await?;
+    // Also if it is granted already, because an earlier run may have died before it ended the crossing.
     if is_top_up(&event.metadata) {
         let Some(account) = attribution::account(ctx, row, event.customer.as_ref()).await? else {
             return Ok(attribution::UNATTRIBUTED);
         };
-        return match stripe.payment_intent_find(&intent).await? {
+        return match ctx.stripe().await?.payment_intent_find(&intent).await? {
             Some(intent) if intent.status == IntentStatus::Succeeded => {
                 top_up::grant(ctx, &account, &intent).await
             }
             Some(_) | None => Ok(Done::Ignored("Stripe does not say that it is paid")),
         };
     }
-    match stripe.checkout_find_by_payment(&intent).await? {
+    if checkout::is_bought(ctx, &event.payment).await? {
+        return Ok(Done::Duplicate);
+    }
+    match ctx.stripe().await?.checkout_find_by_payment(&intent).await? {
         Some(session) => checkout::grant(ctx, &as_event(event, session), row).await,
         None => Ok(Done::Ignored("the payment is not one of a checkout")),
     }
