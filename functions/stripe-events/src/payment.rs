@@ -39,7 +39,12 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
     if checkout::is_bought(ctx, &event.payment).await? {
         return Ok(Done::Duplicate);
     }
-    match ctx.stripe().await?.checkout_find_by_payment(&intent).await? {
+    match ctx
+        .stripe()
+        .await?
+        .checkout_find_by_payment(&intent)
+        .await?
+    {
         Some(session) => checkout::grant(ctx, &as_event(event, session), row).await,
         None => Ok(Done::Ignored("the payment is not one of a checkout")),
     }

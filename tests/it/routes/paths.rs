@@ -78,5 +78,5 @@ async fn a_client_without_keys_buys_once_and_gets_its_key() {
     // The documented route stays strict.
     let strict = buys("/api/v1/billing/checkout", &[JSON]).await;
     assert_eq!(body(&strict)["code"], "bad_idempotency_key");
-    world.done().await;
+    program.world.done().await;
 }
