@@ -42,8 +42,8 @@ impl Called {
 
 /// The deaths over these calls, counted from one, that each leave another state behind.
 ///
-/// Whoever dies before a call leaves the state after their previous call, so only the first call
-/// of a process needs a death before it. Whoever dies after a read leaves the state before it.
+/// A process that dies before a call leaves the state after its previous call, so only its first
+/// call needs a death before it. A process that dies after a read leaves the state before it.
 pub fn deaths(calls: &[Called]) -> Vec<(u64, Moment)> {
     let before = |call: &Called| call.first.then_some(Moment::Before);
     let after = |call: &Called| (!call.reads()).then_some(Moment::After);
