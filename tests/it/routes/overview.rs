@@ -113,7 +113,10 @@ async fn metrics_equal_a_recount_of_the_jobs() {
         .vendors
         .github
         .add_issue("acme", "greeter", 9, "another", "text");
-    let second = |event: &mut Value| event["issue"]["number"] = 9.into();
+    let second = |event: &mut Value| {
+        event["issue"]["number"] = 9.into();
+        event["issue"]["id"] = 90_009.into();
+    };
     let rejected = world.github_sends_changed("issues.opened", second).await;
     world.settle().await;
     let rejected = world.job_of(&rejected).await;
