@@ -194,7 +194,10 @@ fn other_functions(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
     let stack = Arc::clone(stack);
     any(move |request: Request| async move {
         let path = request.uri().path();
-        let operators = path.starts_with("/api/v1/admin/") || path == "/health";
+        let operators = ["/api/v1/admin/", "/api/billing/admin/"]
+            .iter()
+            .any(|prefix| path.starts_with(prefix))
+            || path == "/health";
         match collected(request).await {
             Ok(request) if operators => admin::respond(stack.admin.clone(), request)
                 .await

@@ -29,6 +29,7 @@ pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     let (router, _) = routes::all().split_for_parts();
     router
+        .merge(routes::aliases())
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))

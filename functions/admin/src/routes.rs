@@ -16,6 +16,8 @@ use self::ledger::credits;
 use self::notices::{log, mail};
 use crate::document::Document;
 use crate::{ApiError, Ctx};
+use axum::Router;
+use axum::routing::get;
 use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -60,6 +62,14 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(log::list))
         .routes(routes!(mail::show, mail::change))
         .routes(routes!(mail::unmute))
+}
+
+/// Other paths of two lists, for clients that were written for other systems; `docs/paths.md` lists
+/// them.
+pub fn aliases() -> Router<Arc<Ctx>> {
+    Router::new()
+        .route("/api/billing/admin/users", get(accounts_list::list))
+        .route("/api/billing/admin/invoices", get(invoices_all::list))
 }
 
 /// The response to an unknown path.
