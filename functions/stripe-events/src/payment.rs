@@ -24,7 +24,7 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
         }
     }
     let intent = PaymentIntentId::parse(event.payment.as_str()).map_err(Failure::never)?;
-    // Also if it is granted already, because an earlier run may have died before it ended the crossing.
+    // Also if it is granted already: an earlier run may have died before it ended the crossing.
     if is_top_up(&event.metadata) {
         let Some(account) = attribution::account(ctx, row, event.customer.as_ref()).await? else {
             return Ok(attribution::UNATTRIBUTED);
