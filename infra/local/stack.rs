@@ -298,8 +298,14 @@ fn stand_ins(parts: &Parts) -> StandInWeb {
 fn is_page(path: &str) -> bool {
     matches!(
         path,
-        "/signin" | "/signin/callback" | "/signout" | "/setup" | "/setup/account"
-    ) || ["/welcome/", "/assets/"]
+        "/billing"
+            | "/jobs"
+            | "/signin"
+            | "/signin/callback"
+            | "/signout"
+            | "/setup"
+            | "/setup/account"
+    ) || ["/welcome/", "/assets/", "/jobs/"]
         .iter()
         .any(|start| path.starts_with(start))
 }

@@ -1,6 +1,7 @@
 //! Accounts: sign-ups, owners, members, API keys and sessions.
 
 pub mod admin;
+pub mod dashboard;
 pub mod keys;
 pub mod members;
 pub mod sign_in;

@@ -1,11 +1,12 @@
-//! Pages and redirects for browsers: sign-in with GitHub, setup after an installation, and the
-//! first API key.
+//! Pages and redirects for browsers: sign-in with GitHub, setup after an installation, the first
+//! API key, and for members of an account its billing and its jobs.
 //!
 //! This function holds the App's client secret and the session cookies. It holds neither the
 //! ledger's key nor Stripe's. Safe to run twice: a sign-in's state is used once, a first key
 //! follows from its link, and an owner is linked by a conditional write.
 
 mod config;
+mod members;
 mod oauth_state;
 mod pages;
 mod visitors;

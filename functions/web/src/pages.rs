@@ -2,6 +2,8 @@
 
 mod accounts;
 mod assets;
+mod billing;
+mod jobs;
 
 use crate::Ctx;
 use accounts::{setup, sign_in, welcome};
@@ -12,6 +14,10 @@ use std::sync::Arc;
 pub fn routes() -> Router<Arc<Ctx>> {
     Router::new()
         .route("/assets/{digest}/{name}", get(assets::show))
+        .route("/billing", get(billing::show))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/jobs/{id}/progress", get(jobs::part))
         .route("/signin", get(sign_in::begin))
         .route("/signin/callback", get(sign_in::callback))
         .route("/signout", post(sign_in::sign_out))

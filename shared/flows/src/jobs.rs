@@ -4,5 +4,6 @@ pub mod admission;
 pub mod assists;
 #[cfg(feature = "github")]
 pub mod github;
+pub mod lookup;
 pub mod order;
 mod refuse;

@@ -3,6 +3,8 @@
 use domain::billing::plans::{Limit, Period};
 use domain::billing::subscriptions::Invoice;
 use domain::billing::usage::Meter;
+use domain::jobs::requests::{JobRequest, RequestOutcome};
+use domain::jobs::{Funding, JobRow, cost_to_customer};
 use domain::ledger::{Entry, EntryKind};
 use domain::notices::NoticeKind;
 use domain::units::{Credits, decimal};
@@ -52,16 +54,16 @@ impl Transaction {
 /// An invoice.
 #[derive(Serialize, ToSchema)]
 pub struct InvoiceShown {
-    id: String,
-    number: Option<String>,
+    pub id: String,
+    pub number: Option<String>,
     /// The status at Stripe, such as `open` or `paid`.
-    status: String,
-    amount_due_minor: i64,
-    amount_paid_minor: i64,
-    currency: String,
+    pub status: String,
+    pub amount_due_minor: i64,
+    pub amount_paid_minor: i64,
+    pub currency: String,
     /// The page where the invoice can be viewed and paid.
-    url: Option<String>,
-    created_at: String,
+    pub url: Option<String>,
+    pub created_at: String,
 }
 
 impl InvoiceShown {
@@ -133,4 +135,102 @@ impl NoticesShown {
             low_balance: low_balance.to_string(),
         }
     }
+}
+
+/// A job.
+#[derive(Serialize, ToSchema)]
+pub struct JobShown {
+    pub id: String,
+    /// The state: from `QUEUED` and `PLANNING` through `PR_OPENED` to a final state, or `DELEGATED`
+    /// while an external agent works on the job. A job that was requested through the API is
+    /// `REQUESTED` until its issue has been looked up, and `REFUSED` if no job is possible.
+    pub state: String,
+    /// The repository, such as `acme/greeter`.
+    pub repository: String,
+    pub issue: u64,
+    /// Who works on the job: `tallyhook`, or `external` for an external agent.
+    pub agent: &'static str,
+    pub pull_request: Option<u64>,
+    pub pull_request_url: Option<String>,
+    /// The job that this one retries.
+    pub retry_of: Option<String>,
+    /// Why the job ended.
+    pub reason: Option<String>,
+    /// The prompt tokens used so far.
+    pub tokens_in: u64,
+    /// The completion tokens used so far.
+    pub tokens_out: u64,
+    /// What the job is paid with: `credits`, `meters` or `nothing`. Absent until the job exists.
+    pub paid_by: Option<&'static str>,
+    /// The price so far, if the job is paid with credits.
+    pub price: Option<String>,
+    pub created_at: String,
+    pub timeline: Vec<MomentShown>,
+}
+
+impl JobShown {
+    pub fn of(row: &JobRow) -> Self {
+        let facts = &row.facts;
+        let (paid_by, price) = match facts.terms.funding {
+            Funding::Prepaid { .. } => (Some("credits"), Some(cost_to_customer(row).to_string())),
+            Funding::Metered { .. } => (Some("meters"), None),
+            Funding::Free => (Some("nothing"), None),
+        };
+        Self {
+            id: facts.id.to_string(),
+            state: row.state.as_str().to_owned(),
+            repository: format!("{}/{}", facts.owner_login, facts.repository_name),
+            issue: facts.issue_number,
+            agent: row.agent().as_str(),
+            pull_request: row.pull.as_ref().map(|pull| pull.number),
+            pull_request_url: row.pull.as_ref().map(|pull| pull.url.clone()),
+            retry_of: facts.retry_of.as_ref().map(ToString::to_string),
+            reason: row.reason.clone(),
+            tokens_in: row.tokens.input,
+            tokens_out: row.tokens.output,
+            paid_by,
+            price,
+            created_at: facts.created_at.to_string(),
+            timeline: row
+                .timeline
+                .iter()
+                .map(|moment| MomentShown {
+                    state: moment.state.as_str().to_owned(),
+                    at: moment.at.to_string(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Presents a request as the job that it may become.
+    pub fn requested(request: &JobRequest) -> Self {
+        let (state, reason) = match &request.outcome {
+            Some(RequestOutcome::Refused(why)) => ("REFUSED", Some(why.clone())),
+            Some(RequestOutcome::Job(_)) | None => ("REQUESTED", None),
+        };
+        Self {
+            id: request.id.to_string(),
+            state: state.to_owned(),
+            repository: request.repository.to_string(),
+            issue: request.issue_number,
+            agent: request.agent.as_str(),
+            pull_request: None,
+            pull_request_url: None,
+            retry_of: request.retry_of.as_ref().map(ToString::to_string),
+            reason,
+            tokens_in: 0,
+            tokens_out: 0,
+            paid_by: None,
+            price: None,
+            created_at: request.at.to_string(),
+            timeline: Vec::new(),
+        }
+    }
+}
+
+/// A state that the job entered, and when.
+#[derive(Serialize, ToSchema)]
+pub struct MomentShown {
+    pub state: String,
+    pub at: String,
 }

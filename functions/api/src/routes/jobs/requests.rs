@@ -5,7 +5,7 @@
 //! message is lost, the row is due and the sweeper finds it.
 
 use crate::caller::{Caller, MayRunJobs};
-use crate::routes::jobs::listing::{begun, find};
+use crate::routes::jobs::listing::begun;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use domain::jobs::JobState;
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, JobRequest};
 use domain::work::Lifecycle;
+use flows::jobs::lookup::find;
 use http::StatusCode;
 use queues::Message;
 use rest::{Act, Body, IdempotencyKey, Path};
