@@ -203,10 +203,7 @@ mod tests {
         );
         assert_eq!(narrowed.associations, ["OWNER"]);
         for (broken, why) in [
-            (
-                "[triggers]\nopend = false",
-                "line 2: unknown field `reopened`",
-            ),
+            ("[triggers]\nopen = false", "line 2: unknown field `open`"),
             ("\n\ntriggers = 1", "line 3: invalid type: integer `1`"),
             ("{", "line 1: "),
             ("[other]", "line 1: unknown field `other`"),

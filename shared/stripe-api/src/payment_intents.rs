@@ -203,7 +203,7 @@ mod tests {
         let expected = [
             (
                 "POST /v1/payment_intents",
-                "amount=1000&currency=usd&customer=cus_1&description=10%2C000+credits&metadata[a]=b&payment_method_types[0]=card",
+                "amount=1000&currency=usd&customer=cus_1&description=10,000+credits&metadata[a]=b&payment_method_types[0]=card",
             ),
             (
                 "POST /v1/payment_intents/pi_1/confirm",
@@ -211,7 +211,7 @@ mod tests {
             ),
             (
                 "POST /v1/payment_intents/pi_1/confirm",
-                "payment_method=pm_1&return_url=https%3A%2F%2Fus.test",
+                "payment_method=pm_1&return_url=https://us.test",
             ),
             ("POST /v1/payment_intents/pi_1/cancel", ""),
         ];
