@@ -91,7 +91,7 @@ impl StripeApi {
             "customer": order.customer.as_str(),
             "description": order.description,
             "metadata": order.metadata,
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
         });
         self.to(CREATE).write(&["payment_intents"], form, key).await
     }
@@ -203,7 +203,7 @@ mod tests {
         let expected = [
             (
                 "POST /v1/payment_intents",
-                "amount=1000&currency=usd&customer=cus_1&description=10,000+credits&metadata[a]=b&payment_method_types[0]=card",
+                "allowed_payment_method_types[0]=card&amount=1000&currency=usd&customer=cus_1&description=10,000+credits&metadata[a]=b",
             ),
             (
                 "POST /v1/payment_intents/pi_1/confirm",

@@ -269,14 +269,14 @@ async fn no_job_is_made_where_none_is_allowed() {
         REPOSITORY,
         "main",
         ".tallyhook.toml",
-        "[triggers]\nopend = false",
+        "[triggers]\nopen = false",
     );
     let unread = program.asks_for("acme/greeter", 7).await;
     world.settle().await;
     program
         .assert_refused(
             &unread,
-            ".tallyhook.toml cannot be used: line 2: unknown field `reopened`",
+            ".tallyhook.toml cannot be used: line 2: unknown field `open`",
         )
         .await;
     github.archive(OWNER, REPOSITORY);

@@ -267,7 +267,7 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
     for text in [
         "[triggers",
         "opened = false",
-        "[triggers]\nopend = true",
+        "[triggers]\nopen = true",
         "[triggers]\nopened = 'yes'",
         "[other]",
         &deep,
@@ -306,7 +306,7 @@ async fn a_broken_policy_gets_one_comment_on_each_issue_until_it_is_mended() {
         let github = &world.vendors.github;
         github.push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", text);
     };
-    push("[triggers]\nopend = false");
+    push("[triggers]\nopen = false");
     let other = |event: &mut serde_json::Value| event["label"]["name"] = "bug".into();
     let delivery = world.github_sends_changed("issues.labeled", other).await;
     world.settle().await;
@@ -317,7 +317,7 @@ async fn a_broken_policy_gets_one_comment_on_each_issue_until_it_is_mended() {
     world.github_sends("issues.opened").await;
     world.github_sends("issue_comment.created").await;
     world.settle().await;
-    assert!(world.comment().contains("line 2: unknown field `reopened`"));
+    assert!(world.comment().contains("line 2: unknown field `open`"));
     world.issue_opens(21).await;
     world.settle().await;
     let others = world.vendors.github.comments(OWNER, REPOSITORY, 21);

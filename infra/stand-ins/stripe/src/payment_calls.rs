@@ -72,12 +72,12 @@ impl Stripe {
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[
+        "allowed_payment_method_types",
         "amount",
         "currency",
         "customer",
         "description",
         "metadata",
-        "payment_method_types",
     ])?;
     let amount = params
         .integer("amount")?
@@ -91,13 +91,12 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         ));
     }
     if params
-        .list("payment_method_types")
+        .list("allowed_payment_method_types")
         .iter()
         .any(|kind| *kind != "card")
     {
-        return Err(
-            ApiError::invalid("Only card payments are known here.").about("payment_method_types")
-        );
+        return Err(ApiError::invalid("Only card payments are known here.")
+            .about("allowed_payment_method_types"));
     }
     let mut account = stripe.account();
     if let Some(customer) = params.get("customer") {
