@@ -344,6 +344,16 @@ async fn settings_are_checked() {
             "{wanted}: {refused}"
         );
     }
+    for (field, value) in [("threshold", json!("")), ("monthly_cap_minor", json!(0))] {
+        let mut wanted = json!({ "enabled": false });
+        wanted[field] = value;
+        let (status, refused) = program.sets(&wanted).await;
+        assert_eq!(
+            (status.as_u16(), &refused["code"]),
+            (400, &json!("bad_amount")),
+            "a body that switches it off is checked, too"
+        );
+    }
     program.world.settle().await;
     program.world.done().await;
 }

@@ -96,6 +96,7 @@ pub async fn set(
     Body(wanted): Body<TopUpWanted>,
 ) -> Result<Json<TopUpShown>, ApiError> {
     let account = &caller.account;
+    check(&wanted)?;
     let terms = if wanted.enabled {
         Some(terms(&ctx, &wanted)?)
     } else {
@@ -133,6 +134,26 @@ fn in_progress() -> ApiError {
     )
 }
 
+fn bad_amount(detail: impl Into<String>) -> ApiError {
+    ApiError::bad_request("bad_amount", detail.into())
+}
+
+/// Checks the amounts also of a body that switches automatic top-up off.
+fn check(wanted: &TopUpWanted) -> Result<(), ApiError> {
+    if let Some(threshold) = &wanted.threshold {
+        Credits::parse(threshold).map_err(|error| bad_amount(error.to_string()))?;
+    }
+    if wanted
+        .monthly_cap_minor
+        .is_some_and(|cap| !(1..=CAP_MINOR_MAX).contains(&cap))
+    {
+        return Err(bad_amount(format!(
+            "`monthly_cap_minor` must be 1 to {CAP_MINOR_MAX}."
+        )));
+    }
+    Ok(())
+}
+
 fn terms(ctx: &Ctx, wanted: &TopUpWanted) -> Result<TopUpTerms, ApiError> {
     let missing = || {
         ApiError::bad_request(
@@ -143,18 +164,17 @@ fn terms(ctx: &Ctx, wanted: &TopUpWanted) -> Result<TopUpTerms, ApiError> {
     let threshold = wanted.threshold.as_deref().ok_or_else(missing)?;
     let cap = wanted.monthly_cap_minor.ok_or_else(missing)?;
     let pack = pack(&ctx.catalogue, wanted.pack.as_deref().ok_or_else(missing)?)?;
-    let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
-    let threshold = Credits::parse(threshold).map_err(|error| bad(error.to_string()))?;
+    let threshold = Credits::parse(threshold).map_err(|error| bad_amount(error.to_string()))?;
     // Otherwise a purchase could leave the balance below the threshold, and the next would follow.
     if threshold.is_zero() || threshold > pack.credits {
-        return Err(bad(format!(
+        return Err(bad_amount(format!(
             "`threshold` must be greater than zero and at most the {} credits of the pack; choose a larger pack or a lower \
              threshold.",
             pack.credits
         )));
     }
     if !(pack.price.minor..=CAP_MINOR_MAX).contains(&cap) {
-        return Err(bad(format!(
+        return Err(bad_amount(format!(
             "`monthly_cap_minor` must be {} (the price of the pack) to {CAP_MINOR_MAX}.",
             pack.price.minor
         )));
