@@ -69,13 +69,14 @@ impl FromRequestParts<Arc<Ctx>> for Member {
 }
 
 impl Member {
-    /// Returns the frame of a page, with the present balance.
+    /// Returns the frame of a page, with the present balance if there is one.
     pub async fn frame(&self, ctx: &Ctx, current: &'static str) -> Result<Frame, ApiError> {
         let balance = ctx.store.balance_find(&self.account).await?;
         let available = grouped(&balance.available.to_string());
+        let has_credits = !(balance.available.is_zero() && balance.held.is_zero());
         Ok(Frame {
             home: "/billing",
-            balance: Some(format!("{available} credits")),
+            balance: has_credits.then(|| format!("{available} credits")),
             who: Some(self.person.session.user.login.clone()),
             sign_out: Some(("/signout", self.person.csrf_token())),
             nav: NAV,

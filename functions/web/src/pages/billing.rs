@@ -4,7 +4,7 @@ use crate::members::Member;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use domain::time::Timestamp;
-use domain::units::{Currency, Money};
+use domain::units::{Credits, Currency, Money};
 use maud::{Markup, html};
 use pages::{Page, Tone, credits, moment, money, notice, table};
 use rest::views::InvoiceShown;
@@ -21,12 +21,16 @@ pub async fn show(member: Member, State(ctx): State<Arc<Ctx>>) -> Result<Page, A
     let total = balance.available.checked_add(balance.held);
     let content = html! {
         section.card {
-            h2 { "Available" }
-            p.figure { (credits(balance.available)) }
-            @if let Some(total) = total {
-                p.quiet {
-                    "Balance " (credits(total)) " − held for work in progress " (credits(balance.held))
-                    " = " (credits(balance.available)) " available"
+            h2 { "Credits" }
+            @if total.is_some_and(Credits::is_zero) {
+                p { "This account has no credits. A plan that is billed through Stripe or GitHub needs none." }
+            } @else {
+                p.figure { (credits(balance.available)) }
+                @if let Some(total) = total {
+                    p.quiet {
+                        "Balance " (credits(total)) " − held for work in progress " (credits(balance.held))
+                        " = " (credits(balance.available)) " available"
+                    }
                 }
             }
             @if !balance.debt.is_zero() {
