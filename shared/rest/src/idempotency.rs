@@ -56,6 +56,12 @@ impl IdempotencyKey {
         Self(format!("derived-{}", hex::encode(&digest.finalize()[..16])))
     }
 
+    /// A key for this request alone, for a request that has none and says how something shall be:
+    /// its repeat finds it so and changes nothing.
+    pub fn of_request(random: u64) -> Self {
+        Self(format!("request-{random:016x}"))
+    }
+
     /// The key as the client sent it, without surrounding spaces.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,6 +2,7 @@
 //! and with fields that we do not know.
 
 use crate::billing::checkouts::shop;
+use crate::billing::subscription::subscribed;
 use crate::world::program::{program, request, respond};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -79,4 +80,41 @@ async fn a_client_without_keys_buys_once_and_gets_its_key() {
     let strict = buys("/api/v1/billing/checkout", &[JSON]).await;
     assert_eq!(body(&strict)["code"], "bad_idempotency_key");
     program.world.done().await;
+}
+
+/// Within one minute, the second cancellation is an act of its own.
+#[tokio::test(start_paused = true)]
+async fn a_client_without_keys_cancels_resumes_and_cancels() {
+    let (world, key) = subscribed().await;
+    for (method, wish, cancelled) in [
+        ("DELETE", "", true),
+        ("PATCH", r#"{"resume":true}"#, false),
+        ("DELETE", "", true),
+        ("DELETE", "", true),
+    ] {
+        let headers: &[_] = if wish.is_empty() { &[] } else { &[JSON] };
+        let asks = request(method, "/api/billing/subscription", &key, headers, wish);
+        let answer = respond(&world, asks).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{}", body(&answer));
+        assert_eq!(body(&answer)["cancelled"], cancelled, "{method}");
+        assert!(answer.headers().contains_key("idempotency-key"));
+    }
+    world.settle().await;
+    let subscriptions = world.vendors.stripe.subscriptions();
+    assert!(
+        subscriptions[0]["cancel_at"].is_number(),
+        "{subscriptions:?}"
+    );
+    for status in [StatusCode::OK, StatusCode::NOT_FOUND] {
+        let asks = request(
+            "DELETE",
+            "/api/billing/subscription?when=now",
+            &key,
+            &[],
+            "",
+        );
+        assert_eq!(respond(&world, asks).await.status(), status);
+    }
+    world.settle().await;
+    world.done().await;
 }

@@ -1,8 +1,10 @@
 //! Other paths of some routes, for clients that were written for other systems. `docs/paths.md`
 //! lists them; the OpenAPI document does not.
 //!
-//! These clients send no `Idempotency-Key` and fields of their own. So a key is derived from the
-//! request, which makes a repeat within a minute the same act, and unknown fields are ignored.
+//! These clients send no `Idempotency-Key` and fields of their own. So what is created gets a key
+//! that is derived from the request, which makes a repeat within a minute the same act. Changes and
+//! cancellations get a key for each request, because their repeats change nothing. Unknown fields
+//! are ignored.
 
 use super::{account, checkout, commit_summaries, credits, period, plans, portal, subscription};
 use crate::{ApiError, Ctx};
@@ -12,6 +14,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, header};
 use rest::IdempotencyKey;
 use rest::idempotency::{DERIVED_SECONDS, HEADER};
@@ -70,7 +73,7 @@ pub fn all(ctx: &Arc<Ctx>) -> Router<Arc<Ctx>> {
     router.route_layer(from_fn_with_state(Arc::clone(ctx), adapt))
 }
 
-/// Gives a request the form that the routes expect, and tells which key was derived for it.
+/// Gives a request the form that the routes expect, and tells which key it got.
 async fn adapt(
     State(ctx): State<Arc<Ctx>>,
     request: Request,
@@ -86,30 +89,42 @@ async fn adapt(
             "The body is too large or broken off; send it again.",
         )
     })?;
-    let mut derived = None;
-    if !parts.headers.contains_key(HEADER) {
-        let path = parts
-            .uri
-            .path_and_query()
-            .map_or_else(|| parts.uri.path(), |path| path.as_str());
-        let now = ctx.outside.now();
-        let key = IdempotencyKey::derived(parts.method.as_str(), path, &bytes, now);
-        let key = HeaderValue::from_str(key.as_str()).ok();
-        if let Some(key) = &key {
-            parts.headers.insert(HEADER, key.clone());
-        }
-        derived = key;
+    let key = if parts.headers.contains_key(HEADER) {
+        None
+    } else {
+        Some(key_for(&ctx, &parts, &bytes))
+    };
+    if let Some(key) = &key {
+        parts.headers.insert(HEADER, key.clone());
     }
+    let creates = parts.method == Method::POST;
     let bytes = known_fields(&bytes).map_or(bytes, Into::into);
     parts.headers.remove(header::CONTENT_LENGTH);
     let request = Request::from_parts(parts, Body::from(bytes));
     let mut response = next.run(request).await;
-    if let Some(key) = derived {
+    if let Some(key) = key {
         let headers = response.headers_mut();
         headers.insert(HEADER, key);
-        headers.insert(WINDOW, HeaderValue::from(DERIVED_SECONDS));
+        if creates {
+            headers.insert(WINDOW, HeaderValue::from(DERIVED_SECONDS));
+        }
     }
     Ok(response)
+}
+
+/// The key of a request that has none. Creating something twice within the window is a repeat. A
+/// plan that is changed, cancelled and resumed within it is not.
+fn key_for(ctx: &Ctx, parts: &Parts, body: &[u8]) -> HeaderValue {
+    let key = if parts.method == Method::POST {
+        let path = parts
+            .uri
+            .path_and_query()
+            .map_or_else(|| parts.uri.path(), |path| path.as_str());
+        IdempotencyKey::derived(parts.method.as_str(), path, body, ctx.outside.now())
+    } else {
+        IdempotencyKey::of_request((ctx.outside.random)())
+    };
+    HeaderValue::from_str(key.as_str()).expect("a key is printable ASCII")
 }
 
 /// The body with the fields that the routes know, under their names. A body that is no JSON object
