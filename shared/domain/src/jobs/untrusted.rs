@@ -201,7 +201,9 @@ fn without_effects(text: &str, shows_tags: bool) -> String {
                 .is_some_and(|start| start.eq_ignore_ascii_case(word))
         };
         match c {
-            '<' if shows_tags && next(|c| c.is_ascii_alphabetic() || matches!(c, '!' | '/' | '?')) => {
+            '<' if shows_tags
+                && next(|c| c.is_ascii_alphabetic() || matches!(c, '!' | '/' | '?')) =>
+            {
                 out.push_str("&lt;");
             }
             '@' => out.push_str("@\u{200b}"),
