@@ -80,7 +80,7 @@ async fn ask(
     match asked {
         Ok(found) => Ok(found),
         // GitHub will not say, so nobody is known to have a role.
-        Err(GithubError::NoAccess { .. }) => Ok(None),
+        Err(GithubError::NoAccess { .. }) => Ok(Some(Role::None)),
         Err(error) => Err(error.into()),
     }
 }

@@ -273,12 +273,14 @@ async fn an_outage_delays_the_answer() {
     world.done().await;
 }
 
-/// A GitHub that knows no such person says 404. In public nobody is let in by an association alone;
-/// in a private repository the owner let in whoever has one.
+/// A GitHub that knows no such person says 404. Then whom the owner let in passes, and nobody else.
 #[tokio::test(start_paused = true)]
-async fn without_a_role_an_association_counts_in_private_only() {
+async fn without_a_role_an_association_counts() {
     for (private, association, granted) in [
-        (false, "MEMBER", false),
+        (false, "MEMBER", true),
+        (false, "OWNER", true),
+        (false, "CONTRIBUTOR", false),
+        (false, "NONE", false),
         (true, "MEMBER", true),
         (true, "COLLABORATOR", true),
         (true, "CONTRIBUTOR", false),

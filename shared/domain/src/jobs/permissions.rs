@@ -1,8 +1,8 @@
 //! Who may request a job: what a repository requires, and what GitHub says about a person.
 //!
 //! An author association is no permission: members of an organization may lack write access, and
-//! GitHub shows private members as contributors. So the person's role decides, and the association
-//! counts only in a private repository about which GitHub gives no role.
+//! GitHub shows private members as contributors. So the person's role decides. The association,
+//! which GitHub signs, counts only where GitHub knows no role of theirs.
 
 use crate::inbox::events::{Actor, ActorKind, IssueChange, IssueEvent, Visibility};
 use crate::jobs::triggers::Policy;
@@ -97,17 +97,19 @@ impl Policy {
     }
 }
 
-/// The associations of people whom a private repository's owner let in.
+/// The associations of people whom the repository's owner let in.
 const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 
 /// Whether a person has a role. `found` is what GitHub answered, or `None` if it knows no such
-/// person in the repository.
+/// person.
+///
+/// GitHub gives everybody who exists a role, in a public repository at least `read`. It knows nobody
+/// only after a login has changed or an account is gone, and then the signed payload is all there
+/// is. It says whom the owner let in, which stands for write, and for no more.
 pub fn is_enough(found: Option<Role>, needed: Role, event: &IssueEvent) -> bool {
     let Some(found) = found else {
         let (_, association) = requester(event);
-        return event.visibility == Visibility::Private
-            && needed <= Role::Read
-            && INSIDERS.contains(&association);
+        return needed <= Role::Write && INSIDERS.contains(&association);
     };
     found >= needed
 }
