@@ -144,7 +144,8 @@ impl Stack {
             .tables_file
             .as_ref()
             .map(|path| path.display().to_string());
-        let aws = EmbeddedAws::open(file.as_deref(), parts.faults.clone())?.with_roles(parts.roles.clone());
+        let aws = EmbeddedAws::open(file.as_deref(), parts.faults.clone())?
+            .with_roles(parts.roles.clone());
         let web = Hybrid {
             stand_ins: stand_ins(&parts),
             real: parts.real_web,

@@ -229,14 +229,20 @@ pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
 pub(crate) const MEMBER: &str = "MEMBER#";
 pub(crate) const MEMBERS: &str = "MEMBERS";
 
+/// The members of an account. They have a partition of their own, because IAM can name partitions
+/// and nothing below: only functions where people sign in may write here.
+fn members_pk(account: &AccountId) -> String {
+    format!("MEMBERS#{account}")
+}
+
 /// A member of an account.
 pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
-    Key::new(account_pk(account), format!("{MEMBER}{user}"))
+    Key::new(members_pk(account), format!("{MEMBER}{user}"))
 }
 
 /// The number of admins of an account.
 pub(crate) fn members(account: &AccountId) -> Key {
-    Key::new(account_pk(account), MEMBERS)
+    Key::new(members_pk(account), MEMBERS)
 }
 
 /// An account of a user.
