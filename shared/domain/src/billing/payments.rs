@@ -127,6 +127,14 @@ impl Dispute {
         }
     }
 
+    /// Whether the payer's bank questions the payment, or has decided against us.
+    pub const fn is_against_us(&self) -> bool {
+        match self.phase {
+            DisputePhase::Inquiry | DisputePhase::Open | DisputePhase::Lost => true,
+            DisputePhase::InquiryClosed | DisputePhase::Won => false,
+        }
+    }
+
     /// Merges two reports of the same dispute.
     fn and(self, other: Self) -> Self {
         Self {
