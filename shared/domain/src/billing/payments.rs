@@ -343,15 +343,25 @@ impl Payment {
         }
     }
 
+    /// The part of the money that banks keep because of disputes.
+    pub fn disputed_minor(&self) -> i64 {
+        self.disputes.values().map(Dispute::disputed_minor).sum()
+    }
+
+    /// The part of the money that was refunded, without refunds that failed.
+    pub fn refunded_minor(&self) -> i64 {
+        self.lost_minor().saturating_sub(self.disputed_minor())
+    }
+
     /// Describes the state of the money in words.
     fn state(&self) -> String {
-        let disputed: i64 = self.disputes.values().map(Dispute::disputed_minor).sum();
-        let refunded = self.lost_minor().saturating_sub(disputed);
-        match (refunded, disputed) {
+        match (self.refunded_minor(), self.disputed_minor()) {
             (0, 0) => "no longer refunded or disputed".to_owned(),
-            (_, 0) => format!("{refunded} refunded, in minor units"),
-            (0, _) => format!("{disputed} disputed, in minor units"),
-            _ => format!("{refunded} refunded and {disputed} disputed, in minor units"),
+            (refunded, 0) => format!("{refunded} refunded, in minor units"),
+            (0, disputed) => format!("{disputed} disputed, in minor units"),
+            (refunded, disputed) => {
+                format!("{refunded} refunded and {disputed} disputed, in minor units")
+            }
         }
     }
 }

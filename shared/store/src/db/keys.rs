@@ -10,6 +10,7 @@ pub(crate) use listing::{Listing, login};
 
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
+use domain::billing::refunds::RefundKey;
 use domain::billing::usage::Meter;
 use domain::ids::{
     AccountId, ActionId, AssistId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId,
@@ -317,6 +318,20 @@ fn change(pk: String, at: Timestamp, act: &ActionId) -> Key {
 
 pub(crate) fn payment(id: &PaymentId) -> Key {
     Key::new(format!("PAYMENT#{id}"), PAYMENT)
+}
+
+/// The prefix of the sort key of each refund that an operator requested.
+pub(crate) const REFUND: &str = "REFUND#";
+
+pub(crate) fn refund(key: &RefundKey) -> Key {
+    Key::new(payment(&key.payment).pk, format!("{REFUND}{}", key.act))
+}
+
+pub(crate) fn refund_of(pk: &str, sk: &str) -> Option<RefundKey> {
+    Some(RefundKey {
+        payment: PaymentId::parse(pk.strip_prefix("PAYMENT#")?).ok()?,
+        act: ActionId::parse(sk.strip_prefix(REFUND)?).ok()?,
+    })
 }
 
 pub(crate) const EXPIRES: &str = "EXPIRES";
