@@ -5,7 +5,7 @@
 //! posting is the difference from what was taken back before.
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
-use crate::ledger::{EntryDetails, Posting};
+use crate::ledger::{EntryDetails, LotId, Posting};
 use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
@@ -260,7 +260,8 @@ impl Payment {
             source: self.id.to_string(),
             priced_by: bought.priced_by.clone(),
         };
-        let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
+        let lot = LotId::Payment(self.id.clone());
+        let posting = Posting::expiry(&bought.account, lot, left, label, now);
         let expired = Some(ExpiredCredits {
             credits: left,
             taken: self.taken,

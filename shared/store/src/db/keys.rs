@@ -19,6 +19,7 @@ use domain::ids::{
 use domain::inbox::{Digest, EventKey, EventSource, EventState};
 use domain::jobs::assists::CommitRef;
 use domain::jobs::fixes::Fix;
+use domain::ledger::LotId;
 use domain::time::Timestamp;
 
 /// The shards of an index partition, so that no single partition takes every write.
@@ -336,14 +337,14 @@ pub(crate) fn refund_of(pk: &str, sk: &str) -> Option<RefundKey> {
 
 pub(crate) const EXPIRES: &str = "EXPIRES";
 
-/// A payment whose credits expire on a day.
-pub(crate) fn expiry(day: &str, payment: &PaymentId) -> Key {
-    Key::new(EXPIRES.to_owned(), format!("{day}#{payment}"))
+/// A payment or grant whose credits expire on a day.
+pub(crate) fn expiry(day: &str, lot: &LotId) -> Key {
+    Key::new(EXPIRES.to_owned(), format!("{day}#{lot}"))
 }
 
-pub(crate) fn expiry_of(sk: &str) -> Option<(String, PaymentId)> {
-    let (day, payment) = sk.split_once('#')?;
-    Some((day.to_owned(), PaymentId::parse(payment).ok()?))
+pub(crate) fn expiry_of(sk: &str) -> Option<(String, LotId)> {
+    let (day, lot) = sk.split_once('#')?;
+    Some((day.to_owned(), LotId::parse(lot)?))
 }
 
 /// An entry, in the `ledger` table.
