@@ -195,10 +195,10 @@ fn other_functions(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
     let stack = Arc::clone(stack);
     any(move |request: Request| async move {
         let path = request.uri().path();
-        let operators = ["/api/v1/admin/", "/api/billing/admin/"]
+        let operators = ["/api/v1/admin/", "/api/billing/admin/", "/admin/"]
             .iter()
             .any(|prefix| path.starts_with(prefix))
-            || path == "/health";
+            || ["/health", "/admin"].contains(&path);
         match collected(request).await {
             Ok(request) if operators => admin::respond(stack.admin.clone(), request)
                 .await

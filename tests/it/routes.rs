@@ -6,6 +6,7 @@ pub mod hardening;
 pub mod matrix;
 pub mod operators;
 pub mod operators_matrix;
+pub mod operators_pages;
 pub mod overview;
 pub mod paths;
 pub mod rates;

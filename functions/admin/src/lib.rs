@@ -1,5 +1,5 @@
-//! The operators' API: `/api/v1/admin/…` requires an operator's token; `GET /health` and the OpenAPI
-//! document are public.
+//! The operators' API and pages: `/api/v1/admin/…` requires an operator's token and `/admin` a session
+//! that begins with one; `GET /health` and the OpenAPI document are public.
 //!
 //! Operators read the event log, jobs, balances, invoices, subscriptions, quotas and usage. They also
 //! replay events, redrive dead letters, provision accounts, make accounts free, approve sign-ups,
@@ -12,8 +12,10 @@ mod config;
 mod days;
 mod document;
 mod operator;
+mod pages;
 mod reason;
 mod routes;
+mod session;
 
 pub use config::{Config, Ctx};
 pub use document::document;
@@ -30,6 +32,7 @@ pub fn router(ctx: Ctx) -> Router {
     let (router, _) = routes::all().split_for_parts();
     router
         .merge(routes::aliases())
+        .merge(pages::routes())
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))

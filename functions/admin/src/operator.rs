@@ -23,12 +23,40 @@ impl FromRequestParts<Arc<Ctx>> for Authorized {
         let token = header
             .and_then(|text| text.strip_prefix("Bearer "))
             .ok_or_else(unauthorized)?;
-        let current = ctx.tokens.current().await?;
-        let list = current.first().map_or("", |list| list.expose_secret());
-        let operator = holder(list, token.trim()).ok_or_else(unauthorized)?;
+        let operator = identify(ctx, token.trim())
+            .await?
+            .ok_or_else(unauthorized)?;
         tracing::info!(operator.name = operator.name, http.method = %parts.method, http.path = parts.uri.path(), "operator");
         Ok(Self(operator))
     }
+}
+
+/// Returns the operator that a token belongs to, if it is one of the tokens now.
+pub async fn identify(ctx: &Ctx, token: &str) -> Result<Option<Operator>, ApiError> {
+    let current = ctx.tokens.current().await?;
+    let list = current.first().map_or("", |list| list.expose_secret());
+    Ok(holder(list, token))
+}
+
+/// The digest by which a session knows its token.
+pub fn token_digest(token: &str) -> String {
+    hex::encode(Sha256::digest(format!("tallyhook operator {token}")))
+}
+
+/// Whether a token with this digest is one of the tokens now.
+pub async fn is_listed(ctx: &Ctx, digest: &str) -> Result<bool, ApiError> {
+    let current = ctx.tokens.current().await?;
+    let list = current.first().map_or("", |list| list.expose_secret());
+    Ok(entries(list).any(|(_, token)| token_digest(token) == digest))
+}
+
+/// The operators' names and tokens.
+fn entries(list: &str) -> impl Iterator<Item = (&str, &str)> {
+    let entries = list.split(',').map(str::trim);
+    let named = entries.map(|entry| entry.split_once(':').unwrap_or(("operator", entry)));
+    named
+        .map(|(name, token)| (name.trim(), token.trim()))
+        .filter(|(_, token)| !token.is_empty())
 }
 
 fn unauthorized() -> ApiError {
@@ -40,12 +68,11 @@ fn unauthorized() -> ApiError {
 fn holder(list: &str, token: &str) -> Option<Operator> {
     let given = Sha256::digest(token.as_bytes());
     let mut found = None;
-    for entry in list.split(',').map(str::trim) {
-        let (name, known) = entry.split_once(':').unwrap_or(("operator", entry));
-        let same: bool = Sha256::digest(known.trim().as_bytes()).ct_eq(&given).into();
-        if same && !known.trim().is_empty() {
+    for (name, known) in entries(list) {
+        let same: bool = Sha256::digest(known.as_bytes()).ct_eq(&given).into();
+        if same {
             found = Some(Operator {
-                name: name.trim().to_owned(),
+                name: name.to_owned(),
             });
         }
     }

@@ -1,11 +1,11 @@
 //! The routes, with one folder per context.
 
-mod accounts;
-mod billing;
+pub mod accounts;
+pub mod billing;
 mod health;
-mod inbox;
-mod jobs;
-mod ledger;
+pub mod inbox;
+pub mod jobs;
+pub mod ledger;
 mod notices;
 
 use self::accounts::{account, api_keys, list as accounts_list, signups};

@@ -93,16 +93,16 @@ impl InvoiceShown {
 /// The usage of a quota.
 #[derive(Serialize, ToSchema)]
 pub struct QuotaUse {
-    meter: String,
-    used: u64,
+    pub meter: String,
+    pub used: u64,
     /// The limit per period; 0 means unlimited.
-    limit: u64,
+    pub limit: u64,
     /// The units left in the period. Absent if unlimited.
-    left: Option<u64>,
+    pub left: Option<u64>,
     /// The name of the period.
-    period: String,
+    pub period: String,
     /// When the next period begins, if known.
-    renews_at: Option<String>,
+    pub renews_at: Option<String>,
 }
 
 impl QuotaUse {

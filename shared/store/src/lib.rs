@@ -24,6 +24,7 @@ pub use db::schema;
 pub use accounts::api_keys::{KEYS_MAX, KeyCreated, key_digest};
 pub use accounts::members::{Left, LetIn, MEMBERS_MAX, RoleSet, TakenOut};
 pub use accounts::moving::{Move, OwnerMoved, Proof};
+pub use accounts::operators::OperatorSession;
 pub use accounts::rates::{RateCounted, Requests, Window};
 pub use accounts::reveals::reveal_digest;
 pub use accounts::sessions::{Linked, session_digest};

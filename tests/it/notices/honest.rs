@@ -85,8 +85,16 @@ async fn a_trial_says_that_it_does_not_renew() {
     assert!(!world.notices(&account).await.is_empty());
     let comments = world.vendors.github.comments(OWNER, REPOSITORY, 32);
     let refused = comments.iter().find(|comment| comment.by_app);
+    // Everybody reads the comment; the account's members read the reason in the job.
     assert_says(
         &refused.expect("a comment").body,
+        &["cannot start a job at the moment"],
+        &["do not renew", "Trial"],
+    );
+    let jobs = world.stack.store.job_list(&account, None, 1).await;
+    let newest = jobs.expect("the store answers").rows.remove(0);
+    assert_says(
+        &newest.reason.expect("a reason"),
         &["do not renew", "https://tallyhook.test/billing"],
         &["next period"],
     );

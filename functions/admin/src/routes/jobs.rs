@@ -2,4 +2,4 @@
 
 pub mod job;
 pub mod list;
-mod steps;
+pub mod steps;

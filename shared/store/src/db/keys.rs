@@ -260,6 +260,11 @@ pub(crate) fn session(digest: &str) -> Key {
     Key::new(format!("SESSION#{digest}"), "SESSION")
 }
 
+/// An operator's session in a browser.
+pub(crate) fn operator_session(digest: &str) -> Key {
+    Key::new(format!("OPERATOR#{digest}"), "OPERATOR")
+}
+
 /// A sign-in state that was already used.
 pub(crate) fn state_used(digest: &str) -> Key {
     Key::new(format!("STATE#{digest}"), "STATE")

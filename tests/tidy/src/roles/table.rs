@@ -320,6 +320,7 @@ pub const SIGNS_IN: &[&str] = &["web"];
 pub const WRITERS: &[(&str, &[&str])] = &[
     ("APIKEY#*", &["api", "web", "admin"]),
     ("MEMBERS#*", &["api", "web"]),
+    ("OPERATOR#*", &["admin"]),
     ("REVEAL#*", &["provisioning"]),
     ("SESSION#*", &["api", "web"]),
     ("STATE#*", &["web"]),

@@ -24,93 +24,93 @@ use utoipa::ToSchema;
 pub struct NewAccount {
     /// The id of its customer at Stripe.
     #[schema(pattern = "^cus_[A-Za-z0-9_.-]{1,60}$", example = "cus_TallyhookDemo1")]
-    stripe_customer_id: String,
+    pub stripe_customer_id: String,
     /// The id of its installation on GitHub.
-    installation_id: u64,
+    pub installation_id: u64,
     /// The id of the owner on GitHub. If it is absent, the installation's first event provides it.
-    owner_id: Option<u64>,
+    pub owner_id: Option<u64>,
     /// A plan of the catalogue.
     #[serde(default = "default_plan")]
     #[schema(max_length = 40, example = "payg")]
-    plan: String,
+    pub plan: String,
     /// `none` makes the account's metered work free. Defaults to `stripe`: a subscription bills it.
     #[serde(default = "usual_billing")]
     #[schema(example = "stripe", pattern = "^(none|stripe)$")]
-    billing: String,
+    pub billing: String,
 }
 
 /// The account that was provisioned or existed before.
 #[derive(Serialize, ToSchema)]
 pub struct Provisioned {
-    id: String,
+    pub id: String,
     /// The plan that it was provisioned with.
-    plan: String,
+    pub plan: String,
     /// `stripe` or `none`.
-    billing: &'static str,
+    pub billing: &'static str,
     /// Who is billed for metered work: `subscription`, `free`, `nothing_metered`, or `missing` if
     /// nobody is. Then such work is refused.
-    metered_to: Option<&'static str>,
+    pub metered_to: Option<&'static str>,
 }
 
 /// An account.
 #[derive(Serialize, ToSchema)]
 pub struct AccountShown {
-    id: String,
-    stripe_customer_id: String,
+    pub id: String,
+    pub stripe_customer_id: String,
     /// The plan that it was provisioned with.
-    plan: String,
+    pub plan: String,
     /// The plan chosen at sign-up. It starts after the trial.
-    wished_plan: Option<String>,
+    pub wished_plan: Option<String>,
     /// `stripe`, or `none` if the account's metered work is free.
-    billing: &'static str,
+    pub billing: &'static str,
     /// Who is billed for metered work: `subscription`, `free`, `nothing_metered`, or `missing` if
     /// nobody is. Then such work is refused.
-    metered_to: Option<&'static str>,
+    pub metered_to: Option<&'static str>,
     /// The account that this one was moved to.
-    moved_to: Option<String>,
+    pub moved_to: Option<String>,
     /// The plan in effect.
-    effective_plan: Option<String>,
-    service: Option<Serving>,
-    subscriptions: Vec<SubscriptionShown>,
+    pub effective_plan: Option<String>,
+    pub service: Option<Serving>,
+    pub subscriptions: Vec<SubscriptionShown>,
     /// The purchases on GitHub's Marketplace.
-    purchases: Vec<Purchase>,
-    created_at: String,
+    pub purchases: Vec<Purchase>,
+    pub created_at: String,
 }
 
 /// Whether the account can use the service.
 #[derive(Serialize, ToSchema)]
 pub struct Serving {
     /// `full`, `grace` after a failed payment, or `lapsed`.
-    state: &'static str,
+    pub state: &'static str,
     /// The end of the grace period.
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<String>,
+    pub until: Option<String>,
 }
 
 /// A subscription at Stripe.
 #[derive(Serialize, ToSchema)]
 pub struct SubscriptionShown {
-    id: String,
+    pub id: String,
     /// The status at Stripe.
-    status: String,
-    period_start: Option<String>,
-    period_end: Option<String>,
+    pub status: String,
+    pub period_start: Option<String>,
+    pub period_end: Option<String>,
     /// When it ends, if it was cancelled.
-    ends_at: Option<String>,
+    pub ends_at: Option<String>,
     /// When the event that this state comes from was created.
-    as_of: String,
+    pub as_of: String,
 }
 
 /// A purchase on GitHub's Marketplace.
 #[derive(Serialize, ToSchema)]
 pub struct Purchase {
-    owner_id: u64,
-    listed_plan: String,
+    pub owner_id: u64,
+    pub listed_plan: String,
     /// How the plan is paid for.
-    price: String,
+    pub price: String,
     /// `active` or `cancelled`.
-    state: &'static str,
-    since: String,
+    pub state: &'static str,
+    pub since: String,
 }
 
 fn default_plan() -> String {

@@ -18,50 +18,50 @@ const PAGE: usize = 25;
 const SEARCH_BYTES_MAX: usize = 320;
 
 /// The query of a listing.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Return only the account with exactly this id (`acc_…`), customer at Stripe (`cus_…`), GitHub
     /// owner (login or number), or mail address at sign-up.
     #[param(max_length = 320, example = "acme")]
-    search: Option<String>,
+    pub search: Option<String>,
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// A page of accounts, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Accounts {
-    accounts: Vec<AccountListed>,
+    pub accounts: Vec<AccountListed>,
     /// The cursor of the next page; absent on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// An account in a listing.
 #[derive(Serialize, ToSchema)]
 pub struct AccountListed {
-    id: String,
-    stripe_customer_id: String,
+    pub id: String,
+    pub stripe_customer_id: String,
     /// The plan in effect; absent if the catalogue no longer has it.
-    plan: Option<String>,
+    pub plan: Option<String>,
     /// Whether the account can use the service: `full`, `grace` or `lapsed`.
-    service: Option<&'static str>,
+    pub service: Option<&'static str>,
     /// `stripe`, or `none` if the account's metered work is free.
-    billing: &'static str,
+    pub billing: &'static str,
     /// The account that this one was moved to.
-    moved_to: Option<String>,
+    pub moved_to: Option<String>,
     /// The credits available to spend.
-    available: String,
+    pub available: String,
     /// The credits reserved for work in progress.
-    held: String,
+    pub held: String,
     /// The credits owed.
-    debt: String,
+    pub debt: String,
     /// The status of its newest subscription at Stripe.
-    subscription: Option<String>,
+    pub subscription: Option<String>,
     /// The used part of each quota of the plan in the present period.
-    usage: Vec<rest::views::QuotaUse>,
-    created_at: String,
+    pub usage: Vec<rest::views::QuotaUse>,
+    pub created_at: String,
 }
 
 /// Lists all accounts with their usage, newest first, or finds one.

@@ -18,53 +18,53 @@ use utoipa::{IntoParams, ToSchema};
 const PAGE: usize = 50;
 
 /// The query of a listing.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// The state of the sign-ups: `WAITING_FOR_APPROVAL`, `OWED`, `DONE` or `REFUSED`. Without a
     /// state, those that wait for approval are listed.
     #[param(pattern = "^(WAITING_FOR_APPROVAL|OWED|DONE|REFUSED)?$")]
-    state: Option<String>,
+    pub state: Option<String>,
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// A page of sign-ups, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct SignUps {
-    signups: Vec<SignUpShown>,
+    pub signups: Vec<SignUpShown>,
     /// The cursor of the next page; absent on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// A sign-up.
 #[derive(Serialize, ToSchema)]
 pub struct SignUpShown {
-    id: String,
-    state: &'static str,
+    pub id: String,
+    pub state: &'static str,
     /// The reason for the state, if there is more to say.
-    why: Option<String>,
+    pub why: Option<String>,
     /// Where the applicant signed up.
-    way: &'static str,
-    account_id: String,
-    plan: String,
+    pub way: &'static str,
+    pub account_id: String,
+    pub plan: String,
     /// The plan that the applicant chose. It starts after the trial.
-    wished_plan: Option<String>,
-    email: Option<String>,
-    name: Option<String>,
+    pub wished_plan: Option<String>,
+    pub email: Option<String>,
+    pub name: Option<String>,
     /// The id of the owner on GitHub.
-    owner_id: Option<u64>,
-    installation_id: Option<u64>,
-    at: String,
-    ended_at: Option<String>,
+    pub owner_id: Option<u64>,
+    pub installation_id: Option<u64>,
+    pub at: String,
+    pub ended_at: Option<String>,
 }
 
 /// The state of a sign-up after a request.
 #[derive(Serialize, ToSchema)]
 pub struct SignUpNow {
-    id: String,
-    state: &'static str,
+    pub id: String,
+    pub state: &'static str,
 }
 
 /// Lists sign-ups in one state, newest first.

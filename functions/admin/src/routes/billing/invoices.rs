@@ -15,18 +15,18 @@ use utoipa::ToSchema;
 /// The account's invoices.
 #[derive(Serialize, ToSchema)]
 pub struct Invoices {
-    invoices: Vec<DatedInvoice>,
+    pub invoices: Vec<DatedInvoice>,
 }
 
 /// An invoice, with its subscription and the time of its state.
 #[derive(Serialize, ToSchema)]
 pub struct DatedInvoice {
     #[serde(flatten)]
-    invoice: InvoiceShown,
+    pub invoice: InvoiceShown,
     /// The id of its subscription at Stripe.
-    subscription: Option<String>,
+    pub subscription: Option<String>,
     /// When the event that this state comes from was created.
-    as_of: String,
+    pub as_of: String,
 }
 
 /// Lists an account's invoices, newest first.

@@ -15,34 +15,34 @@ use utoipa::{IntoParams, ToSchema};
 const PAGE: usize = 50;
 
 /// The query of a listing.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// The first day on which the invoices were created, in UTC.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// The last day on which the invoices were created, in UTC.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
-    to: Option<String>,
+    pub to: Option<String>,
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// A page of the invoices of all accounts, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct AllInvoices {
-    invoices: Vec<AccountInvoice>,
+    pub invoices: Vec<AccountInvoice>,
     /// The cursor of the next page; absent on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// An invoice, with its account.
 #[derive(Serialize, ToSchema)]
 pub struct AccountInvoice {
-    account: String,
+    pub account: String,
     #[serde(flatten)]
-    invoice: DatedInvoice,
+    pub invoice: DatedInvoice,
 }
 
 /// Lists the invoices of all accounts, newest first.

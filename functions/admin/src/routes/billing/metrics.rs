@@ -26,71 +26,71 @@ const COUNTED_MAX: usize = 1_000;
 const BATCH: usize = 100;
 
 /// The query of the metrics.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// The first day on which the jobs and invoices were created, in UTC. Defaults to today.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// The last day on which the jobs and invoices were created, in UTC. Defaults to today.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
-    to: Option<String>,
+    pub to: Option<String>,
 }
 
 /// The metrics of some days.
 #[derive(Serialize, ToSchema)]
 pub struct Metrics {
-    from: String,
-    to: String,
+    pub from: String,
+    pub to: String,
     /// Whether all jobs and invoices of these days are counted. If not, the newest 1,000 of each
     /// are; choose fewer days.
-    complete: bool,
-    total: FiguresShown,
+    pub complete: bool,
+    pub total: FiguresShown,
     /// The number of jobs in each state.
-    states: BTreeMap<String, u64>,
-    by_day: BTreeMap<String, FiguresShown>,
+    pub states: BTreeMap<String, u64>,
+    pub by_day: BTreeMap<String, FiguresShown>,
     /// The plan is the account's plan now, because a job does not record it.
-    by_plan: BTreeMap<String, FiguresShown>,
-    by_repository: BTreeMap<String, FiguresShown>,
-    by_model: BTreeMap<String, ModelUse>,
+    pub by_plan: BTreeMap<String, FiguresShown>,
+    pub by_repository: BTreeMap<String, FiguresShown>,
+    pub by_model: BTreeMap<String, ModelUse>,
     /// What Stripe's invoices of these days come to, by currency.
-    invoices: BTreeMap<String, Invoiced>,
-    credits_remaining: Remaining,
+    pub invoices: BTreeMap<String, Invoiced>,
+    pub credits_remaining: Remaining,
     /// The dead letters of all queues; absent if they cannot be counted now.
-    dead_letters: Option<u64>,
+    pub dead_letters: Option<u64>,
 }
 
 /// What a set of jobs earned and cost, in credits.
 #[derive(Serialize, ToSchema)]
 pub struct FiguresShown {
-    jobs: u64,
+    pub jobs: u64,
     /// The jobs that were billed, from credits or through Stripe.
-    billed: u64,
+    pub billed: u64,
     /// The credits that jobs captured. What Stripe bills is in `invoices`.
-    revenue: String,
+    pub revenue: String,
     /// What the models cost, for all jobs.
-    cost: String,
+    pub cost: String,
     /// The captured credits, less what the models cost for the jobs that credits pay.
-    margin: String,
+    pub margin: String,
 }
 
 /// What a model cost.
 #[derive(Serialize, ToSchema)]
 pub struct ModelUse {
     /// The steps that called it.
-    steps: u64,
-    tokens: u64,
+    pub steps: u64,
+    pub tokens: u64,
     /// Its cost, in credits.
-    cost: String,
+    pub cost: String,
 }
 
 /// Invoices in one currency, in minor units.
 #[derive(Serialize, ToSchema, Default)]
 pub struct Invoiced {
-    invoices: u64,
-    due_minor: i64,
-    paid_minor: i64,
+    pub invoices: u64,
+    pub due_minor: i64,
+    pub paid_minor: i64,
 }
 
 /// The credits that all customers still have.
@@ -98,12 +98,12 @@ pub struct Invoiced {
 pub struct Remaining {
     /// `known`, `too_many` if there are more than 1,000 accounts, or `unavailable` if the balances
     /// cannot be read now.
-    state: &'static str,
+    pub state: &'static str,
     /// The credits available to spend, less debts.
-    credits: Option<String>,
+    pub credits: Option<String>,
     /// The credits reserved for work in progress.
-    held: Option<String>,
-    accounts: Option<u64>,
+    pub held: Option<String>,
+    pub accounts: Option<u64>,
 }
 
 /// Shows what the jobs of some days earned and cost, and what needs attention now.

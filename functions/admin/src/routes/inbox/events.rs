@@ -5,6 +5,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::accounts::operators::Operator;
 use domain::ids::AccountId;
 use domain::inbox::{EventKey, EventRow, EventSource, EventState};
 use http::{StatusCode, header};
@@ -18,51 +19,51 @@ use utoipa::{IntoParams, ToSchema};
 const PAGE: usize = 50;
 
 /// The query of a listing.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Return only events of this sender: `github` or `stripe`.
     #[param(pattern = "^(github|stripe)?$")]
-    source: Option<String>,
+    pub source: Option<String>,
     /// Return only events in this state: `pending`, `processed`, `ignored`, `failed`, `quarantined`
     /// or `unattributed`.
     #[param(pattern = "^(pending|processed|ignored|failed|quarantined|unattributed)?$")]
-    status: Option<String>,
+    pub status: Option<String>,
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// A page of events, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Events {
-    events: Vec<EventShown>,
+    pub events: Vec<EventShown>,
     /// The cursor of the next page; absent on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// A recorded event, without its body.
 #[derive(Serialize, ToSchema)]
 pub struct EventShown {
     /// The id that the sender gave it.
-    id: String,
+    pub id: String,
     /// The sender: `github` or `stripe`.
-    source: &'static str,
+    pub source: &'static str,
     #[serde(rename = "type")]
-    name: String,
-    status: &'static str,
+    pub name: String,
+    pub status: &'static str,
     /// What shows that the sender sent it.
-    provenance: String,
-    received_at: String,
-    processed_at: Option<String>,
+    pub provenance: String,
+    pub received_at: String,
+    pub processed_at: Option<String>,
     /// What became of it.
-    outcome: Option<String>,
-    attempts: u32,
+    pub outcome: Option<String>,
+    pub attempts: u32,
     /// The account that an operator attributed it to.
-    account: Option<String>,
+    pub account: Option<String>,
     /// The digest of its body.
-    digest: String,
-    body_bytes: u64,
+    pub digest: String,
+    pub body_bytes: u64,
 }
 
 /// Lists events, newest first.
@@ -148,18 +149,29 @@ pub async fn raw(
     State(ctx): State<Arc<Ctx>>,
     Path((source, id)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let event = ctx
-        .inbox
-        .find(&key(&source, &id)?)
-        .await?
-        .ok_or_else(absent)?;
-    tracing::info!(operator.name = operator.name, event.key = %event.row.key, audit = true, "read a raw event");
+    let body = body(&ctx, &operator, &source, &id).await?;
     // A sender controls these bytes, so a browser must never render them as one of our pages.
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    Ok((headers, event.body).into_response())
+    Ok((headers, body).into_response())
+}
+
+/// Reads the bytes of an event, which is recorded.
+pub async fn body(
+    ctx: &Ctx,
+    operator: &Operator,
+    source: &str,
+    id: &str,
+) -> Result<Vec<u8>, ApiError> {
+    let event = ctx
+        .inbox
+        .find(&key(source, id)?)
+        .await?
+        .ok_or_else(absent)?;
+    tracing::info!(operator.name = operator.name, event.key = %event.row.key, audit = true, "read a raw event");
+    Ok(event.body.to_vec())
 }
 
 /// Makes an event pending again and queues it.
@@ -191,7 +203,7 @@ pub async fn replay(
 pub struct Attribution {
     /// The account's id.
     #[schema(example = "acc_01hf7yat00zzzzzzzzzzzzzzzz")]
-    account: String,
+    pub account: String,
 }
 
 /// Attributes a Stripe event of an unknown customer to an account, and queues it.

@@ -14,21 +14,21 @@ use utoipa::ToSchema;
 /// Every queue.
 #[derive(Serialize, ToSchema)]
 pub struct QueueList {
-    queues: Vec<QueueShown>,
+    pub queues: Vec<QueueShown>,
 }
 
 /// A queue with its messages, as SQS counts them: approximately.
 #[derive(Serialize, ToSchema)]
 pub struct QueueShown {
-    queue: &'static str,
+    pub queue: &'static str,
     /// The messages that can be received now.
-    ready: u64,
+    pub ready: u64,
     /// The messages that a function is handling.
-    in_flight: u64,
+    pub in_flight: u64,
     /// The messages that become visible later.
-    delayed: u64,
+    pub delayed: u64,
     /// The messages that were moved away after too many failed deliveries.
-    dead_letters: u64,
+    pub dead_letters: u64,
 }
 
 /// Lists every queue with the number of its messages and dead letters.
@@ -52,9 +52,9 @@ pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Que
 /// A queue whose dead letters move back to it.
 #[derive(Serialize, ToSchema)]
 pub struct Redriven {
-    queue: &'static str,
+    pub queue: &'static str,
     /// Always `true`.
-    redriven: bool,
+    pub redriven: bool,
 }
 
 /// Moves a queue's dead letters back to it.

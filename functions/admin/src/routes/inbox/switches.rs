@@ -21,40 +21,40 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    on: bool,
+    pub on: bool,
     /// Why. It is recorded.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "A test.")]
-    reason: String,
+    pub reason: String,
 }
 
 /// Every switch, and every account that is paused.
 #[derive(Serialize, ToSchema)]
 pub struct Switches {
-    switches: Vec<SwitchShown>,
-    paused_accounts: Vec<PausedAccount>,
+    pub switches: Vec<SwitchShown>,
+    pub paused_accounts: Vec<PausedAccount>,
 }
 
 /// A switch.
 #[derive(Serialize, ToSchema)]
 pub struct SwitchShown {
-    name: &'static str,
+    pub name: &'static str,
     /// Its position; absent if no operator has set it.
-    on: Option<bool>,
+    pub on: Option<bool>,
     /// Its position while no operator has set it.
-    default: &'static str,
+    pub default: &'static str,
     /// The latest change.
-    word: Option<SwitchChange>,
+    pub word: Option<SwitchChange>,
     /// The effect while it is off.
-    while_off: &'static str,
+    pub while_off: &'static str,
 }
 
 /// A change: who set the position, when and why.
 #[derive(Serialize, ToSchema)]
 pub struct SwitchChange {
-    on: bool,
-    by: String,
-    reason: String,
-    at: String,
+    pub on: bool,
+    pub by: String,
+    pub reason: String,
+    pub at: String,
 }
 
 impl SwitchChange {
@@ -71,26 +71,26 @@ impl SwitchChange {
 /// An account whose work is paused.
 #[derive(Serialize, ToSchema)]
 pub struct PausedAccount {
-    account_id: String,
+    pub account_id: String,
     /// The change that paused it.
-    word: SwitchChange,
+    pub word: SwitchChange,
 }
 
 /// A switch with its latest changes, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct SwitchHistory {
     #[serde(flatten)]
-    switch: SwitchShown,
-    changes: Vec<SwitchChange>,
+    pub switch: SwitchShown,
+    pub changes: Vec<SwitchChange>,
 }
 
 /// The position of a switch after a request.
 #[derive(Serialize, ToSchema)]
 pub struct SwitchNow {
-    name: &'static str,
-    on: bool,
+    pub name: &'static str,
+    pub on: bool,
     /// Whether the request changed it.
-    changed: bool,
+    pub changed: bool,
 }
 
 /// Lists every switch and every paused account.

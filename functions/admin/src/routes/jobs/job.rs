@@ -18,108 +18,108 @@ use utoipa::ToSchema;
 /// A job in full.
 #[derive(Serialize, ToSchema)]
 pub struct JobShown {
-    id: String,
-    state: String,
+    pub id: String,
+    pub state: String,
     /// The number of writes.
-    version: u64,
-    account: String,
-    repository: RepositoryShown,
-    issue: IssueShown,
+    pub version: u64,
+    pub account: String,
+    pub repository: RepositoryShown,
+    pub issue: IssueShown,
     /// The event that requested the job.
-    trigger: String,
+    pub trigger: String,
     /// Who requested it, on GitHub.
-    asked_by: String,
-    wishes: PullWishes,
-    base: Base,
+    pub asked_by: String,
+    pub wishes: PullWishes,
+    pub base: Base,
     /// The branch of the pull request.
-    branch: String,
+    pub branch: String,
     /// The failed attempts at the current step.
-    attempts: u32,
+    pub attempts: u32,
     /// How often a review asked for more work.
-    rounds: u32,
-    tokens: TokensShown,
-    pull: Option<PullShown>,
+    pub rounds: u32,
+    pub tokens: TokensShown,
+    pub pull: Option<PullShown>,
     /// Why the job ended, or why its cancellation was requested.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// The id of its comment on the issue.
-    comment: Option<u64>,
-    steps: Vec<StepShown>,
-    timeline: Vec<Moment>,
-    payment: Payment,
+    pub comment: Option<u64>,
+    pub steps: Vec<StepShown>,
+    pub timeline: Vec<Moment>,
+    pub payment: Payment,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct RepositoryShown {
-    id: u64,
-    owner: String,
-    name: String,
-    installation: u64,
+    pub id: u64,
+    pub owner: String,
+    pub name: String,
+    pub installation: u64,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct IssueShown {
-    number: u64,
-    title: Option<String>,
+    pub number: u64,
+    pub title: Option<String>,
 }
 
 /// What the repository's policy asks of pull requests.
 #[derive(Serialize, ToSchema)]
 pub struct PullWishes {
-    draft: bool,
-    labels: Vec<String>,
-    reviewers: Vec<String>,
+    pub draft: bool,
+    pub labels: Vec<String>,
+    pub reviewers: Vec<String>,
 }
 
 /// What the pull request is based on.
 #[derive(Serialize, ToSchema)]
 pub struct Base {
-    branch: String,
-    sha: Option<String>,
+    pub branch: String,
+    pub sha: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct PullShown {
-    number: u64,
-    url: String,
+    pub number: u64,
+    pub url: String,
 }
 
 /// A state that the job entered, and when.
 #[derive(Serialize, ToSchema)]
 pub struct Moment {
-    state: String,
-    at: String,
+    pub state: String,
+    pub at: String,
 }
 
 /// How a job is paid for.
 #[derive(Serialize, ToSchema)]
 pub struct Payment {
     /// What pays: `credits`, `meters` or `nothing`.
-    by: &'static str,
+    pub by: &'static str,
     /// The state in which the job becomes billable.
-    billable: &'static str,
+    pub billable: &'static str,
     /// The most it may cost, in credits.
-    budget: Option<String>,
+    pub budget: Option<String>,
     /// The period whose quota counts the job.
-    period: String,
+    pub period: String,
     /// The version of the catalogue.
-    price_version: String,
+    pub price_version: String,
     /// The models' cost so far, in credits.
-    cost: String,
+    pub cost: String,
     /// The price so far, in credits.
-    price: String,
+    pub price: String,
     /// The credits reserved, if credits pay.
     #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<String>,
+    pub held: Option<String>,
     /// The usage reported to Stripe, if meters pay.
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Vec<Reported>>,
+    pub usage: Option<Vec<Reported>>,
 }
 
 /// Whether usage was reported to Stripe.
 #[derive(Serialize, ToSchema)]
 pub struct Reported {
-    meter: String,
-    reported_at: Option<String>,
+    pub meter: String,
+    pub reported_at: Option<String>,
 }
 
 /// Shows a job: its state, the output and usage of each step, and how it is paid for.

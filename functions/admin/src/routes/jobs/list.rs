@@ -16,56 +16,56 @@ use utoipa::{IntoParams, ToSchema};
 const PAGE: usize = 50;
 
 /// The query of a listing.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Return only jobs in these states, separated by commas, such as `FAILED,REJECTED`.
     #[param(pattern = "^([A-Z_]+(,[A-Z_]+)*)?$")]
-    state: Option<String>,
+    pub state: Option<String>,
     /// The first day on which the jobs were created, in UTC.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// The last day on which the jobs were created, in UTC.
     #[param(pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
-    to: Option<String>,
+    pub to: Option<String>,
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// A page of jobs, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Jobs {
-    jobs: Vec<JobListed>,
+    pub jobs: Vec<JobListed>,
     /// The cursor of the next page; absent on the last page. A page ends early after 2,000 jobs that
     /// the filter leaves out.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// A job in a listing.
 #[derive(Serialize, ToSchema)]
 pub struct JobListed {
-    id: String,
-    account: String,
-    state: &'static str,
+    pub id: String,
+    pub account: String,
+    pub state: &'static str,
     /// The repository, as `owner/name`.
-    repository: String,
-    issue: u64,
+    pub repository: String,
+    pub issue: u64,
     /// The number of the pull request.
-    pull: Option<u64>,
+    pub pull: Option<u64>,
     /// The failed attempts at the current step.
-    attempts: u32,
+    pub attempts: u32,
     /// Whether the job was billed.
-    billed: bool,
+    pub billed: bool,
     /// The models' cost so far, in credits.
-    cost: String,
+    pub cost: String,
     /// The credits that the job captured.
-    revenue: String,
+    pub revenue: String,
     /// Why the job ended, or why its cancellation was requested.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// When it is next due, if work is pending.
-    due_at: Option<String>,
-    created_at: String,
+    pub due_at: Option<String>,
+    pub created_at: String,
 }
 
 /// Lists the jobs of all accounts, newest first.

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 /// Tokens of model calls.
 #[derive(Serialize, ToSchema)]
 pub struct TokensShown {
-    input: u64,
-    output: u64,
+    pub input: u64,
+    pub output: u64,
 }
 
 impl TokensShown {
@@ -25,12 +25,12 @@ impl TokensShown {
 /// A step of a job.
 #[derive(Serialize, ToSchema)]
 pub struct StepShown {
-    at: String,
+    pub at: String,
     /// The name that the provider reported.
-    model: String,
-    tokens: TokensShown,
+    pub model: String,
+    pub tokens: TokensShown,
     #[serde(flatten)]
-    output: Output,
+    pub output: Output,
 }
 
 /// What a step returned.
@@ -46,43 +46,43 @@ pub enum Output {
 /// The text, as a model sees it.
 #[derive(Serialize, ToSchema)]
 pub struct Order {
-    title: String,
-    body: String,
+    pub title: String,
+    pub body: String,
     /// How many characters were removed because people on GitHub do not see them.
-    removed: u64,
+    pub removed: u64,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct Plan {
-    text: String,
-    files: Vec<String>,
+    pub text: String,
+    pub files: Vec<String>,
 }
 
 /// A proposed pull request.
 #[derive(Serialize, ToSchema)]
 pub struct Code {
-    title: String,
-    body: String,
-    changes: Vec<EditedFile>,
+    pub title: String,
+    pub body: String,
+    pub changes: Vec<EditedFile>,
 }
 
 /// A change of one file.
 #[derive(Serialize, ToSchema)]
 pub struct EditedFile {
-    path: String,
+    pub path: String,
     /// The new content.
     #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<String>,
+    pub content: Option<String>,
     /// Always `true`: the file is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    delete: Option<bool>,
+    pub delete: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct ReviewShown {
     /// The verdict: `approve`, `rework` or `reject`.
-    verdict: &'static str,
-    notes: String,
+    pub verdict: &'static str,
+    pub notes: String,
 }
 
 impl StepShown {

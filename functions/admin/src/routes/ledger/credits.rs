@@ -30,11 +30,11 @@ const ADJUSTMENT_MAX: u64 = 1_000_000;
 #[derive(Serialize, ToSchema)]
 pub struct Balance {
     /// The credits available to spend.
-    available: String,
+    pub available: String,
     /// The credits reserved for work in progress.
-    held: String,
+    pub held: String,
     /// The credits owed, because credits were taken back after they had been spent.
-    debt: String,
+    pub debt: String,
 }
 
 /// Shows an account's balance.
@@ -60,31 +60,31 @@ async fn balance_of(ctx: &Ctx, account: &AccountId) -> Result<Balance, ApiError>
 }
 
 /// The query of a listing.
-#[derive(Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// A page of ledger entries, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Entries {
-    entries: Vec<EntryShown>,
+    pub entries: Vec<EntryShown>,
     /// The cursor of the next page; absent on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// A ledger entry.
 #[derive(Serialize, ToSchema)]
 pub struct EntryShown {
     #[serde(flatten)]
-    transaction: Transaction,
+    pub transaction: Transaction,
     /// The change of the reserved credits.
-    held_change: String,
+    pub held_change: String,
     /// The version of the catalogue that priced it; absent if the catalogue did not price it.
-    price_version: Option<String>,
+    pub price_version: Option<String>,
 }
 
 /// Lists an account's ledger entries, newest first.
@@ -124,31 +124,31 @@ fn shown(entry: &Entry) -> EntryShown {
 pub struct Adjustment {
     /// Credits, at most a million. A negative amount takes credits away.
     #[schema(pattern = r"^-?[0-9]+(\.[0-9]{1,6})?$", example = "12.5")]
-    amount: String,
+    pub amount: String,
     /// Why. The ledger entry shows it, also to the customer.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "A gift.")]
-    reason: String,
+    pub reason: String,
     /// The type of credits that are given: `trial`, `promotional` or `goodwill`. Absent for a
     /// correction.
     #[serde(rename = "type")]
     #[schema(pattern = "^(trial|promotional|goodwill)$", example = "promotional")]
-    kind: Option<String>,
+    pub kind: Option<String>,
     /// With `type`: when what is left expires, in UTC. It expires the night after this day.
     #[schema(format = DateTime, example = "2030-01-31T00:00:00Z")]
-    expires_at: Option<String>,
+    pub expires_at: Option<String>,
     /// With `type`: credits with a lower priority are spent first. Defaults to 10 for `trial`, 20
     /// for `promotional` and 30 for `goodwill`; bought credits and corrections have 50.
     #[schema(maximum = 99, example = 20)]
-    priority: Option<u8>,
+    pub priority: Option<u8>,
 }
 
 /// An adjustment that was made.
 #[derive(Serialize, ToSchema)]
 pub struct Adjusted {
     /// The id of its ledger entry.
-    id: String,
+    pub id: String,
     /// The balance now.
-    balance: Balance,
+    pub balance: Balance,
 }
 
 /// Corrects a balance, or gives credits of a type that can expire.
@@ -206,6 +206,18 @@ pub async fn adjust(
         balance: balance_of(&ctx, &account).await?,
     };
     Ok((status, Json(adjusted)))
+}
+
+/// Checks an adjustment without making it. Returns the change of the balance, in millionths of a
+/// credit.
+pub fn check(wanted: &Adjustment) -> Result<i64, ApiError> {
+    let (amount, side) = amount(&wanted.amount)?;
+    reason::checked(&wanted.reason)?;
+    let change = i64::try_from(amount.micros()).unwrap_or(i64::MAX);
+    Ok(match side {
+        AdjustmentSide::Credit => change,
+        AdjustmentSide::Debit => -change,
+    })
 }
 
 /// Warns the account of a low balance after credits were taken, or arms that warning again after

@@ -1,0 +1,120 @@
+//! `/admin/signin`: an operator's token begins a session.
+
+use super::{Bare, Shown, problem};
+use crate::operator::{identify, token_digest};
+use crate::session::{LIFE, SignedIn, cookie, see_other};
+use crate::{ApiError, Ctx};
+use ::pages::{Forms, Page, Tone, notice};
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use boot::SourceAddress;
+use domain::accounts::sessions::SessionText;
+use http::{HeaderMap, StatusCode, header};
+use maud::html;
+use rest::Form;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{OperatorSession, RateCounted, Requests, Window, session_digest};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// The tries in a minute of one network, and of everybody.
+const TRIES_MAX: Requests = Requests {
+    account: 100,
+    key: 5,
+};
+
+#[derive(Deserialize)]
+pub struct Token {
+    token: String,
+}
+
+/// Shows the form.
+pub async fn show() -> Page {
+    form(StatusCode::OK, None)
+}
+
+fn form(status: StatusCode, wrong: Option<&str>) -> Page {
+    Page::new(status, "Sign in as an operator")
+        .forms(Forms::Ours)
+        .with(&html! {
+            @if let Some(wrong) = wrong { (notice(Tone::Bad, &html! { (wrong) })) }
+            form method="post" action="/admin/signin" {
+                label {
+                    "Operator's token"
+                    input type="password" name="token" required autocomplete="current-password" autofocus;
+                }
+                button.primary { "Sign in" }
+            }
+            p.quiet { "The session lasts twelve hours, or until the token is removed from `OPERATOR_TOKEN`." }
+        })
+}
+
+/// Begins a session if the token is an operator's.
+pub async fn sign_in(
+    State(ctx): State<Arc<Ctx>>,
+    source: Option<Extension<SourceAddress>>,
+    Form(Token { token }): Form<Token>,
+) -> Shown {
+    let network = source.map_or_else(String::new, |source| source.network());
+    if let Some(seconds) = exceeded(&ctx, &network).await? {
+        let detail = format!("Too many tries; try again in {seconds} seconds.");
+        return Ok(problem(&ApiError::too_many(detail, seconds)).into_response());
+    }
+    let Some(operator) = identify(&ctx, token.trim()).await? else {
+        tracing::warn!(alarm = true, "a wrong operator's token");
+        let wrong = "This is no operator's token. Copy it again: it is the part of `OPERATOR_TOKEN` after the colon.";
+        return Ok(form(StatusCode::UNAUTHORIZED, Some(wrong)).into_response());
+    };
+    let text = SessionText::mint(ctx.outside.random_bytes());
+    let session = OperatorSession {
+        name: operator.name.clone(),
+        token_digest: token_digest(token.trim()),
+        expires_at: ctx.outside.now().plus(LIFE),
+    };
+    let digest = session_digest(&text);
+    ctx.store.operator_session_create(&session, &digest).await?;
+    tracing::info!(operator.name = operator.name, audit = true, "signed in");
+    let mut response = see_other("/admin");
+    response
+        .headers_mut()
+        .insert(header::SET_COOKIE, cookie(text.expose(), LIFE));
+    Ok(response)
+}
+
+/// Counts a try. Returns the seconds to wait if there were too many.
+async fn exceeded(ctx: &Ctx, network: &str) -> Result<Option<u64>, ApiError> {
+    let now = ctx.outside.now();
+    let start = now.floor(MINUTE);
+    let window = Window {
+        start,
+        end: start.plus(MINUTE),
+    };
+    let digest = token_digest(network);
+    let from = format!("from_{}", digest.get(..16).unwrap_or(&digest));
+    let counted = ctx
+        .store
+        .rate_count("operators", &from, window, TRIES_MAX)
+        .await?;
+    Ok(match counted {
+        RateCounted::Now(_) => None,
+        RateCounted::UsedUp(_) => Some(window.end.since(now).as_secs() + 1),
+    })
+}
+
+/// Ends the session.
+pub async fn sign_out(
+    signed_in: SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(Bare { csrf_token }): Form<Bare>,
+) -> Result<Response, super::Refused> {
+    signed_in.check(&headers, &csrf_token)?;
+    ctx.store.operator_session_end(&signed_in.digest()).await?;
+    let mut response = see_other("/admin/signin");
+    response
+        .headers_mut()
+        .insert(header::SET_COOKIE, cookie("", Duration::ZERO));
+    Ok(response)
+}
