@@ -1,9 +1,11 @@
 //! What the coding agent knows without a model and without a network: bytes and values in, values out.
 //!
-//! [`snapshot`] reads a repository's tarball into memory under bounds, [`outline`] finds what its files
-//! declare.
+//! [`snapshot`] reads a repository's tarball into memory under bounds, [`outline`] finds what its
+//! files declare, [`retrieval`] finds the files that an issue is about, [`tools`] read and change
+//! them, [`lint`] judges the change, and [`spending`] bounds what the turns of a job cost.
 
 pub mod outline;
+pub mod retrieval;
 pub mod snapshot;
 
 #[cfg(test)]

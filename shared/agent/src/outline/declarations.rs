@@ -169,7 +169,7 @@ fn body_end(masked: &Masked, begin: usize) -> usize {
             },
             b';' | b'}' | b')' | b']' => return at,
             // A blank line: the declaration has ended without a sign.
-            b'\n' if masked.bytes.get(at + 1) == Some(&b'\n') => return at,
+            b'\n' if masked.bytes.get(at + 1).is_none_or(|next| *next == b'\n') => return at,
             _ => {}
         }
         at += 1;
