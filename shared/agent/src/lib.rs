@@ -4,9 +4,12 @@
 //! files declare, [`retrieval`] finds the files that an issue is about, [`tools`] read and change
 //! them, [`lint`] judges the change, and [`spending`] bounds what the turns of a job cost.
 
+pub mod lint;
 pub mod outline;
 pub mod retrieval;
 pub mod snapshot;
+pub mod spending;
+pub mod tools;
 
 #[cfg(test)]
 mod noise;
