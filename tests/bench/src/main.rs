@@ -10,7 +10,7 @@
 //! machine. It exits with an error if a check fails. `--json` prints for machines, and `--log`
 //! shows the receiver's own lines. `corpus` reports the cost of storing a folder of payloads
 //! (`<event>.<anything>.json`). `samples` generates payloads to train a dictionary from: see
-//! `shared/store/dictionaries`.
+//! `shared/store/dictionaries`. `retrieve` counts the fixes whose files `agent::retrieval` finds.
 //!
 //! *cold CPU*: from exec to the first answer, until the process is idle. *overhead*: a webhook's
 //! latency minus the time in which AWS was busy with it. *write units, whole life*: the put, its
@@ -23,6 +23,7 @@ mod lambda;
 mod process;
 mod receiver;
 mod report;
+mod retrieve;
 mod samples;
 mod stage;
 mod tls;
@@ -34,8 +35,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "bench receiver BINARY | corpus BINARY FOLDER | samples VENDOR FOLDER COUNT  [--json] [--log]";
+const USAGE: &str = "bench receiver BINARY | corpus BINARY FOLDER | samples VENDOR FOLDER COUNT | retrieve CASES DATA  [--json] [--log]";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (flags, words): (Vec<String>, Vec<String>) = std::env::args()
@@ -49,6 +49,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let report = match words.as_slice() {
         ["samples", vendor, folder, count] => {
             samples::write(vendor, Path::new(folder), count.parse()?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        ["retrieve", cases, data] => {
+            retrieve::measure(Path::new(cases), Path::new(data))?;
             return Ok(ExitCode::SUCCESS);
         }
         ["receiver", binary] => receiver::measure(Path::new(binary), log)?,
