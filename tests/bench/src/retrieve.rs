@@ -1,87 +1,186 @@
 //! How well `agent::retrieval` finds the files that real fixes changed.
 //!
 //! The cases and their trees are other people's code and are read from a folder that is named on
-//! the command line; the repository has none of them. `cases.jsonl` is one case a line, `trees/`
-//! names each tree's files by hash, `blobs.tar.zst` holds their texts.
+//! the command line; the repository has none of them. `cases.jsonl` is one case a line. `trees/`
+//! names each tree's files by hash, and `blobs.tar.zst` holds their texts; both are in the same
+//! folder or in a folder in it.
 
 use agent::retrieval::{Question, retrieve};
 use agent::snapshot::Snapshot;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 use std::fs;
 use std::io::{BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// Prints one line a case, `{"id", "files"}` with the best 20, and the sums to stderr.
-pub fn measure(cases: &Path, data: &Path) -> Result<(), Box<dyn Error>> {
-    let blobs = blobs(&data.join("blobs.tar.zst"))?;
-    let mut tiers: BTreeMap<String, [usize; 5]> = BTreeMap::new();
-    let mut times: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for line in fs::read_to_string(cases)?.lines() {
-        let case: Value = serde_json::from_str(line)?;
-        let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
-        let tree = data.join("trees").join(text("id") + ".json");
-        let tree: Value = serde_json::from_slice(&fs::read(tree)?)?;
-        let files = tree["files"].as_object().ok_or("a tree without files")?;
-        let texts = files
-            .iter()
-            .filter_map(|(path, hash)| Some((path.as_str(), blobs.get(hash.as_str()?)?.clone())));
+const FILES_MAX: usize = 20;
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    #[serde(default)]
+    repository: String,
+    #[serde(default)]
+    tier: String,
+    title: String,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    gold_files: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    /// Paths with the hashes of their texts.
+    files: BTreeMap<String, String>,
+}
+
+/// Prints one line a case, `{"id", "files"}` with the best 20, and the sums to stderr. Cases
+/// without a tree are named and left out, and the bench then fails.
+pub fn measure(data: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let cases = cases(data)?;
+    let built = built(data)?;
+    let mut trees = HashMap::new();
+    let mut missing = Vec::new();
+    for case in &cases {
+        let path = built.join("trees").join(format!("{}.json", case.id));
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let tree: Tree = serde_json::from_slice(&bytes)
+                    .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                trees.insert(case.id.as_str(), tree);
+            }
+            Err(_) => missing.push(case.id.as_str()),
+        }
+    }
+    let wanted = trees.values().flat_map(|tree| tree.files.values());
+    let blobs = blobs(
+        &built.join("blobs.tar.zst"),
+        &wanted.map(String::as_str).collect(),
+    )?;
+    let mut sums = Sums::default();
+    for case in &cases {
+        let Some(tree) = trees.get(case.id.as_str()) else {
+            continue;
+        };
+        let texts = tree.files.iter().map(|(path, hash)| {
+            let text = blobs.get(hash).ok_or_else(|| {
+                format!("`blobs.tar.zst` lacks the text {hash} of `{path}`; {HOW}")
+            })?;
+            Ok((path.as_str(), text.clone()))
+        });
+        let texts: Vec<_> = texts.collect::<Result<_, String>>()?;
         let snapshot = Snapshot::from_texts(texts)?;
-        let (title, body) = (text("title"), text("body"));
         let begin = cpu_micros()?;
         let question = Question {
-            title: &title,
-            body: &body,
+            title: &case.title,
+            body: &case.body,
         };
-        let found = retrieve(&snapshot, &question, 20);
-        times
-            .entry(text("repository"))
+        let found = retrieve(&snapshot, &question, FILES_MAX);
+        sums.times
+            .entry(case.repository.clone())
             .or_default()
             .push(cpu_micros()? - begin);
-        let found: Vec<String> = found.into_iter().map(|found| found.path).collect();
-        let gold = case["gold_files"]
-            .as_array()
-            .ok_or("a case without gold files")?;
-        let rank = |file: &Value| {
-            found
-                .iter()
-                .position(|path| Some(path.as_str()) == file.as_str())
-        };
-        // A case counts at k when all of its files are among the first k.
-        let worst = gold
-            .iter()
-            .map(rank)
-            .max_by_key(|rank| rank.unwrap_or(usize::MAX))
-            .flatten();
-        for tier in ["all".to_owned(), text("tier")] {
-            let sums = tiers.entry(tier).or_default();
+        let files: Vec<String> = found.into_iter().map(|found| found.path).collect();
+        sums.count(case, &files);
+        println!("{}", json!({"id": case.id, "files": files}));
+    }
+    sums.print();
+    if missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "{} of {} cases have no tree: {}; {HOW}",
+        missing.len(),
+        cases.len(),
+        missing.join(", ")
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+const HOW: &str = "build the trees with the data set's own program, \
+    `python3 build.py --mirror SNAPSHOTS --out DIR`, where SNAPSHOTS has the repositories' git \
+    snapshots as `<owner>+<name>/repo`";
+
+fn cases(data: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
+    let path = data.join("cases.jsonl");
+    let text = fs::read_to_string(&path).map_err(|error| {
+        format!(
+            "cannot read `{}`: {error}; pass the folder of the data set, which has `cases.jsonl`",
+            path.display()
+        )
+    })?;
+    let lines = (1..).zip(text.lines());
+    lines
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(number, line)| {
+            serde_json::from_str(line)
+                .map_err(|error| format!("`{}` line {number}: {error}", path.display()).into())
+        })
+        .collect()
+}
+
+/// The folder with the trees and the texts.
+fn built(data: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let complete =
+        |folder: &Path| folder.join("trees").is_dir() && folder.join("blobs.tar.zst").is_file();
+    if complete(data) {
+        return Ok(data.to_owned());
+    }
+    let mut inside: Vec<PathBuf> = fs::read_dir(data)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| complete(path))
+        .collect();
+    inside.sort_unstable();
+    inside.into_iter().next().ok_or_else(|| {
+        format!(
+            "neither `{}` nor a folder in it has `trees/` and `blobs.tar.zst`; {HOW}",
+            data.display()
+        )
+        .into()
+    })
+}
+
+#[derive(Default)]
+struct Sums {
+    /// By tier: cases, and those with all files among the first 1, 5, 10 and 20.
+    tiers: BTreeMap<String, [usize; 5]>,
+    times: BTreeMap<String, Vec<u64>>,
+}
+
+impl Sums {
+    fn count(&mut self, case: &Case, files: &[String]) {
+        if case.gold_files.is_empty() {
+            return;
+        }
+        for tier in ["all", case.tier.as_str()] {
+            let sums = self.tiers.entry(tier.to_owned()).or_default();
             sums[0] += 1;
             for (sum, within) in sums[1..].iter_mut().zip([1, 5, 10, 20]) {
-                *sum += usize::from(
-                    gold.iter()
-                        .all(|file| rank(file).is_some_and(|rank| rank < within)),
-                );
+                let first = &files[..files.len().min(within)];
+                let found = case.gold_files.iter().all(|gold| first.contains(gold));
+                *sum += usize::from(found);
             }
         }
-        println!(
-            "{}",
-            json!({"id": text("id"), "rank": worst.map(|rank| rank + 1), "files": found})
-        );
     }
-    for (tier, [cases, one, five, ten, twenty]) in &tiers {
-        eprintln!("{tier}: {cases} cases, @1 {one}, @5 {five}, @10 {ten}, @20 {twenty}");
+
+    fn print(&mut self) {
+        for (tier, [cases, one, five, ten, twenty]) in &self.tiers {
+            eprintln!("{tier}: {cases} cases, @1 {one}, @5 {five}, @10 {ten}, @20 {twenty}");
+        }
+        for (repository, micros) in &mut self.times {
+            micros.sort_unstable();
+            let (middle, most) = (micros[micros.len() / 2], micros[micros.len() - 1]);
+            eprintln!(
+                "{repository}: {} ms CPU in the middle, {} at most",
+                middle / 1_000,
+                most / 1_000
+            );
+        }
     }
-    for (repository, mut micros) in times {
-        micros.sort_unstable();
-        let (middle, most) = (micros[micros.len() / 2], micros[micros.len() - 1]);
-        eprintln!(
-            "{repository}: {} ms CPU in the middle, {} at most",
-            middle / 1_000,
-            most / 1_000
-        );
-    }
-    Ok(())
 }
 
 /// The process's own CPU time, as the kernel counts it.
@@ -91,8 +190,8 @@ fn cpu_micros() -> Result<u64, Box<dyn Error>> {
     Ok(nanos / 1_000)
 }
 
-/// Texts by hash, from a tar archive with short names only.
-fn blobs(path: &Path) -> Result<HashMap<String, Vec<u8>>, Box<dyn Error>> {
+/// The wanted texts by hash, from a tar archive with short names only.
+fn blobs(path: &Path, wanted: &HashSet<&str>) -> Result<HashMap<String, Vec<u8>>, Box<dyn Error>> {
     let mut decoder =
         zstd::stream::read::Decoder::with_buffer(BufReader::new(fs::File::open(path)?))?;
     decoder.window_log_max(27)?;
@@ -113,6 +212,8 @@ fn blobs(path: &Path) -> Result<HashMap<String, Vec<u8>>, Box<dyn Error>> {
         let mut bytes = vec![0; size.next_multiple_of(512)];
         decoder.read_exact(&mut bytes)?;
         bytes.truncate(size);
-        all.insert(name, bytes);
+        if wanted.contains(name.as_str()) {
+            all.insert(name, bytes);
+        }
     }
 }

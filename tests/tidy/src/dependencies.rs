@@ -110,7 +110,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("octocrab", &["github-api"]),
     ("jsonwebtoken", &["github-api", STAND_INS]),
     ("async-stripe*", &["stripe-api"]),
-    ("zstd", &["store"]),
+    ("zstd", &["store", "bench"]),
     ("dynoxide-rs", &[STAND_INS]),
     ("rustack-*", &[STAND_INS]),
     ("clap", &["tallyhook"]),

@@ -76,7 +76,11 @@ fn each_rule_has_a_change_that_breaks_it() {
             "mode",
         ),
     ] {
-        assert_eq!(words(&[change.clone()], false), [rule], "{change:?}");
+        assert_eq!(
+            words(std::slice::from_ref(&change), false),
+            [rule],
+            "{change:?}"
+        );
     }
     let many: Vec<_> = ["a", "b", "c", "d"]
         .map(|path| changed(path, "x\n"))
@@ -151,7 +155,11 @@ fn honest_changes_pass() {
             changed("tests/test_a.py", &TEST.replace("== 2", "== 1")),
             changed("docs/new.md", "see ghp_ and <<<<<<<\n"),
         ] {
-            assert_eq!(words(&[change.clone()], repair), [""; 0], "{change:?}");
+            assert_eq!(
+                words(std::slice::from_ref(&change), repair),
+                [""; 0],
+                "{change:?}"
+            );
         }
     }
 }

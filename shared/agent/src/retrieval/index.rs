@@ -1,9 +1,11 @@
 //! One pass over a snapshot that counts only the words of one question.
 
+use super::imports::{self, Import};
 use super::{Question, words};
 use crate::outline::{Language, mask, of_masked};
 use crate::snapshot::{Snapshot, is_test};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// A larger file is data more often than code.
 const FILE_BYTES_MAX: usize = 600_000;
@@ -11,6 +13,9 @@ const CHUNK_BYTES_MIN: usize = 1_500;
 const TITLE_TIMES: u64 = 3;
 const PATH_TIMES: u64 = 8;
 const NAMES_TIMES: u64 = 4;
+/// A name that more files declare says little about each.
+const PLACES_MAX: usize = 3;
+const USES_LINES_MAX: usize = 200;
 /// BM25's parameters in hundredths.
 const K1: u64 = 120;
 const B: u64 = 75;
@@ -20,24 +25,68 @@ pub type Ranking = Vec<(usize, u64)>;
 
 #[derive(Default)]
 struct Part {
+    /// Of a source, or of a test among the tests.
     file: usize,
     words: u64,
     counts: Counts,
 }
 
-pub struct Index {
+/// A declaration, by its file and lines.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    file: usize,
+    first: usize,
+    last: usize,
+}
+
+/// A test file with its imports.
+pub struct Test {
+    pub path: String,
+    pub imports: Vec<Import>,
+}
+
+pub struct Index<'a> {
     pub paths: Vec<String>,
+    /// What each of the files imports.
+    pub imports: Vec<Vec<Import>>,
+    pub tests: Vec<Test>,
+    /// Files by the names that they declare.
+    pub declared: HashMap<String, Vec<usize>>,
+    bodies: Vec<&'a str>,
+    places: HashMap<String, Vec<Place>>,
     /// How often the question has each of its words.
     asked: Vec<u64>,
     files: Vec<Part>,
     chunks: Vec<Part>,
-    /// Files by the names that they declare.
-    declared: HashMap<String, Vec<usize>>,
+    test_parts: Vec<Part>,
 }
 
-impl Index {
-    pub fn of(snapshot: &Snapshot, question: &Question<'_>) -> Self {
-        let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
+/// FNV-1a: the words of a question are few and short, and nobody gains by making them collide.
+#[derive(Default)]
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        let begin = if self.0 == 0 {
+            0xCBF2_9CE4_8422_2325
+        } else {
+            self.0
+        };
+        self.0 = bytes.iter().fold(begin, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Known = HashMap<Vec<u8>, usize, BuildHasherDefault<Fnv>>;
+
+impl<'a> Index<'a> {
+    pub fn of(snapshot: &'a Snapshot, question: &Question<'_>) -> Self {
+        let mut known = Known::default();
         let mut asked: Vec<u64> = Vec::new();
         for (text, times) in [(question.title, TITLE_TIMES), (question.body, 1)] {
             words::each(text.as_bytes(), &mut |word| {
@@ -51,26 +100,49 @@ impl Index {
         }
         let mut index = Self {
             paths: Vec::new(),
+            imports: Vec::new(),
+            tests: Vec::new(),
+            declared: HashMap::new(),
+            bodies: Vec::new(),
+            places: HashMap::new(),
             asked,
             files: Vec::new(),
             chunks: Vec::new(),
-            declared: HashMap::new(),
+            test_parts: Vec::new(),
         };
         for (path, entry) in snapshot.iter() {
             if let (Some(language), Some(text)) = (Language::of(path), entry.text())
                 && !entry.generated
-                && !is_test(path)
                 && text.body().len() <= FILE_BYTES_MAX
             {
-                index.add(path, language, text.body(), &known);
+                if is_test(path) {
+                    index.add_test(path, language, text.body(), &known);
+                } else {
+                    index.add(path, language, text.body(), &known);
+                }
             }
         }
         index
     }
 
-    fn add(&mut self, path: &str, language: Language, body: &str, known: &HashMap<Vec<u8>, usize>) {
+    fn add_test(&mut self, path: &str, language: Language, body: &str, known: &Known) {
+        let (counts, words) = count(body.as_bytes(), known);
+        self.test_parts.push(Part {
+            file: self.tests.len(),
+            words,
+            counts,
+        });
+        self.tests.push(Test {
+            path: path.to_owned(),
+            imports: imports::of(language, path, body),
+        });
+    }
+
+    fn add(&mut self, path: &str, language: Language, body: &'a str, known: &Known) {
         let file = self.paths.len();
         self.paths.push(path.to_owned());
+        self.imports.push(imports::of(language, path, body));
+        self.bodies.push(body);
         let outline = of_masked(language, &mask(language, body));
         let mut whole: BTreeMap<usize, u64> = BTreeMap::new();
         let mut length = 0;
@@ -91,6 +163,12 @@ impl Index {
             if files.last() != Some(&file) {
                 files.push(file);
             }
+            let places = self.places.entry(symbol.name.clone()).or_default();
+            places.push(Place {
+                file,
+                first: symbol.first,
+                last: symbol.last,
+            });
             for (word, times) in count(symbol.name.as_bytes(), known).0 {
                 *whole.entry(word).or_default() += times * NAMES_TIMES;
             }
@@ -141,6 +219,44 @@ impl Index {
         scores.into_iter().collect()
     }
 
+    /// The tests by how much they resemble the question.
+    pub fn by_tests(&self) -> Ranking {
+        self.scores(&self.test_parts)
+    }
+
+    /// Files that declare what the declarations use that the question names: one step along the
+    /// calls. A name counts less the more it uses, and the more files declare it.
+    pub fn by_uses(&self, question: &Question<'_>) -> Ranking {
+        let mut scores: BTreeMap<usize, u64> = BTreeMap::new();
+        let text = format!("{}\n{}", question.title, question.body);
+        for name in words::names(&text) {
+            let Some(places) = self.places.get(name).filter(|all| all.len() <= PLACES_MAX) else {
+                continue;
+            };
+            for place in places {
+                let body: Vec<&str> = self.bodies[place.file]
+                    .lines()
+                    .skip(place.first - 1)
+                    .take((place.last + 1 - place.first).min(USES_LINES_MAX))
+                    .collect();
+                let body = body.join("\n");
+                let uses: Vec<&Vec<usize>> = words::names(&body)
+                    .into_iter()
+                    .filter_map(|used| self.declared.get(used))
+                    .filter(|files| files.len() <= PLACES_MAX && !files.contains(&place.file))
+                    .collect();
+                let shares = u64::try_from(uses.len() * places.len()).unwrap_or(u64::MAX);
+                for files in uses {
+                    let among = u64::try_from(files.len()).unwrap_or(u64::MAX);
+                    for file in files {
+                        *scores.entry(*file).or_default() += 1_000_000 / among / (shares + 3);
+                    }
+                }
+            }
+        }
+        scores.into_iter().collect()
+    }
+
     fn scores(&self, parts: &[Part]) -> Ranking {
         let total = u64::try_from(parts.len()).unwrap_or(u64::MAX);
         let words: u64 = parts.iter().map(|part| part.words).sum();
@@ -170,7 +286,7 @@ impl Index {
 }
 
 /// The words of the question in a text, by their numbers, and the number of all words.
-fn count(text: &[u8], known: &HashMap<Vec<u8>, usize>) -> (Counts, u64) {
+fn count(text: &[u8], known: &Known) -> (Counts, u64) {
     let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
     let mut all = 0;
     words::each(text, &mut |word| {

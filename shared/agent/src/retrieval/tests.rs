@@ -30,6 +30,95 @@ fn snapshot() -> Snapshot {
     .expect("safe paths")
 }
 
+/// Files in which only the way from one to the other says which is meant.
+fn linked() -> Snapshot {
+    let texts = [
+        (
+            "shop/cart.py",
+            "from .pricing import round_up\nclass Cart:\n    def total(self):\n        return round_up(self.sum)\n",
+        ),
+        (
+            "shop/pricing.py",
+            "def round_up(value):\n    return value\n",
+        ),
+        ("shop/stock.py", "def reserve(item):\n    return item\n"),
+        ("shop/other.py", "def unrelated():\n    pass\n"),
+        (
+            "tests/test_stock.py",
+            "def test_backorder():\n    # a backorder of sold out articles\n    pass\n",
+        ),
+        ("docs/conf.py", "# backorder articles sold out\n"),
+        (
+            "web/page.ts",
+            "import { shown } from './parts/list';\n// the overview flickers\n",
+        ),
+        ("web/parts/list.ts", "export function shown() {}\n"),
+    ];
+    let texts = texts.map(|(path, text)| (path, text.as_bytes().to_vec()));
+    Snapshot::from_texts(texts).expect("safe paths")
+}
+
+#[test]
+fn tests_imports_and_uses_lead_to_files() {
+    for (title, path) in [
+        ("A backorder of sold out articles fails", "shop/stock.py"),
+        ("`Cart.total` is wrong", "shop/pricing.py"),
+        ("The overview flickers", "web/parts/list.ts"),
+    ] {
+        let found = retrieve(&linked(), &Question { title, body: "" }, 2);
+        assert!(
+            found.iter().any(|found| found.path == path),
+            "{title}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn imports_are_read_in_five_languages() {
+    use crate::outline::Language::{Go, Java, Python, Rust, TypeScript};
+    let paths = [
+        "a/b/c.py",
+        "a/d.py",
+        "w/x.ts",
+        "w/y/index.ts",
+        "src/m/n.rs",
+        "pkg/q/q.go",
+        "s/org/t/U.java",
+    ]
+    .map(str::to_owned);
+    let resolver = imports::Resolver::of(&paths);
+    for (language, path, text, expected) in [
+        (
+            Python,
+            "a/b/e.py",
+            "from .c import (\n  f,\n  g)\nfrom ..d import h",
+            "a/b/c.py a/d.py",
+        ),
+        (Python, "z.py", "import a.b.c, os", "a/b/c.py"),
+        (
+            TypeScript,
+            "w/z.ts",
+            "import { v } from './x.js'\nconst y = require('./y');",
+            "w/x.ts w/y/index.ts",
+        ),
+        (Rust, "src/o.rs", "use crate::m::n::P;", "src/m/n.rs"),
+        (
+            Go,
+            "main.go",
+            "import (\n\t\"host/me/pkg/q\"\n)",
+            "pkg/q/q.go",
+        ),
+        (Java, "s/V.java", "import org.t.U;", "s/org/t/U.java"),
+    ] {
+        let found: Vec<&str> = imports::of(language, path, text)
+            .iter()
+            .flat_map(|import| resolver.files(import, &std::collections::HashMap::new()))
+            .map(|file| paths[file].as_str())
+            .collect();
+        assert_eq!(found.join(" "), expected, "{path}");
+    }
+}
+
 fn first(title: &str, body: &str) -> Option<String> {
     let found = retrieve(&snapshot(), &Question { title, body }, 3);
     found.into_iter().next().map(|found| found.path)
