@@ -8,6 +8,7 @@ use local_stack::ledger::LedgerTables;
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
 use local_stack::{apps, catalogue, demo, server, shop, vendors_file};
+use stand_in_aws::iam::Roles;
 use stand_in_shared::faults::Faults;
 use std::io::Write;
 use std::process::ExitCode;
@@ -98,6 +99,7 @@ async fn start(
         tables_file: options.data.as_ref().map(|folder| folder.join(TABLES_FILE)),
         real_web: Some(real.web),
         settings,
+        roles: Roles::new(),
     };
     let catalogue = catalogue::read(None, &Env::of(parts.settings.clone()))?;
     let stack = Stack::start(parts).await?;

@@ -12,6 +12,7 @@ use queues::Queue;
 use secrecy::SecretString;
 use stand_in_aws::EmbeddedAws;
 use stand_in_aws::event_source::{self, Function, Mapping, SqsClient};
+use stand_in_aws::iam::Roles;
 use stand_in_github::app_key::app_key;
 use stand_in_shared::Now;
 use stand_in_shared::faults::Faults;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub real_web: Option<Web>,
     /// Settings that differ from the local ones: URLs and credentials of real services.
     pub settings: BTreeMap<String, String>,
+    /// The roles of the functions on AWS. Functions without one may do everything.
+    pub roles: Roles,
 }
 
 /// The running functions.
@@ -99,7 +102,7 @@ const RECEIVES_MAX: u32 = 15;
 macro_rules! ctx {
     ($functions:expr, $function:ident) => {
         Arc::new($function::Ctx::connect(
-            $function::Config::load($functions.env())?,
+            $function::Config::load($functions.env(stringify!($function)))?,
             $functions.outside.clone(),
         ))
     };
@@ -141,7 +144,7 @@ impl Stack {
             .tables_file
             .as_ref()
             .map(|path| path.display().to_string());
-        let aws = EmbeddedAws::open(file.as_deref(), parts.faults.clone())?;
+        let aws = EmbeddedAws::open(file.as_deref(), parts.faults.clone())?.with_roles(parts.roles.clone());
         let web = Hybrid {
             stand_ins: stand_ins(&parts),
             real: parts.real_web,
@@ -178,15 +181,15 @@ impl Stack {
             github_webhook: ctx!(functions, github_webhook),
             stripe_webhook: ctx!(functions, stripe_webhook),
             admin: admin::router(admin::Ctx::connect(
-                admin::Config::load(functions.env())?,
+                admin::Config::load(functions.env("admin"))?,
                 outside.clone(),
             )),
             api: api::router(api::Ctx::connect(
-                api::Config::load(functions.env())?,
+                api::Config::load(functions.env("api"))?,
                 outside.clone(),
             )),
             web: web::router(web::Ctx::connect(
-                web::Config::load(functions.env())?,
+                web::Config::load(functions.env("web"))?,
                 outside.clone(),
             )),
             sweeper: ctx!(functions, sweeper),
@@ -314,7 +317,6 @@ fn is_page(path: &str) -> bool {
 fn settings() -> BTreeMap<String, String> {
     [
         ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
         ("AWS_SECRET_ACCESS_KEY", "embedded"),
         ("EVENTS_TABLE", EVENTS_TABLE),
         ("MAIN_TABLE", MAIN_TABLE),
@@ -407,8 +409,12 @@ macro_rules! function {
 }
 
 impl Functions {
-    fn env(&self) -> Env {
-        Env::of(self.settings.clone())
+    /// The settings of a function. Its name signs its requests to AWS.
+    fn env(&self, module: &str) -> Env {
+        let name = module.replace('_', "-");
+        let mut settings = self.settings.clone();
+        settings.insert("AWS_ACCESS_KEY_ID".to_owned(), name);
+        Env::of(settings)
     }
 
     fn mappings(&self, urls: &BTreeMap<Queue, String>) -> anyhow::Result<Vec<(Queue, Mapping)>> {

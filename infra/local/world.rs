@@ -19,6 +19,8 @@ pub const PEOPLE: [(&str, &str); 3] = [
     ("acme-member", "member"),
     ("acme-guest", "none"),
 ];
+/// The author of the sample events, who may write to the repository.
+pub const AUTHOR: &str = "acme-dev";
 /// A person without any access to the organization.
 pub const OUTSIDER: &str = "outsider";
 /// The App's OAuth client.
@@ -120,6 +122,7 @@ impl Vendors {
                 self.github.set_role(OWNER, REPOSITORY, login, "write");
             }
         }
+        self.github.set_role(OWNER, REPOSITORY, AUTHOR, "write");
         self.github.add_person(OUTSIDER);
         self.stripe.add_customer(CUSTOMER, "billing@acme.example");
         for meter in METERS {

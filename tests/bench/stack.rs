@@ -48,6 +48,7 @@ async fn start() -> anyhow::Result<(Arc<Stack>, (tokio::net::TcpListener, String
         tables_file: None,
         real_web: None,
         settings: [("OPERATOR_TOKEN".to_owned(), "bench:bench".to_owned())].into(),
+        roles: stand_in_aws::iam::Roles::new(),
     };
     let stack = Arc::new(Stack::start(parts).await?);
     demo::provision(&stack, "bench", Some(&catalogue::built_in())).await?;

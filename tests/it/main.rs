@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod attacks;
 mod billing;
 mod generated;
 mod inbox;

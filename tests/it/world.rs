@@ -10,6 +10,7 @@ pub mod money;
 pub mod months;
 pub mod operator;
 mod outcomes;
+mod roles;
 pub mod program;
 pub mod shop;
 pub mod verbs;
@@ -119,6 +120,7 @@ impl World {
             tables_file: None,
             real_web: Some(boot::Web::new(wire.clone())),
             settings,
+            roles: roles::of_the_template(),
         };
         let stack = Stack::start(parts).await.expect("the stack starts");
         let seed = if let FaultPlan::Seeded(seed) = fault_plan {
@@ -305,6 +307,7 @@ impl World {
     /// Ends a test and asserts that no work is left.
     pub async fn done(mut self) {
         self.finished = true;
+        self.assert_within_roles();
         assert_eq!(
             leaks::take(),
             Vec::<String>::new(),
@@ -327,9 +330,19 @@ impl World {
         }
     }
 
+    /// Checks that no function asked AWS for more than its role in the template allows.
+    fn assert_within_roles(&self) {
+        assert_eq!(
+            self.stack.tables.refusals(),
+            Vec::<String>::new(),
+            "a function's role does not allow what it does"
+        );
+    }
+
     /// Ends a test that leaves work undone on purpose.
     pub fn abandoned(mut self) {
         self.finished = true;
+        self.assert_within_roles();
         assert_eq!(
             leaks::take(),
             Vec::<String>::new(),

@@ -2,7 +2,9 @@
 
 use boot::{Env, Keyed, Outside, Settings};
 use domain::billing::plans::Catalogue;
+use domain::jobs::permissions::Role;
 use domain::switches::Switch;
+use flows::cache::Cache;
 use flows::jobs::github::Limits;
 use github_api::GithubApi;
 use queues::{Queue, Queues};
@@ -53,6 +55,8 @@ pub struct Ctx {
     pub(crate) queues: Queues,
     pub(crate) github: Keyed<GithubApi>,
     pub(crate) app_id: u64,
+    /// The roles of people by repository and login.
+    pub(crate) roles: Cache<Role>,
     pub(crate) catalogue: Catalogue,
     pub(crate) dashboard_url: Option<String>,
     pub(crate) auto_provision: Switch,
@@ -68,6 +72,7 @@ impl Ctx {
             switches: config.ledger.switches(&platform),
             queues: config.queues.connect(&platform),
             app_id: config.github.app_id(),
+            roles: Cache::lasting(crate::permission::KEPT_FOR),
             github: config.github.connect(&platform),
             catalogue: config.catalogue.0,
             dashboard_url: config.dashboard_url.0,

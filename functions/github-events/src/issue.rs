@@ -3,11 +3,13 @@
 //! Safe to run twice: one fact creates one job, and a cancellation is written on the version that
 //! it was decided on.
 
+use crate::permission::{self, Permitted};
 use crate::policy::{Broken, NoPolicy};
 use crate::{Ctx, policy, sign_ups};
 use domain::accounts::Payer;
 use domain::ids::{AccountId, JobId};
 use domain::inbox::events::{IssueChange, IssueEvent};
+use domain::jobs::permissions::{UNAPPROVED, unapproved_text};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
 use domain::jobs::triggers::{Policy, PolicyDecision, command, is_ours};
@@ -25,8 +27,8 @@ const CLOSED_REASON: &str = "the issue was closed";
 /// How long an event waits while its owner moves to another account.
 const MOVED_WAIT: Duration = Duration::from_secs(1);
 
-/// Creates a job if our App did not cause the event, an account pays, and the repository's policy
-/// allows the request.
+/// Creates a job if our App did not cause the event, an account pays, the repository's policy
+/// accepts the event, and the person has the role that the policy requires.
 pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
     match &event.change {
         IssueChange::Closed => return close(ctx, event, now).await,
@@ -58,6 +60,15 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         PolicyDecision::Accept(trigger) => trigger,
         PolicyDecision::Reject(why) => return Ok(Done::Ignored(why)),
     };
+    match permission::check(ctx, event, &policy, now).await? {
+        Permitted::Yes => {}
+        // An answer to a bot may be answered by the bot.
+        Permitted::Bot => return Ok(Done::Ignored("a bot that the policy does not list")),
+        Permitted::No(needed) => {
+            let fact = format!("{UNAPPROVED}{}", event.issue.id);
+            return answer_once(ctx, event, &account, fact, &unapproved_text(needed), now).await;
+        }
+    }
     let wanted = Wanted {
         id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: trigger.fact(),
@@ -90,27 +101,40 @@ async fn refuse(
     broken: &Broken,
     now: Timestamp,
 ) -> Result<Done, Failure> {
-    let (origin, issue) = (&event.origin, &event.issue);
     // Nobody expects an answer to an event that asks for nothing where there is no policy.
     if let PolicyDecision::Reject(why) = Policy::default().wish(event) {
         return Ok(Done::Ignored(why));
     }
+    let fact = format!("policy-{}-{}", event.issue.id, broken.sha);
+    answer_once(ctx, event, account, fact, &broken.reason(), now).await
+}
+
+/// Says on the issue why there is no job, once for each fact, unless the issue has a job.
+async fn answer_once(
+    ctx: &Ctx,
+    event: &IssueEvent,
+    account: &AccountId,
+    fact: String,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Done, Failure> {
+    let (origin, issue) = (&event.origin, &event.issue);
     let open = ctx.store.job_find_open(origin.repository, issue.number);
     if open.await?.is_some() {
         return Ok(Done::Ignored(
-            "the policy is broken, and the issue has its job",
+            "the request is refused, and the issue has its job",
         ));
     }
     let wanted = Wanted {
         id: JobId::mint(now, ctx.outside.random_bytes()),
-        trigger: format!("policy-{}-{}", issue.id, broken.sha),
+        trigger: fact,
         wishes: PullOptions::default(),
         retry_of: None,
         agent: Agent::Tallyhook,
     };
     let orders = crate::orders(ctx, now);
     match orders
-        .refuse(account, origin, issue, wanted, &broken.reason())
+        .refuse(account, origin, issue, wanted, reason)
         .await?
     {
         Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),

@@ -14,6 +14,7 @@ mod holds;
 mod installation;
 mod issue;
 mod marketplace;
+mod permission;
 mod policy;
 mod pull_request;
 mod requested;

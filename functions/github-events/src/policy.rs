@@ -7,6 +7,10 @@
 //! label = "tallyhook"      # this label requests a job
 //! commands = true          # the comment `/tallyhook fix` requests a job
 //! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # accepted authors; default: all
+//! role = "write"           # the least role that counts: none, read, triage, write, maintain, admin
+//!                          # default: read in a private repository; in a public one write, and
+//!                          # triage for the label
+//! bots = [41898282]        # ids of bots that may request a job; default: none
 //!
 //! [pull]
 //! draft = false                # open pull requests as drafts, if the repository supports them
@@ -16,6 +20,7 @@
 
 use crate::Ctx;
 use domain::inbox::events::EventOrigin;
+use domain::jobs::permissions::Role;
 use domain::jobs::pulls::{LABEL_CHARS_MAX, LABELS_MAX, POLICY_PATH, PullOptions, REVIEWERS_MAX};
 use domain::jobs::triggers::Policy;
 use domain::retry::Failure;
@@ -41,6 +46,9 @@ struct Triggers {
     commands: Option<bool>,
     #[serde(default)]
     associations: Vec<String>,
+    role: Option<String>,
+    #[serde(default)]
+    bots: Vec<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -161,12 +169,19 @@ fn parse(text: &str) -> Result<Policy, String> {
         toml::from_str(text).map_err(|error| described(text, &error))?;
     let switch = |on: Option<bool>| Switch::from(on.unwrap_or(true));
     let label = triggers.label.unwrap_or_else(|| Policy::default().label);
+    let role = triggers.role.as_deref().map(|word| {
+        Role::parse(word).ok_or_else(|| {
+            "`role` is one of none, read, triage, write, maintain and admin".to_owned()
+        })
+    });
     let wishes = PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers);
     Ok(Policy {
         opened: switch(triggers.opened),
         commands: switch(triggers.commands),
         label,
         associations: triggers.associations,
+        role: role.transpose()?,
+        bots: triggers.bots,
         wishes: wishes.ok_or_else(|| {
             format!(
                 "[pull] takes at most {LABELS_MAX} labels of 1 to {LABEL_CHARS_MAX} characters, and the logins of at most {REVIEWERS_MAX} reviewers"
@@ -202,6 +217,9 @@ mod tests {
             (Switch::Off, Switch::On, "bot")
         );
         assert_eq!(narrowed.associations, ["OWNER"]);
+        let other = parse("[triggers]\nrole = 'triage'\nbots = [7]").expect("a policy");
+        assert_eq!((other.role, other.bots), (Some(Role::Triage), vec![7]));
+        assert!(parse("[triggers]\nrole = 'everybody'").is_err());
         for (broken, why) in [
             ("[triggers]\nopen = false", "line 2: unknown field `open`"),
             ("\n\ntriggers = 1", "line 3: invalid type: integer `1`"),

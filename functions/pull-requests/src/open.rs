@@ -2,8 +2,9 @@
 
 use crate::{Ctx, comment, repository, wishes, wording};
 use domain::ids::JobId;
-use domain::jobs::pulls::{branch, commit_marker, hidden_marker, without_mentions};
+use domain::jobs::pulls::{branch, commit_marker, hidden_marker};
 use domain::jobs::steps::Steps;
+use domain::jobs::untrusted::disarmed_title;
 use domain::jobs::{
     CancelRequest, ConcurrentMove, Job, JobLease, JobRow, Leasable, Opening, PullRef, Staged,
 };
@@ -131,7 +132,7 @@ async fn ensured(repository: &Repository, row: &JobRow, steps: &Steps) -> Result
     let order = PullOrder {
         head_branch: &head_branch,
         base_branch: &row.facts.base_branch,
-        title: &without_mentions(proposal.title()),
+        title: &disarmed_title(proposal.title()),
         body: &wording::pull_body(row, proposal),
         marker: &hidden_marker(&row.facts.id),
         draft: row.facts.wishes.draft(),

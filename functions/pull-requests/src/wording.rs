@@ -1,14 +1,16 @@
 //! The texts that people read on GitHub, and the texts of the mail about a job.
 
 use domain::billing::plans::Billable;
-use domain::jobs::pulls::{self, Proposal, commit_marker, without_mentions};
+use domain::jobs::permissions::UNAPPROVED;
+use domain::jobs::pulls::{self, Proposal, commit_marker};
+use domain::jobs::untrusted::{disarmed, disarmed_title};
 use domain::jobs::{CommentState, FixPaid, Funding, JobFacts, JobRow, JobState, cost_to_customer};
 
 /// The commit message: a subject, the issue, and the job's marker.
 pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
     format!(
         "{}\n\nRefs #{}\n\n{}",
-        without_mentions(proposal.title()),
+        disarmed_title(proposal.title()),
         row.facts.issue_number,
         commit_marker(&row.facts.id)
     )
@@ -94,11 +96,7 @@ impl Charge {
 /// The comment under the issue.
 pub fn comment(row: &JobRow, notice: CommentState) -> String {
     let job = &row.facts.id;
-    let reason = row
-        .reason
-        .as_deref()
-        .map(without_mentions)
-        .unwrap_or_default();
+    let reason = row.shown_reason().map(disarmed).unwrap_or_default();
     let pull = row
         .pull
         .as_ref()
@@ -107,7 +105,7 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
     let unmet = row.unmet.as_deref().map_or_else(String::new, |unmet| {
         format!(
             "\n\nGitHub refused a part of `.tallyhook.toml`: {}.",
-            without_mentions(unmet)
+            disarmed(unmet)
         )
     });
     let bill = charge(row).as_str();
@@ -144,6 +142,14 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
             format!(
                 "The review did not accept the change, so there is no pull request and nothing is billed. {reason}\n\nJob `{job}`."
             )
+        }
+        // No invitation to try again: the same person would be refused again.
+        CommentState::Failed if row.facts.trigger.starts_with(UNAPPROVED) => {
+            format!("Not started: {reason}.\n\nJob `{job}`.")
+        }
+        // The reason concerns the account, and another command would meet the same.
+        CommentState::Failed if row.public_reason.is_some() => {
+            format!("Not started, and nothing is billed: {reason}.\n\nJob `{job}`.")
         }
         CommentState::Failed => {
             format!(

@@ -27,6 +27,7 @@ mod figures;
 pub mod fixes;
 pub mod installations;
 mod leases;
+pub mod permissions;
 pub mod phases;
 pub mod pulls;
 pub mod repositories;
@@ -38,6 +39,7 @@ mod terms;
 mod tests;
 mod transitions;
 pub mod triggers;
+pub mod untrusted;
 
 pub use billing::{BillingEffect, cost_to_customer};
 pub use figures::Figures;
@@ -112,6 +114,8 @@ pub struct JobRow {
     pub unmet: Option<String>,
     /// Why the job ended, or why its cancellation was requested.
     pub reason: Option<String>,
+    /// What the comment on the issue says instead of the reason, if everybody may not read that.
+    pub public_reason: Option<String>,
     pub cancel_requested: CancelRequest,
     pub comment: Option<CommentId>,
     /// The state that the comment shows.
@@ -133,6 +137,11 @@ pub enum CancelRequest {
 }
 
 impl JobRow {
+    /// The reason as everybody on GitHub may read it.
+    pub fn shown_reason(&self) -> Option<&str> {
+        self.public_reason.as_deref().or(self.reason.as_deref())
+    }
+
     /// The fix that the job delivers.
     pub fn fix(&self) -> Fix {
         Fix::of_issue(
@@ -276,6 +285,7 @@ pub fn queued(facts: JobFacts) -> JobRow {
         pull: None,
         unmet: None,
         reason: None,
+        public_reason: None,
         cancel_requested: CancelRequest::None,
         comment: None,
         commented: None,

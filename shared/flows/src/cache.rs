@@ -1,6 +1,6 @@
-//! Caches lookups, including misses, for one minute: callers by digest, prices by product.
+//! Caches lookups, including misses, usually for one minute: callers by digest, prices by product.
 //!
-//! A cached value can be a minute old, so use it only where that is acceptable. A cache belongs to
+//! A cached value can be that old, so use it only where that is acceptable. A cache belongs to
 //! one process.
 
 use domain::time::Timestamp;
@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const KEPT_FOR: Duration = Duration::from_secs(60);
+const USUALLY_KEPT_FOR: Duration = Duration::from_secs(60);
 const ENTRIES_MAX: usize = 10_000;
 
 /// Cached values by the key of their lookup.
-pub struct Cache<T>(Mutex<HashMap<String, Entry<T>>>);
+pub struct Cache<T> {
+    entries: Mutex<HashMap<String, Entry<T>>>,
+    kept_for: Duration,
+}
 
 struct Entry<T> {
     value: Option<T>,
@@ -21,24 +24,34 @@ struct Entry<T> {
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self::lasting(USUALLY_KEPT_FOR)
+    }
+}
+
+impl<T> Cache<T> {
+    /// Creates a cache that keeps its values for this long.
+    pub fn lasting(kept_for: Duration) -> Self {
+        Self {
+            entries: Mutex::default(),
+            kept_for,
+        }
     }
 }
 
 impl<T: Clone> Cache<T> {
-    /// Returns the outcome of a lookup in the last minute. `Some(None)` is a cached miss.
+    /// Returns the outcome of a lookup that is not too old. `Some(None)` is a cached miss.
     pub fn get(&self, key: &str, now: Timestamp) -> Option<Option<T>> {
         let entries = self.lock();
         let entry = entries
             .get(key)
-            .filter(|entry| now.since(entry.at) < KEPT_FOR)?;
+            .filter(|entry| now.since(entry.at) < self.kept_for)?;
         Some(entry.value.clone())
     }
 
     pub fn put(&self, key: &str, value: Option<T>, at: Timestamp) {
         let mut entries = self.lock();
         if entries.len() >= ENTRIES_MAX {
-            entries.retain(|_, entry| at.since(entry.at) < KEPT_FOR);
+            entries.retain(|_, entry| at.since(entry.at) < self.kept_for);
         }
         if entries.len() < ENTRIES_MAX {
             entries.insert(key.to_owned(), Entry { value, at });
@@ -51,6 +64,6 @@ impl<T: Clone> Cache<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

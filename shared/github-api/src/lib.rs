@@ -23,6 +23,7 @@ mod error;
 mod files;
 mod issues;
 mod manifests;
+mod permissions;
 mod pulls;
 mod repository;
 mod reviews;

@@ -7,8 +7,9 @@ use domain::accounts::addresses::MailAddress;
 use domain::billing::marketplace::{ListedPlan, ListedPrice};
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::inbox::events::{
-    Comment, CommentOn, EventOrigin, GithubEvent, InstallationChange, InstallationEvent, Issue,
-    IssueChange, IssueEvent, MarketplaceChange, MarketplaceEvent, PullChange, PullEvent, PullState,
+    Actor, ActorKind, Comment, CommentOn, EventOrigin, GithubEvent, InstallationChange,
+    InstallationEvent, Issue, IssueChange, IssueEvent, MarketplaceChange, MarketplaceEvent,
+    PullChange, PullEvent, PullState, Visibility,
 };
 use domain::time::Timestamp;
 use serde::de::Error;
@@ -19,9 +20,13 @@ struct Id {
     id: u64,
 }
 
-#[derive(Deserialize)]
-struct Login {
+#[derive(Clone, Deserialize)]
+struct User {
     login: String,
+    #[serde(default)]
+    id: u64,
+    #[serde(default, rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +41,9 @@ struct Repository {
     name: String,
     owner: Owner,
     default_branch: String,
+    /// A repository that does not say so is treated as public, which is the stricter case.
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +55,7 @@ struct IssueBody {
     updated_at: String,
     #[serde(default)]
     author_association: String,
+    user: Option<User>,
     pull_request: Option<serde::de::IgnoredAny>,
     performed_via_github_app: Option<Id>,
 }
@@ -57,6 +66,7 @@ struct CommentBody {
     body: String,
     #[serde(default)]
     author_association: String,
+    user: Option<User>,
     performed_via_github_app: Option<Id>,
 }
 
@@ -86,7 +96,7 @@ struct Pull {
 struct OfIssue {
     installation: Id,
     repository: Repository,
-    sender: Login,
+    sender: User,
     issue: IssueBody,
     label: Option<Label>,
     comment: Option<CommentBody>,
@@ -96,7 +106,7 @@ struct OfIssue {
 struct OfPull {
     installation: Id,
     repository: Repository,
-    sender: Login,
+    sender: User,
     pull_request: Pull,
 }
 
@@ -203,7 +213,16 @@ fn issue(
             .and_then(|comment| comment.performed_via_github_app),
         IssueChange::Labeled(_) => None,
     };
+    let visibility = if of.repository.private {
+        Visibility::Private
+    } else {
+        Visibility::Public
+    };
+    let sender = actor(of.sender.clone());
     Ok(GithubEvent::Issue(IssueEvent {
+        visibility,
+        author: of.issue.user.map_or_else(|| sender.clone(), actor),
+        sender,
         origin: origin(of.installation, of.repository, of.sender, app),
         issue: Issue {
             id: of.issue.id,
@@ -229,6 +248,7 @@ fn commented(of: &mut OfIssue) -> Result<IssueChange, serde_json::Error> {
     Ok(IssueChange::Commented(Comment {
         id: CommentId::new(comment.id),
         text: std::mem::take(&mut comment.body),
+        author: actor(comment.user.take().unwrap_or_else(|| of.sender.clone())),
         author_association: std::mem::take(&mut comment.author_association),
         on: match of.issue.pull_request {
             Some(_) => CommentOn::Pull,
@@ -299,7 +319,21 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
     }))
 }
 
-fn origin(installation: Id, repository: Repository, sender: Login, app: Option<Id>) -> EventOrigin {
+/// GitHub names an App's bot after the App, with a suffix that no person's login can have.
+fn actor(user: User) -> Actor {
+    let kind = if user.kind == "Bot" || user.login.ends_with("[bot]") {
+        ActorKind::Bot
+    } else {
+        ActorKind::Person
+    };
+    Actor {
+        id: user.id,
+        login: user.login,
+        kind,
+    }
+}
+
+fn origin(installation: Id, repository: Repository, sender: User, app: Option<Id>) -> EventOrigin {
     EventOrigin {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(repository.owner.id),

@@ -110,10 +110,8 @@ async fn pull_requests_by_meter_stop_at_the_limit() {
     for number in [32, 33] {
         assert!(!program.works(number).await);
         let words = program.words(number);
-        let says = "30.00 USD of your spend limit of 37.50 USD for this billing period are spent; a job \
-                    could cost more than is left. Ask again in the next billing period. Or raise the limit at https://tallyhook.test/billing";
         assert!(
-            words.contains(says) && words.contains("nothing is billed"),
+            words.contains("nothing is billed") && !words.contains("USD"),
             "{words}"
         );
     }
@@ -178,9 +176,7 @@ async fn what_is_under_way_is_reserved_and_what_fails_comes_back() {
     );
     world.settle().await;
     assert!(
-        program
-            .words(31)
-            .contains("15.00 USD are reserved for work under way"),
+        program.words(31).contains("cannot start a job"),
         "{}",
         program.words(31)
     );

@@ -60,8 +60,13 @@ async fn metered_work_without_a_subscription_is_refused_with_a_link() {
     assert_eq!(pulls(&world), 0);
     let comment = world.comment();
     assert!(
-        comment.contains("billed through a subscription") && comment.contains("/billing"),
+        comment.contains("cannot start a job") && !comment.contains("subscription"),
         "{comment}"
+    );
+    let reason = world.commented_job().await.reason.unwrap_or_default();
+    assert!(
+        reason.contains("billed through a subscription") && reason.contains("/billing"),
+        "{reason}"
     );
     let (status, answer) = reports(&world, &key, "one").await;
     assert_eq!(

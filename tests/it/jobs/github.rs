@@ -71,6 +71,7 @@ async fn two_repositories_of_an_installation_get_their_own_pull_requests() {
         ("src/greeting.rs", "Helo\n"),
     ];
     github.add_repository(INSTALLATION_ID, 9001, OWNER, 5009, "second", "main", &files);
+    github.set_role(OWNER, "second", local_stack::world::AUTHOR, "write");
     github.add_issue(
         OWNER,
         "second",

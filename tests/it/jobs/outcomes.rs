@@ -295,6 +295,8 @@ async fn an_owner_who_reinstalls_the_app_is_recognized() {
         "main",
         &[("README.md", "# farewell\n")],
     );
+    let github = &world.vendors.github;
+    github.set_role(OWNER, "farewell", local_stack::world::AUTHOR, "write");
     world
         .vendors
         .github

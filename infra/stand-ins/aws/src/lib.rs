@@ -20,11 +20,13 @@ use rustack_sqs_core::provider::RustackSqs;
 use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation;
 use serde_json::{Value, json};
+use iam::Roles;
 use stand_in_shared::faults::Faults;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub mod baseline;
 pub mod event_source;
+pub mod iam;
 
 /// The embedded AWS. Clones share it.
 #[derive(Clone)]
@@ -32,6 +34,9 @@ pub struct EmbeddedAws {
     database: Database,
     queues: Arc<RustackSqsHandler>,
     faults: Faults,
+    roles: Arc<Roles>,
+    /// What functions asked for and their roles do not allow.
+    refusals: Arc<Mutex<Vec<String>>>,
 }
 
 impl std::fmt::Debug for EmbeddedAws {
@@ -68,7 +73,23 @@ impl EmbeddedAws {
             database,
             queues: Arc::new(queues),
             faults,
+            roles: Arc::default(),
+            refusals: Arc::default(),
         })
+    }
+
+    /// Holds every function to its role. A function is recognized by its name as the access key;
+    /// other callers may do everything.
+    #[must_use]
+    pub fn with_roles(mut self, roles: Roles) -> Self {
+        self.roles = Arc::new(roles);
+        self
+    }
+
+    /// What functions asked for so far and their roles do not allow.
+    pub fn refusals(&self) -> Vec<String> {
+        let refusals = self.refusals.lock();
+        refusals.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every row of a table, in DynamoDB's JSON.
@@ -100,13 +121,34 @@ impl EmbeddedAws {
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
-    async fn answer(&self, target: &str, body: Bytes) -> Result<HttpResponse, ConnectorError> {
+    async fn answer(
+        &self,
+        target: &str,
+        caller: &str,
+        body: Bytes,
+    ) -> Result<HttpResponse, ConnectorError> {
+        if self.roles.contains_key(caller) {
+            let request = serde_json::from_slice(&body).unwrap_or_default();
+            if let Some(why) = iam::refusal(&self.roles, caller, target, &request) {
+                return self.refuse(why);
+            }
+        }
         let operation = target.rsplit('.').next().unwrap_or_default();
         if target.starts_with("AmazonSQS") {
             self.queue(operation, body).await
         } else {
             self.table(operation, &body)
         }
+    }
+
+    fn refuse(&self, why: String) -> Result<HttpResponse, ConnectorError> {
+        let answer = json!({
+            "__type": "com.amazon.coral.service#AccessDeniedException",
+            "Message": why,
+        });
+        let refusals = self.refusals.lock();
+        refusals.unwrap_or_else(PoisonError::into_inner).push(why);
+        response(400, answer.to_string(), "application/x-amz-json-1.0")
     }
 
     fn table(&self, operation: &str, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
@@ -296,12 +338,14 @@ impl HttpConnector for EmbeddedAws {
                 .get("x-amz-target")
                 .unwrap_or_default()
                 .to_owned();
+            let caller = iam::caller(request.headers().get("authorization").unwrap_or_default());
+            let caller = caller.to_owned();
             let body = request.body().bytes().map(Bytes::copy_from_slice);
             let body = body.ok_or_else(|| ConnectorError::user("a streaming body".into()))?;
             let name = target
                 .replace("DynamoDB_20120810.", "dynamodb ")
                 .replace("AmazonSQS.", "sqs ");
-            let carried = aws.faults.apply(name, aws.answer(&target, body)).await;
+            let carried = aws.faults.apply(name, aws.answer(&target, &caller, body)).await;
             carried.map_err(|lost| ConnectorError::io(lost.into()))?
         })
     }

@@ -61,10 +61,38 @@ pub struct Issue {
     pub author_association: String,
 }
 
+/// A user of GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub id: u64,
+    /// The login may change.
+    pub login: String,
+    pub kind: ActorKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorKind {
+    Person,
+    /// An App or another program with an account of its own.
+    Bot,
+}
+
+/// Who can see a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    Public,
+    Private,
+}
+
 /// Something happened to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueEvent {
     pub origin: EventOrigin,
+    pub visibility: Visibility,
+    /// Who caused the event.
+    pub sender: Actor,
+    /// Who wrote the issue.
+    pub author: Actor,
     pub issue: Issue,
     pub change: IssueChange,
 }
@@ -83,6 +111,7 @@ pub enum IssueChange {
 pub struct Comment {
     pub id: CommentId,
     pub text: String,
+    pub author: Actor,
     /// The author's association with the repository.
     pub author_association: String,
     pub on: CommentOn,

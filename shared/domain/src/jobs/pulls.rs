@@ -3,12 +3,14 @@
 //! An agent's output is not trusted. [`Proposal::check`] is the only way to a proposal, and it
 //! refuses what an issue's text might have persuaded the agent to do.
 
+mod privileged;
 pub mod tree;
 mod wishes;
 
 pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullOptions, REVIEWERS_MAX};
 
 use crate::ids::JobId;
+use crate::jobs::untrusted::disarmed;
 use std::fmt;
 
 /// The change of one file.
@@ -52,6 +54,8 @@ pub enum BadProposal {
     TooLarge(usize),
     /// A path outside the repository, or one that agents may not change.
     Path(String),
+    /// A file on which programs act, with the reason why no change may touch it.
+    Privileged(String, &'static str),
     Twice(String),
     /// A path that is a file and a folder at once.
     FileAndFolder(String),
@@ -74,6 +78,10 @@ impl fmt::Display for BadProposal {
             Self::Path(path) => write!(
                 f,
                 "the agent proposed a change to {path:?}, which it may not touch"
+            ),
+            Self::Privileged(path, reason) => write!(
+                f,
+                "the agent proposed a change to {path:?}, and {reason}; change it by hand"
             ),
             Self::Twice(path) => write!(f, "the agent proposed {path:?} twice"),
             Self::FileAndFolder(path) => {
@@ -102,6 +110,9 @@ impl Proposal {
         for file in &changes {
             if !may_touch(&file.path) {
                 return Err(BadProposal::Path(file.path.clone()));
+            }
+            if let Some(reason) = privileged::privileged(&file.path) {
+                return Err(BadProposal::Privileged(file.path.clone(), reason));
             }
             if !seen.insert(file.path.as_str()) {
                 return Err(BadProposal::Twice(file.path.clone()));
@@ -208,14 +219,8 @@ pub fn hidden_marker(job: &JobId) -> String {
 pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
     format!(
         "{}\n\nCloses #{issue_number}",
-        without_mentions(proposal.body())
+        disarmed(proposal.body())
     )
-}
-
-/// Disarms `@names` and HTML comments, so that an agent can neither mention many people nor forge
-/// our markers.
-pub fn without_mentions(text: &str) -> String {
-    text.replace("<!--", "&lt;!--").replace('@', "@\u{200b}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::billing::usage::Tokens;
 use crate::jobs::pulls::Proposal;
+use crate::jobs::untrusted::cleaned;
 use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
@@ -32,17 +33,21 @@ pub struct IssueText {
     pub title: String,
     /// Truncated to [`ORDER_BYTES_MAX`].
     pub body: String,
+    /// How many characters were removed because people on GitHub do not see them.
+    pub removed: u64,
 }
 
 /// The most bytes kept of an issue's text.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 
 impl IssueText {
-    /// Truncates an issue's title and text.
+    /// Removes what is hidden in an issue's title and text, and truncates them.
     pub fn of(title: &str, body: &str) -> Self {
+        let (title, body) = (cleaned(title), cleaned(body));
         Self {
-            title: truncate(title, 1_000).to_owned(),
-            body: truncate(body, ORDER_BYTES_MAX).to_owned(),
+            title: truncate(&title.text, 1_000).to_owned(),
+            body: truncate(&body.text, ORDER_BYTES_MAX).to_owned(),
+            removed: title.removed.saturating_add(body.removed),
         }
     }
 }

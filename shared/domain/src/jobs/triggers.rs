@@ -2,6 +2,7 @@
 
 use crate::ids::CommentId;
 use crate::inbox::events::{Comment, CommentOn, EventOrigin, Issue, IssueChange, IssueEvent};
+use crate::jobs::permissions::Role;
 use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
 
@@ -40,9 +41,9 @@ impl Trigger {
     }
 }
 
-/// Which events a repository accepts. The default accepts a new issue, the label, and the command.
-/// A file on the repository's base branch can only narrow this, and can set options for pull
-/// requests.
+/// Which events a repository accepts, and from whom. The default accepts a new issue, the label, and
+/// the command, from people with a role that depends on who can see the repository. A file on the
+/// repository's base branch can change this, and can set options for pull requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Whether a new issue is enough to request a job.
@@ -51,8 +52,13 @@ pub struct Policy {
     pub label: String,
     /// Whether comments may contain commands.
     pub commands: Switch,
-    /// The author associations whose requests are accepted; if empty, all requests are.
+    /// The author associations whose requests are accepted; if empty, all are. The person needs the
+    /// role as well.
     pub associations: Vec<String>,
+    /// The least role that may request a job; absent if the default counts.
+    pub role: Option<Role>,
+    /// The ids of the bots that may request a job.
+    pub bots: Vec<u64>,
     /// The options of the repository's pull requests.
     pub wishes: PullOptions,
 }
@@ -64,6 +70,8 @@ impl Default for Policy {
             label: "tallyhook".to_owned(),
             commands: Switch::On,
             associations: Vec::new(),
+            role: None,
+            bots: Vec::new(),
             wishes: PullOptions::default(),
         }
     }
@@ -103,8 +111,7 @@ impl Policy {
         )
     }
 
-    /// The policy's associations do not apply to labels: GitHub lets only people with at least the
-    /// triage role set them.
+    /// The policy's associations do not apply to labels, whose sender has none in the payload.
     fn on_labeled(&self, issue: &Issue, label: &str) -> PolicyDecision {
         if !label.eq_ignore_ascii_case(&self.label) {
             return PolicyDecision::Reject("another label");
@@ -125,7 +132,7 @@ impl Policy {
             (Some(_), Switch::On, CommentOn::Pull) => {
                 PolicyDecision::Reject("commands work on issues only")
             }
-            (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
+            (Some(Command::Fix | Command::Approve), Switch::On, CommentOn::Issue) => self.allowed(
                 &comment.author_association,
                 Trigger::Command {
                     comment: comment.id,
@@ -155,6 +162,8 @@ impl Policy {
 pub enum Command {
     /// `/tallyhook fix`
     Fix,
+    /// `/tallyhook approve`: the same, for an issue of somebody who may not request a job.
+    Approve,
 }
 
 /// Returns the command if a line of the comment is one. Quoted lines and code do not count.
@@ -168,11 +177,12 @@ pub fn command(text: &str) -> Option<Command> {
             let mut words = line.split_whitespace();
             // A quoted line begins with `>` and an indented code block with a space, so the command
             // must be at the beginning of the line.
-            if line.starts_with("/tallyhook")
-                && words.next() == Some("/tallyhook")
-                && words.next() == Some("fix")
-            {
-                return Some(Command::Fix);
+            if line.starts_with("/tallyhook") && words.next() == Some("/tallyhook") {
+                match words.next() {
+                    Some("fix") => return Some(Command::Fix),
+                    Some("approve") => return Some(Command::Approve),
+                    Some(_) | None => {}
+                }
             }
         }
     }
@@ -189,6 +199,8 @@ mod tests {
             ("/tallyhook fix", true),
             ("please\r\n/tallyhook fix\r\nthanks", true),
             ("/tallyhook   fix now", true),
+            ("/tallyhook approve", true),
+            ("> /tallyhook approve", false),
             ("> /tallyhook fix", false),
             ("    /tallyhook fix", false),
             ("```\n/tallyhook fix\n```", false),

@@ -6,7 +6,7 @@ use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::{Limit, Period, Plan, Renewal};
 use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
-use domain::jobs::{self, JobWork};
+use domain::jobs::{self, JobRow, JobWork};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
 use domain::retry::Failure;
@@ -38,7 +38,7 @@ pub(super) async fn out_of_credits(
     let topic = Topic::TopUpNeeded(grants);
     let notice = Notice::new(topic, reason.clone(), facts.created_at);
     orders.owe(&facts.account, &notice).await?;
-    refuse(orders, new, &reason).await
+    refuse_privately(orders, new, &reason).await
 }
 
 /// The quota of the period is used up.
@@ -78,7 +78,7 @@ pub(super) async fn quota_used(
     let topic = Topic::QuotaUsed(Meter::pull_requests(), facts.terms.period.clone());
     let notice = Notice::new(topic, reason.clone(), facts.created_at);
     orders.owe(&facts.account, &notice).await?;
-    refuse(orders, new, &reason).await
+    refuse_privately(orders, new, &reason).await
 }
 
 /// The job could cost more than the customer's spend limit leaves.
@@ -106,7 +106,7 @@ pub(super) async fn spend_limit_reached(
         "{words}; a job could cost more than is left. Ask again in the next billing period.{}",
         pointer(orders, "Or raise the limit at")
     );
-    refuse(orders, new, &reason).await
+    refuse_privately(orders, new, &reason).await
 }
 
 /// The plan bills its work through Stripe, and the account has no live subscription to it.
@@ -122,7 +122,7 @@ pub(super) async fn no_subscription(
         plan.name,
         pointer(orders, "Add a payment method or subscribe at")
     );
-    refuse(orders, new, &reason).await
+    refuse_privately(orders, new, &reason).await
 }
 
 /// Too many delivered jobs are not reported to Stripe yet, so another job might never be billed.
@@ -136,7 +136,7 @@ pub(super) async fn unbilled(
     let reason = format!(
         "{waiting} pull requests could not be reported to Stripe yet, and new jobs wait until they are. Ask again later."
     );
-    refuse(orders, new, &reason).await
+    refuse_privately(orders, new, &reason).await
 }
 
 fn pointer(orders: &Orders<'_>, words: &str) -> String {
@@ -145,15 +145,41 @@ fn pointer(orders: &Orders<'_>, words: &str) -> String {
         .map_or_else(String::new, |url| format!(" {words} {url}"))
 }
 
-/// Records the refused job, once per trigger, and queues its comment.
+/// What everybody on GitHub may know about an account that cannot start a job. Balances, debts,
+/// limits and plans are the account's own matter.
+const PUBLIC_REASON: &str = "the account that pays for this repository cannot start a job at the moment. Its members see the reason in the job";
+
+/// Refuses a job for a reason that only members of the account may read.
+async fn refuse_privately(
+    orders: &Orders<'_>,
+    new: NewJob,
+    reason: &str,
+) -> Result<Placed, Failure> {
+    record(orders, new, reason, Some(PUBLIC_REASON)).await
+}
+
+/// Refuses a job for a reason that everybody may read.
 pub(super) async fn refuse(
     orders: &Orders<'_>,
     new: NewJob,
     reason: &str,
 ) -> Result<Placed, Failure> {
+    record(orders, new, reason, None).await
+}
+
+/// Records the refused job, once per trigger, and queues its comment.
+async fn record(
+    orders: &Orders<'_>,
+    new: NewJob,
+    reason: &str,
+    public_reason: Option<&str>,
+) -> Result<Placed, Failure> {
     let account = new.row.facts.account.clone();
     let refused = NewJob {
-        row: jobs::refused(new.row.facts, reason),
+        row: JobRow {
+            public_reason: public_reason.map(str::to_owned),
+            ..jobs::refused(new.row.facts, reason)
+        },
         hold: None,
         ..new
     };

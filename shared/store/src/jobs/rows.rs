@@ -108,6 +108,9 @@ pub(super) fn row_attributes(row: &JobRow) -> Attributes {
     if let Some(reason) = &row.reason {
         item.insert("reason".to_owned(), text(reason));
     }
+    if let Some(reason) = &row.public_reason {
+        item.insert("public_reason".to_owned(), text(reason));
+    }
     item.extend(wish_attributes(&facts.wishes).map(|(name, value)| (name.to_owned(), value)));
     item
 }
@@ -171,6 +174,7 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
         pull,
         unmet: item.find_text("unmet")?.map(str::to_owned),
         reason: item.find_text("reason")?.map(str::to_owned),
+        public_reason: item.find_text("public_reason")?.map(str::to_owned),
         cancel_requested: if attributes.contains_key("cancel") {
             CancelRequest::Asked
         } else {

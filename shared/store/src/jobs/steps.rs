@@ -17,6 +17,9 @@ enum Wire {
     Issue {
         title: String,
         body: String,
+        /// Missing in older steps.
+        #[serde(default)]
+        removed: u64,
     },
     Plan {
         text: String,
@@ -45,6 +48,7 @@ fn wire(output: &StepOutput) -> Wire {
         StepOutput::Issue(order) => Wire::Issue {
             title: order.title.clone(),
             body: order.body.clone(),
+            removed: order.removed,
         },
         StepOutput::Plan(plan) => Wire::Plan {
             text: plan.text.clone(),
@@ -75,7 +79,15 @@ fn wire_change(file: &FileChange) -> WireChange {
 
 fn output(wire: Wire) -> Option<StepOutput> {
     Some(match wire {
-        Wire::Issue { title, body } => StepOutput::Issue(IssueText { title, body }),
+        Wire::Issue {
+            title,
+            body,
+            removed,
+        } => StepOutput::Issue(IssueText {
+            title,
+            body,
+            removed,
+        }),
         Wire::Plan { text, files } => StepOutput::Plan(WorkPlan { text, files }),
         Wire::Code {
             title,

@@ -36,7 +36,7 @@ async fn credits_stop_at_the_limit_for_every_kind_of_hold() {
     world.settle().await;
     assert_eq!(program.pulls(), 1, "the job that came first is delivered");
     assert!(
-        program.words(31).contains("spend limit of 700 credits"),
+        program.words(31).contains("cannot start a job"),
         "{}",
         program.words(31)
     );

@@ -43,11 +43,13 @@ pub enum Output {
     Review(ReviewShown),
 }
 
-/// The issue's text.
+/// The issue's text, as a model sees it.
 #[derive(Serialize, ToSchema)]
 pub struct Order {
     title: String,
     body: String,
+    /// How many characters were removed because people on GitHub do not see them.
+    removed: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -99,6 +101,7 @@ fn output(output: &StepOutput) -> Output {
         StepOutput::Issue(order) => Output::Order(Order {
             title: order.title.clone(),
             body: order.body.clone(),
+            removed: order.removed,
         }),
         StepOutput::Plan(plan) => Output::Plan(Plan {
             text: plan.text.clone(),
