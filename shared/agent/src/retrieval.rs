@@ -10,6 +10,7 @@ mod imports;
 mod index;
 mod mentions;
 mod neighbors;
+mod places;
 mod words;
 
 use crate::snapshot::Snapshot;
@@ -17,6 +18,7 @@ use index::{Index, Ranking};
 use std::collections::BTreeMap;
 
 pub use neighbors::tests_of;
+pub use places::{Place, places};
 
 /// What is searched for.
 #[derive(Debug, Clone, Copy)]

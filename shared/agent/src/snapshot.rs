@@ -71,7 +71,7 @@ impl Mode {
 pub enum Omitted {
     Binary,
     TooLarge,
-    /// The snapshot has reached `kept_bytes_max`.
+    /// The snapshot has reached `kept_bytes_max`, or the content was never asked for.
     Full,
     /// An archive has no content for a submodule.
     Submodule,
@@ -195,6 +195,31 @@ impl Snapshot {
             snapshot.add(path, Mode::Regular, size, content)?;
         }
         Ok(snapshot)
+    }
+
+    /// Adds an entry of a listing, with its content if the caller has it.
+    pub fn place(
+        &mut self,
+        path: &str,
+        mode: Mode,
+        bytes: usize,
+        content: Option<Vec<u8>>,
+    ) -> Result<(), SnapshotError> {
+        if !is_safe(path) {
+            return Err(SnapshotError::Path(path.to_owned()));
+        }
+        let content = match (mode, content) {
+            (Mode::Submodule, _) => Content::Omitted(Omitted::Submodule),
+            (Mode::Link, content) => {
+                let target = content.unwrap_or_default();
+                Content::Link(String::from_utf8_lossy(&target).into_owned())
+            }
+            (Mode::Regular | Mode::Executable, Some(bytes)) => {
+                Text::decode(bytes).map_or(Content::Omitted(Omitted::Binary), Content::Text)
+            }
+            (Mode::Regular | Mode::Executable, None) => Content::Omitted(Omitted::Full),
+        };
+        self.add(path, mode, bytes, content)
     }
 
     fn add(

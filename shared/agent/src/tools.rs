@@ -84,6 +84,17 @@ impl<'a> Workspace<'a> {
         all
     }
 
+    /// Whether the path is a folder, or is below a file.
+    pub fn is_nested(&self, path: &str) -> bool {
+        self.paths().iter().any(|other| edits::nested(path, other))
+    }
+
+    /// The present bytes of a text file, or `None` if there is none.
+    pub fn content(&self, path: &str) -> Option<Vec<u8>> {
+        let (_, text) = self.text(path).ok()?;
+        text.encode().ok()
+    }
+
     /// The files that differ from the base, by path.
     pub fn changed(&self) -> Result<Vec<Changed>, ToolError> {
         let mut all = Vec::new();

@@ -71,7 +71,7 @@ fn python(path: &str, body: &str, found: &mut Vec<Import>) {
             .and_then(|rest| rest.split_once(" import"))
         {
             let mut taken = taken.to_owned();
-            // A list in parentheses goes on until they close.
+            // A list in parentheses ends where they close.
             while taken.contains('(') && !taken.contains(')') {
                 let Some(more) = lines.next() else { break };
                 taken.push_str(more);

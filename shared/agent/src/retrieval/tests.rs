@@ -30,6 +30,42 @@ fn snapshot() -> Snapshot {
     .expect("safe paths")
 }
 
+#[test]
+fn tracebacks_messages_and_links_point_at_lines() {
+    let texts = [
+        ("src/a/mod.rs", "1\n2\n3\n"),
+        ("src/b/mod.rs", "1\n2\n3\n"),
+        ("lib/x.py", "1\n2\n"),
+        ("com/acme/App.java", "1\n2\n3\n"),
+    ];
+    let texts = texts.map(|(path, text)| (path, text.as_bytes().to_vec()));
+    let snapshot = Snapshot::from_texts(texts).expect("safe paths");
+    for (text, expected) in [
+        (
+            "  File \"/usr/lib/x.py\", line 2, in f\n    x",
+            "lib/x.py:2",
+        ),
+        ("  --> src/b/mod.rs:3:9", "src/b/mod.rs:3"),
+        ("at com.acme.App.main(App.java:3)", "com/acme/App.java:3"),
+        (
+            "https://host.test/o/n/blob/abc/lib/x.py#L1-L2",
+            "lib/x.py:1",
+        ),
+        ("C:\\work\\lib\\x.py:2", "lib/x.py:2"),
+        (
+            "mod.rs:1 is one of two, lib/x.py:9 is beyond its end, at 10:30",
+            "",
+        ),
+        ("lib/x.py:1 lib/x.py:2 lib/x.py:1", "lib/x.py:2 lib/x.py:1"),
+    ] {
+        let found: Vec<String> = places(&snapshot, text)
+            .iter()
+            .map(|place| format!("{}:{}", place.path, place.line))
+            .collect();
+        assert_eq!(found.join(" "), expected, "{text}");
+    }
+}
+
 /// Files in which only the way from one to the other says which is meant.
 fn linked() -> Snapshot {
     let texts = [

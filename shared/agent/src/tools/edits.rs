@@ -106,7 +106,7 @@ impl Workspace<'_> {
                 return Err(ToolError::Exists(path.to_owned()));
             }
             content = with_ending(&content, text.ending());
-        } else if self.paths().iter().any(|other| nested(path, other)) {
+        } else if self.is_nested(path) {
             // A file where a folder is, or under a file, has no place in a tree.
             return Err(ToolError::Protected(path.to_owned()));
         }
@@ -180,7 +180,7 @@ impl Workspace<'_> {
     }
 }
 
-fn nested(path: &str, other: &str) -> bool {
+pub(super) fn nested(path: &str, other: &str) -> bool {
     let under = |one: &str, two: &str| {
         one.strip_prefix(two)
             .is_some_and(|rest| rest.starts_with('/'))

@@ -166,6 +166,14 @@ impl Workspace<'_> {
         Ok(out)
     }
 
+    /// The whole text of a file, which counts as shown from now on.
+    pub fn show_whole(&mut self, path: &str) -> Result<String, ToolError> {
+        let (_, text) = self.text(path)?;
+        let body = text.body().to_owned();
+        self.show(path, 0..body.lines().count());
+        Ok(body)
+    }
+
     fn show(&mut self, path: &str, lines: Range<usize>) {
         let shown = self.shown.entry(path.to_owned()).or_default();
         shown.push(lines);
