@@ -8,12 +8,19 @@ use std::sync::LazyLock;
 static ROLES: LazyLock<Roles> = LazyLock::new(|| {
     let template = include_str!("../../../template.yaml");
     let template: Value = serde_yaml_ng::from_str(template).expect("template.yaml is YAML");
-    let resources = template["Resources"].as_mapping().expect("it has resources");
-    let roles = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
+    let resources = template["Resources"]
+        .as_mapping()
+        .expect("it has resources");
+    let roles = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
     roles
         .filter_map(|(id, role)| {
             let function = id.as_str()?.strip_suffix("Role")?;
-            Some((dashed(function), statements(&role["Properties"]["Policies"])))
+            Some((
+                dashed(function),
+                statements(&role["Properties"]["Policies"]),
+            ))
         })
         .collect()
 });
@@ -32,7 +39,9 @@ fn statements(policies: &Value) -> Vec<Statement> {
                 Some("Deny") => Effect::Deny,
                 other => panic!("an effect that no test knows: {other:?}"),
             },
-            actions: each(&statement["Action"]).filter_map(|action| action.as_str().map(str::to_owned)).collect(),
+            actions: each(&statement["Action"])
+                .filter_map(|action| action.as_str().map(str::to_owned))
+                .collect(),
             resources: each(&statement["Resource"]).filter_map(resource).collect(),
             partitions: partitions(&statement["Condition"]),
         })
@@ -45,7 +54,10 @@ fn partitions(condition: &Value) -> Vec<String> {
     tests
         .flat_map(|(test, keys)| {
             let known = ["ForAllValues:StringEquals", "ForAnyValue:StringLike"];
-            assert!(known.contains(&test.as_str().unwrap_or_default()), "a condition that no test knows: {test:?}");
+            assert!(
+                known.contains(&test.as_str().unwrap_or_default()),
+                "a condition that no test knows: {test:?}"
+            );
             each(&keys["dynamodb:LeadingKeys"]).filter_map(|key| key.as_str().map(str::to_owned))
         })
         .collect()

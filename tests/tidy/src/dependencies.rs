@@ -23,7 +23,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ),
     (
         "job-steps",
-        &["catalogue", "github-api", "model-api", "queues", "store"],
+        &["agent", "catalogue", "github-api", "model-api", "queues", "store"],
     ),
     ("pull-requests", &["github-api", "queues", "store"]),
     (

@@ -98,7 +98,9 @@ fn acts(target: &str, request: &Value) -> Vec<Act> {
         return vec![on_queue(operation, request)];
     }
     match operation {
-        "TransactWriteItems" => each(&request["TransactItems"]).map(in_transaction).collect(),
+        "TransactWriteItems" => each(&request["TransactItems"])
+            .map(in_transaction)
+            .collect(),
         "BatchGetItem" => {
             let tables = request["RequestItems"].as_object().into_iter().flatten();
             let act = |(table, wanted): (&String, &Value)| Act {

@@ -14,13 +14,13 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
 use http_body_util::BodyExt;
+use iam::Roles;
 use rustack_sqs_core::config::SqsConfig;
 use rustack_sqs_core::handler::RustackSqsHandler;
 use rustack_sqs_core::provider::RustackSqs;
 use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation;
 use serde_json::{Value, json};
-use iam::Roles;
 use stand_in_shared::faults::Faults;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -345,7 +345,10 @@ impl HttpConnector for EmbeddedAws {
             let name = target
                 .replace("DynamoDB_20120810.", "dynamodb ")
                 .replace("AmazonSQS.", "sqs ");
-            let carried = aws.faults.apply(name, aws.answer(&target, &caller, body)).await;
+            let carried = aws
+                .faults
+                .apply(name, aws.answer(&target, &caller, body))
+                .await;
             carried.map_err(|lost| ConnectorError::io(lost.into()))?
         })
     }

@@ -217,10 +217,7 @@ pub fn hidden_marker(job: &JobId) -> String {
 
 /// The body of the pull request: the agent's text and the link that closes the issue.
 pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
-    format!(
-        "{}\n\nCloses #{issue_number}",
-        disarmed(proposal.body())
-    )
+    format!("{}\n\nCloses #{issue_number}", disarmed(proposal.body()))
 }
 
 #[cfg(test)]
