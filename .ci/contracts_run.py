@@ -12,9 +12,6 @@ import contracts_presence
 import contracts_probes
 import contracts_stripe
 
-# How many fields of the stand-ins' answers and webhooks still differ. The number only falls; a request may not differ at all.
-TOLD_MAX = 60
-
 RECORDS, SDK, NODE, OPENAPI, WEBHOOKS = (pathlib.Path(path) for path in sys.argv[1:])
 
 
@@ -96,8 +93,8 @@ def main():
     for vendor in sorted(requests):
         counts = f"{requests[vendor]} different requests to {len(endpoints[vendor])} endpoints"
         print(f"contracts: {vendor}: {counts}, {webhooks[vendor]} different webhooks")
-    print(f"contracts: {asked} violations in requests, {told} in what the stand-ins say (at most {TOLD_MAX})")
-    return 1 if asked or told > TOLD_MAX else 0
+    print(f"contracts: {asked} violations in requests, {told} in what the stand-ins say")
+    return 1 if asked or told else 0
 
 
 sys.exit(main())

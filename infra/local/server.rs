@@ -178,6 +178,7 @@ fn app(stack: &Arc<Stack>, base: String) -> Router {
     }
     app.nest("/stand-ins/github", stack.vendors.github.pages())
         .nest("/stand-ins/stripe", stack.vendors.stripe.pages())
+        .nest("/stand-ins/stripe/api", stack.vendors.stripe.router())
         .nest("/stand-ins/mail", stack.vendors.mail.pages())
         .route("/stand-ins/{vendor}/", get(without_slash))
         .fallback(other_functions(stack))

@@ -17,6 +17,7 @@ pub mod metering;
 pub mod one_subscription;
 pub mod past_catalogues;
 pub mod purchases;
+pub mod refunds;
 pub mod reversals;
 pub mod samples;
 pub mod spending;

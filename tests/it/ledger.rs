@@ -8,6 +8,7 @@ pub mod crowds;
 pub mod debits;
 pub mod expired_holds;
 pub mod expiry;
+pub mod grants;
 pub mod jobs;
 pub mod plans;
 pub mod sealing;

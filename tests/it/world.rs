@@ -11,7 +11,7 @@ pub mod months;
 pub mod operator;
 mod outcomes;
 pub mod program;
-mod roles;
+pub mod roles;
 pub mod shop;
 pub mod verbs;
 pub mod wire;
@@ -333,7 +333,7 @@ impl World {
     /// Checks that no function asked AWS for more than its role in the template allows.
     fn assert_within_roles(&self) {
         assert_eq!(
-            self.stack.tables.refusals(),
+            self.stack.tables.refusals_take(),
             Vec::<String>::new(),
             "a function's role does not allow what it does"
         );

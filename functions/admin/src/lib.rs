@@ -3,9 +3,9 @@
 //!
 //! Operators read the event log, jobs, balances, invoices, subscriptions, quotas and usage. They also
 //! replay events, redrive dead letters, provision accounts, make accounts free, approve sign-ups,
-//! correct balances, resolve stuck usage, cancel wrong usage, and stop and resume work. Safe to run
+//! correct balances, refund payments, resolve stuck usage, cancel wrong usage, and stop and resume work. Safe to run
 //! twice: a replayed event finds its effects already applied, each customer gets one account, each
-//! idempotency key corrects a balance once, and the first decision about usage stays. Every action
+//! idempotency key corrects a balance or refunds once, and the first decision about usage stays. Every action
 //! is logged with the operator's name.
 
 mod config;

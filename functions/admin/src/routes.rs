@@ -9,7 +9,7 @@ mod ledger;
 mod notices;
 
 use self::accounts::{account, api_keys, list as accounts_list, signups};
-use self::billing::{invoices, invoices_all, metrics, quotas, subscriptions, usage};
+use self::billing::{invoices, invoices_all, metrics, payments, quotas, subscriptions, usage};
 use self::inbox::{events, pauses, queues, switches};
 use self::jobs::{job, list as jobs_list};
 use self::ledger::credits;
@@ -43,6 +43,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(metrics::show))
         .routes(routes!(invoices_all::list))
         .routes(routes!(invoices::list))
+        .routes(routes!(payments::show))
+        .routes(routes!(payments::refund))
         .routes(routes!(quotas::list))
         .routes(routes!(subscriptions::list))
         .routes(routes!(subscriptions::change))

@@ -14,7 +14,7 @@ use self::billing::{
     auto_top_up, checkout, payment_methods, period, plans, portal, spend_limit, subscription, usage,
 };
 use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
-use self::ledger::{credits, debits, holds};
+use self::ledger::{credits, debits, grants, holds};
 use self::notices::preferences;
 use crate::document::Document;
 use crate::{ApiError, Ctx};
@@ -48,6 +48,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(api_keys::rotate))
         .routes(routes!(credits::balance))
         .routes(routes!(credits::transactions))
+        .routes(routes!(grants::list))
         .routes(routes!(checkout::create))
         .routes(routes!(portal::create))
         .routes(routes!(

@@ -7,9 +7,10 @@ use crate::permission::{self, Permitted};
 use crate::policy::{Broken, NoPolicy};
 use crate::{Ctx, policy, sign_ups};
 use domain::accounts::Payer;
-use domain::ids::{AccountId, JobId};
+use domain::ids::{AccountId, JobId, UserId};
 use domain::inbox::events::{IssueChange, IssueEvent};
-use domain::jobs::permissions::{UNAPPROVED, unapproved_text};
+use domain::jobs::caps::Caps;
+use domain::jobs::permissions::{UNAPPROVED, requester, unapproved_text};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
 use domain::jobs::triggers::{Policy, PolicyDecision, command, is_ours};
@@ -73,6 +74,8 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: trigger.fact(),
         wishes: policy.wishes,
+        caps: policy.caps,
+        person: Some(UserId::new(requester(event).0.id)),
         retry_of: None,
         agent: Agent::Tallyhook,
     };
@@ -129,6 +132,8 @@ async fn answer_once(
         id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: fact,
         wishes: PullOptions::default(),
+        caps: Caps::default(),
+        person: None,
         retry_of: None,
         agent: Agent::Tallyhook,
     };

@@ -12,6 +12,10 @@
 //!                          # triage for the label
 //! bots = [41898282]        # ids of bots that may request a job; default: none
 //!
+//! [limits]
+//! jobs_per_hour = 10              # of this repository; default: what the plan allows
+//! jobs_per_person_per_day = 5     # requested by one person in the account
+//!
 //! [pull]
 //! draft = false                # open pull requests as drafts, if the repository supports them
 //! labels = ["tallyhook"]       # at most 10, of at most 50 characters each; default: none
@@ -20,6 +24,7 @@
 
 use crate::Ctx;
 use domain::inbox::events::EventOrigin;
+use domain::jobs::caps::Caps;
 use domain::jobs::permissions::Role;
 use domain::jobs::pulls::{LABEL_CHARS_MAX, LABELS_MAX, POLICY_PATH, PullOptions, REVIEWERS_MAX};
 use domain::jobs::triggers::Policy;
@@ -28,6 +33,7 @@ use domain::switches::Switch;
 use domain::time::Timestamp;
 use github_api::{Access, File, FileContent, GithubError};
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +42,15 @@ struct Document {
     triggers: Triggers,
     #[serde(default)]
     pull: Pull,
+    #[serde(default)]
+    limits: Limits,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    jobs_per_hour: Option<NonZeroU32>,
+    jobs_per_person_per_day: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -165,8 +180,11 @@ async fn read(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Option<
 
 /// Parses the file, or says what is wrong with it.
 fn parse(text: &str) -> Result<Policy, String> {
-    let Document { triggers, pull } =
-        toml::from_str(text).map_err(|error| described(text, &error))?;
+    let Document {
+        triggers,
+        pull,
+        limits,
+    } = toml::from_str(text).map_err(|error| described(text, &error))?;
     let switch = |on: Option<bool>| Switch::from(on.unwrap_or(true));
     let label = triggers.label.unwrap_or_else(|| Policy::default().label);
     let role = triggers.role.as_deref().map(|word| {
@@ -187,6 +205,10 @@ fn parse(text: &str) -> Result<Policy, String> {
                 "[pull] takes at most {LABELS_MAX} labels of 1 to {LABEL_CHARS_MAX} characters, and the logins of at most {REVIEWERS_MAX} reviewers"
             )
         })?,
+        caps: Caps {
+            repository_hour: limits.jobs_per_hour.map(NonZeroU32::get),
+            person_day: limits.jobs_per_person_per_day.map(NonZeroU32::get),
+        },
     })
 }
 
@@ -220,6 +242,10 @@ mod tests {
         let other = parse("[triggers]\nrole = 'triage'\nbots = [7]").expect("a policy");
         assert_eq!((other.role, other.bots), (Some(Role::Triage), vec![7]));
         assert!(parse("[triggers]\nrole = 'everybody'").is_err());
+        let capped = parse("[limits]\njobs_per_hour = 10\njobs_per_person_per_day = 5");
+        let caps = capped.expect("a policy").caps;
+        assert_eq!((caps.repository_hour, caps.person_day), (Some(10), Some(5)));
+        assert!(parse("[limits]\njobs_per_hour = 0").is_err());
         for (broken, why) in [
             ("[triggers]\nopen = false", "line 2: unknown field `open`"),
             ("\n\ntriggers = 1", "line 3: invalid type: integer `1`"),

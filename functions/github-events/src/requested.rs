@@ -90,6 +90,9 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
         id: request.id.clone(),
         trigger: request.fact(),
         wishes: policy.wishes,
+        caps: policy.caps,
+        // The API limits its callers by requests.
+        person: None,
         retry_of: request.retry_of.clone(),
         agent: request.agent,
     };

@@ -68,7 +68,8 @@ const TOP_UP_CONFIRM: Texts = (
 const TOP_UP_OFF: Texts = (
     "Automatic top-up is off",
     "Nothing more is charged automatically. When the credits are used up, new work is refused.",
-    "Please top up by hand, or check your payment method and switch automatic top-up on again.",
+    "Please top up by hand, or check your payment method and switch automatic top-up on again, in your dashboard or with \
+     `PUT /api/v1/billing/auto-top-up`.",
     "Top up",
 );
 

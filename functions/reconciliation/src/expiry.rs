@@ -1,6 +1,7 @@
-//! Expires credits: takes back the unspent part of each payment whose credits have expired.
+//! Expires credits: takes back the unspent part of each payment and grant whose credits have
+//! expired.
 //!
-//! Credits can be spent until the end of their last day. A payment that has to wait for a hold, or
+//! Credits can be spent until the end of their last day. One that has to wait for a hold, or
 //! whose expiry fails, stays listed for the next night and does not delay the others.
 
 use crate::{Ctx, MARGIN, Reconciled, with_retries};
@@ -9,7 +10,7 @@ use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::{Expiring, Expiry};
 
-/// The number of payments in one page.
+/// The number of payments and grants in one page.
 const PAGE: i32 = 100;
 
 /// Expires the credits whose last day is before `over`.
@@ -45,15 +46,15 @@ pub async fn expire(
 
 async fn one(ctx: &Ctx, run: &mut Reconciled, row: &Expiring) {
     let (store, outside) = (&ctx.store, &ctx.outside);
-    match with_retries(outside, || store.payment_expire(row, outside.now())).await {
+    match with_retries(outside, || store.lot_expire(row, outside.now())).await {
         Ok(Expiry::Posted(credits, account)) => {
             run.expired += 1;
-            tracing::info!(payment.id = %row.payment, "{credits} credits expired");
+            tracing::info!(lot.id = %row.lot, "{credits} credits expired");
             warn(ctx, &account).await;
         }
         Ok(Expiry::Held) => run.waiting += 1,
         Ok(Expiry::Spent | Expiry::Before) => {}
-        Err(failure) => tracing::error!(payment.id = %row.payment, error = %failure, alarm = true,
+        Err(failure) => tracing::error!(lot.id = %row.lot, error = %failure, alarm = true,
             "expired credits could not be taken back; the next night tries again"),
     }
 }

@@ -1,10 +1,10 @@
 //! The function that handles Stripe's recorded events, one file for each kind of object.
 //!
-//! Invoked by the queue `stripe-events`, whose messages name an event's row, or an account whose
-//! balance is to be topped up. Grants credits that
-//! were paid for and takes them back after refunds and disputes, records the latest state of
-//! subscriptions and invoices, queues notices, and sets aside usage that Stripe could not count. On
-//! Stripe it sets the payment method of a customer who leaves one, creates the subscription of an
+//! Invoked by the queue `stripe-events`, whose messages name an event's row, an account whose
+//! balance is to be topped up, or a refund that an operator requested. Grants credits that were paid
+//! for and takes them back after refunds and disputes, records the latest state of subscriptions and
+//! invoices, queues notices, and sets aside usage that Stripe could not count. On Stripe it refunds
+//! what operators request, sets the payment method of a customer who leaves one, creates the subscription of an
 //! account whose trial converts, expires the Checkouts that a paid plan supersedes, and ends all but
 //! one of several subscriptions.
 //!
@@ -26,6 +26,7 @@ mod payment;
 mod payment_method;
 mod record_payment;
 mod refund;
+mod refund_request;
 mod rivals;
 mod subscription;
 mod top_up;
@@ -33,6 +34,7 @@ mod unbilled;
 
 pub use config::{Config, Ctx};
 
+use domain::billing::refunds::RefundKey;
 use domain::ids::AccountId;
 use domain::inbox::events::{StripeEvent, StripeMode};
 use domain::inbox::{EventKey, EventRow};
@@ -59,13 +61,14 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             .await
         }
         Task::TopUp(account) => top_up::handle(ctx, &account).await,
+        Task::Refund(key) => refund_request::handle(ctx, &key).await,
     };
     let fail = async |task: Task, failure: Failure, receives| {
         let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
         let fate = match task {
             Task::Event(key) => ctx.inbox.fail(&key, &failure, random, now).await?,
             // The row stays due whatever happens to the message.
-            Task::TopUp(_) => MessageFate::of(failure.retry, receives, random),
+            Task::TopUp(_) | Task::Refund(_) => MessageFate::of(failure.retry, receives, random),
         };
         Ok((fate, fate.of_row(failure)))
     };
@@ -77,12 +80,15 @@ enum Task {
     Event(EventKey),
     /// An account whose balance is to be topped up.
     TopUp(AccountId),
+    /// A refund that an operator requested.
+    Refund(RefundKey),
 }
 
 fn select(message: &Message) -> Option<Task> {
     match message {
         Message::Event(key) => Some(Task::Event(key.clone())),
         Message::TopUp(account) => Some(Task::TopUp(account.clone())),
+        Message::Refund(key) => Some(Task::Refund(key.clone())),
         _ => None,
     }
 }

@@ -16,6 +16,7 @@ use domain::ids::{AccountId, PaymentId, PaymentIntentId, PaymentMethodId};
 use domain::notices::{Notice, Topic};
 use domain::retry::{Done, Failure, Retry};
 use domain::switches::Switch;
+use domain::time::Timestamp;
 use domain::units::{Currency, Money};
 use std::time::Duration;
 use store::TopUpSaved;
@@ -114,6 +115,60 @@ pub async fn grant(
     Ok(done)
 }
 
+/// Switches automatic top-up off for something that happened at Stripe, with a mail, unless the
+/// customer has switched it on since then. A payment in progress is cancelled by the next run.
+pub async fn stop(
+    ctx: &Ctx,
+    account: &AccountId,
+    why: OffReason,
+    happened_at: Timestamp,
+) -> Result<(), Failure> {
+    let now = ctx.outside.now();
+    while let Some(top_up) = ctx.store.top_up_find(account).await? {
+        let Some(next) = top_up.stop_because(why, happened_at, now) else {
+            break;
+        };
+        // The mail comes first, because nothing tells a run that finds it off whether it was owed.
+        flows::owe::notice(
+            &ctx.store,
+            &ctx.queues,
+            account,
+            &off(&top_up, why, now),
+            now,
+        )
+        .await?;
+        if ctx.store.top_up_save(account, &next).await? == TopUpSaved::Now {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The mail that automatic top-up was switched off. Between two agreements of the customer, it is
+/// switched off once.
+fn off(top_up: &TopUp, why: OffReason, now: Timestamp) -> Notice {
+    let words = match why {
+        OffReason::Declined => {
+            "Your card was declined four times, so automatic top-up has been switched off."
+        }
+        OffReason::NotConfirmed => {
+            "Your bank wants you to confirm the payment, which has not happened, so automatic top-up has been switched off."
+        }
+        OffReason::PackChanged => {
+            "The pack of credits that you chose is no longer sold on the terms that you agreed to, so automatic top-up has \
+             been switched off."
+        }
+        OffReason::Disputed => {
+            "A payment of your account is disputed with the bank, so automatic top-up has been switched off."
+        }
+        OffReason::CustomerDeleted => {
+            "Your customer record at our payment provider was deleted, so automatic top-up has been switched off."
+        }
+    };
+    let topic = Topic::TopUpOff(top_up.agreed_at);
+    Notice::new(topic, words.to_owned(), now)
+}
+
 impl Run<'_> {
     fn key(&self, call: &str, attempt: u32) -> String {
         let call = match attempt {
@@ -154,7 +209,7 @@ impl Run<'_> {
     async fn prepare(&self) -> Result<Done, Failure> {
         if !self.top_up.switch.is_on() {
             return self
-                .save(&self.top_up.unpaid(), "the customer stopped")
+                .save(&self.top_up.unpaid(), "it was switched off")
                 .await;
         }
         if !self.top_up.terms.is_sold(&self.ctx.catalogue) {
@@ -215,7 +270,7 @@ impl Run<'_> {
             }),
             _ if !is_on => {
                 self.cancel(payment).await?;
-                self.save(&self.top_up.unpaid(), "the customer stopped")
+                self.save(&self.top_up.unpaid(), "it was switched off")
                     .await
             }
             (_, ChargeStage::Confirming) => self.give_up(OffReason::NotConfirmed).await,
@@ -333,21 +388,8 @@ impl Run<'_> {
         if let Some(payment) = self.payment() {
             self.cancel(payment).await?;
         }
-        let words = match why {
-            OffReason::Declined => {
-                "Your card was declined four times, so automatic top-up has been switched off."
-            }
-            OffReason::NotConfirmed => {
-                "Your bank wants you to confirm the payment, which has not happened, so automatic top-up has been switched off."
-            }
-            OffReason::PackChanged => {
-                "The pack of credits that you chose is no longer sold on the terms that you agreed to, so automatic top-up has \
-                 been switched off."
-            }
-        };
         let now = self.ctx.outside.now();
-        let topic = Topic::TopUpOff(self.top_up.crossings);
-        self.owe(&Notice::new(topic, words.to_owned(), now)).await?;
+        self.owe(&off(&self.top_up, why, now)).await?;
         self.save(&self.top_up.given_up(why), "switched off").await
     }
 

@@ -202,6 +202,10 @@ async fn row_messages(
             message: Message::Hold(key.clone()),
             account: Some(key.account.clone()),
         }]),
+        DueItem::Refund(key) => Ok(vec![Sending {
+            message: Message::Refund(key.clone()),
+            account: None,
+        }]),
         DueItem::TopUp(account) => Ok(vec![Sending {
             message: Message::TopUp(account.clone()),
             account: Some(account.clone()),

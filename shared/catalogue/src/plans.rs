@@ -8,6 +8,7 @@ use domain::billing::plans::{
 };
 use domain::billing::usage::Meter;
 use domain::ids::PriceId;
+use domain::jobs::caps::Caps;
 use domain::units::Credits;
 use domain::units::Currency;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ const TOKENS_MOST: u32 = 100_000_000;
 /// The default maximum number of delivered jobs that are not yet reported to Stripe.
 const UNBILLED: u64 = 500;
 const UNBILLED_MOST: u32 = 10_000;
+const CAP_MOST: u32 = 1_000_000;
 
 const PLAN: &[(&str, &str)] = &[
     ("id", "\"team\""),
@@ -90,6 +92,10 @@ pub fn read(
             .map_or(TOKENS, u64::from),
         overdraft: credits(&mut fields, "overdraft"),
         unbilled_max: unbilled(&mut fields),
+        caps: Caps {
+            repository_hour: cap(&mut fields, "jobs_per_hour"),
+            person_day: cap(&mut fields, "jobs_per_person_per_day"),
+        },
         fallback: fields
             .read("fallback", NAME, PlanId::parse)
             .map(|id| id.value),
@@ -118,6 +124,11 @@ fn unbilled(fields: &mut Fields<'_>) -> Limit {
         Some(0) => Limit::Unlimited,
         Some(most) => Limit::Of(u64::from(most)),
     }
+}
+
+/// Reads a cap on how many jobs may begin; `0` means none, as if it were absent.
+fn cap(fields: &mut Fields<'_>, name: &'static str) -> Option<u32> {
+    fields.small(name, CAP_MOST).filter(|most| *most > 0)
 }
 
 fn credits(fields: &mut Fields<'_>, name: &'static str) -> Credits {

@@ -22,6 +22,7 @@
 pub mod admission;
 pub mod assists;
 mod billing;
+pub mod caps;
 mod delegated;
 mod figures;
 pub mod fixes;

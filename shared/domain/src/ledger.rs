@@ -6,11 +6,13 @@
 //! passes while it exists. A hold is resolved once, by a capture in whole or in part, or by a
 //! release.
 
+mod grants;
 mod holds;
 mod lots;
 
+pub use grants::{GrantTerms, GrantType, LotId, PRIORITY_MAX, PURCHASED_PRIORITY};
 pub use holds::{BadHoldKey, HoldId, HoldKey};
-pub use lots::left_of;
+pub use lots::{Lot, left_of, lots_of};
 
 use crate::ids::{AccountId, ActionId, PaymentId};
 use crate::jobs::fixes::Fix;
@@ -60,8 +62,8 @@ pub enum Cause {
     /// That work ended.
     Settlement(HoldId),
     Adjustment(ActionId),
-    /// The rest of a payment's credits expired.
-    Expiry(PaymentId),
+    /// The rest of the credits of a payment or a grant expired.
+    Expiry(LotId),
     /// An external agent delivered this fix.
     Fix(Fix),
     /// A customer charged their own work in one call.
@@ -72,6 +74,7 @@ impl Cause {
     const PAYMENT: &str = "PAYMENT";
     const REVERSAL: &str = "REVERSAL";
     const EXPIRY: &str = "EXPIRY";
+    const ADJUSTMENT: &str = "ADJUSTMENT";
 
     /// Returns the payment if `cause` is that of a grant.
     pub fn granted_for(cause: &str) -> Option<PaymentId> {
@@ -89,8 +92,8 @@ impl fmt::Display for Cause {
             Self::Reversal(payment, nth) => write!(f, "{}#{payment}#{nth:04}", Self::REVERSAL),
             Self::Hold(hold) => write!(f, "HOLD#{hold}"),
             Self::Settlement(hold) => write!(f, "SETTLEMENT#{hold}"),
-            Self::Adjustment(action) => write!(f, "ADJUSTMENT#{action}"),
-            Self::Expiry(payment) => write!(f, "{}#{payment}", Self::EXPIRY),
+            Self::Adjustment(action) => write!(f, "{}#{action}", Self::ADJUSTMENT),
+            Self::Expiry(lot) => write!(f, "{}#{lot}", Self::EXPIRY),
             Self::Fix(fix) => write!(f, "FIX#{fix}"),
             Self::Debit(action) => write!(f, "DEBIT#{action}"),
         }
@@ -132,6 +135,8 @@ pub struct Entry {
     pub source: String,
     /// The catalogue version that priced the amount; empty if the catalogue did not price it.
     pub priced_by: String,
+    /// The terms of the credits, if it is a typed grant.
+    pub terms: Option<GrantTerms>,
 }
 
 /// An entry that is to be written.
@@ -193,6 +198,7 @@ impl Posting {
             note,
             source,
             priced_by,
+            terms: None,
         };
         Self {
             entry,
@@ -347,17 +353,31 @@ impl Posting {
         )
     }
 
-    /// Removes the rest of a payment's credits when they expire.
+    /// Gives credits on terms of their own.
+    pub fn typed_grant(
+        account: &AccountId,
+        action: ActionId,
+        (amount, terms): (Credits, GrantTerms),
+        label: EntryDetails,
+        at: Timestamp,
+    ) -> Self {
+        let both = (amount, AdjustmentSide::Credit);
+        let mut posting = Self::adjustment(account, action, both, label, at);
+        posting.entry.terms = Some(terms);
+        posting
+    }
+
+    /// Removes the rest of the credits of a payment or a grant when they expire.
     pub fn expiry(
         account: &AccountId,
-        payment: PaymentId,
+        lot: LotId,
         left: Credits,
         label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         Self::new(
             account,
-            Cause::Expiry(payment),
+            Cause::Expiry(lot),
             EntryKind::Expiry,
             Movement {
                 amount: left,

@@ -90,8 +90,8 @@ pub enum Topic {
     TopUpCharged(u64),
     /// The payer has to confirm the payment of such a pack.
     TopUpConfirm(u64),
-    /// Automatic top-up was switched off after this crossing.
-    TopUpOff(u64),
+    /// Automatic top-up was switched off that the customer had agreed to at this time.
+    TopUpOff(Timestamp),
     /// Most of a spend limit is used in this period; the limit is in millionths.
     SpendLimitNear(SpendUnit, String, u64),
     /// A spend limit is reached, or a request was refused because of it.
@@ -139,8 +139,8 @@ impl Topic {
             Self::LowBalance(count)
             | Self::TopUpNeeded(count)
             | Self::TopUpCharged(count)
-            | Self::TopUpConfirm(count)
-            | Self::TopUpOff(count) => format!("{kind}#{count}"),
+            | Self::TopUpConfirm(count) => format!("{kind}#{count}"),
+            Self::TopUpOff(agreed_at) => format!("{kind}#{}", agreed_at.millis()),
             // A changed limit is a different fact, so a customer who raises it is warned again.
             Self::SpendLimitNear(unit, period, limit)
             | Self::SpendLimitReached(unit, period, limit) => {
@@ -411,7 +411,7 @@ mod tests {
             Topic::TopUpNeeded(3),
             Topic::TopUpCharged(1),
             Topic::TopUpConfirm(1),
-            Topic::TopUpOff(1),
+            Topic::TopUpOff(Timestamp::from_millis(1)),
             Topic::SpendLimitNear(SpendUnit::Money, "2026-11".to_owned(), 50_000_000),
             Topic::SpendLimitReached(SpendUnit::Credits, "from-2026-11-17".to_owned(), 0),
             Topic::JobFinished(job),

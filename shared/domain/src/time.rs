@@ -77,6 +77,19 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}")
     }
 
+    /// The minute, for people to read, such as `2026-11-20 09:41 UTC`.
+    pub fn minute(self) -> String {
+        let minutes = self.0.rem_euclid(DAY_MILLIS) / 60_000;
+        format!("{} {:02}:{:02} UTC", self.day(), minutes / 60, minutes % 60)
+    }
+
+    /// The last whole multiple of a length of time since 1970, in UTC.
+    #[must_use]
+    pub fn floor(self, length: Duration) -> Self {
+        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX).max(1);
+        Self(self.0.div_euclid(length) * length)
+    }
+
     pub const fn day_start(self) -> Self {
         Self(self.0.div_euclid(DAY_MILLIS) * DAY_MILLIS)
     }

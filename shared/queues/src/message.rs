@@ -5,6 +5,7 @@
 
 use crate::SqsEvent;
 use domain::accounts::signups::Applicant;
+use domain::billing::refunds::RefundKey;
 use domain::billing::usage::AccountMeter;
 use domain::ids::{AccountId, AssistId, JobId};
 use domain::inbox::{EventKey, EventSource};
@@ -154,6 +155,8 @@ pub enum Message {
     Hold(HoldKey),
     /// An account to top up.
     TopUp(AccountId),
+    /// Refund a payment, as an operator requested.
+    Refund(RefundKey),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -185,8 +188,8 @@ impl Message {
                 EventSource::Github => Queue::GithubEvents,
                 EventSource::Stripe => Queue::StripeEvents,
             },
-            // This function grants what is paid at Stripe.
-            Self::TopUp(_) => Queue::StripeEvents,
+            // This function grants what is paid at Stripe, and takes back what is refunded.
+            Self::TopUp(_) | Self::Refund(_) => Queue::StripeEvents,
             // This function places the holds of jobs, so it may also release one.
             Self::Request(_) | Self::Hold(_) => Queue::GithubEvents,
             Self::Work(JobWork::Plan, _) => Queue::Plan,
@@ -216,6 +219,7 @@ impl Message {
             Self::Assist(_) => "assist",
             Self::Hold(_) => "hold",
             Self::TopUp(_) => "top_up",
+            Self::Refund(_) => "refund",
         }
     }
 
@@ -230,6 +234,7 @@ impl Message {
             Self::Assist(id) => id.to_string(),
             Self::Hold(key) => key.pointer(),
             Self::TopUp(account) => account.to_string(),
+            Self::Refund(key) => key.pointer(),
         }
     }
 
@@ -282,6 +287,9 @@ impl Message {
             "top_up" => AccountId::parse(&wire.key)
                 .map(Self::TopUp)
                 .map_err(|_| BadMessage),
+            "refund" => RefundKey::parse(&wire.key)
+                .map(Self::Refund)
+                .map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -328,6 +336,7 @@ mod tests {
             ),
             ("signup", "owner#9001"),
             ("top_up", "acc_01hf7yat00zzzzzzzzzzzzzzzz"),
+            ("refund", "pi_1#act_01hf7yat00zzzzzzzzzzzzzzzz"),
             (
                 "hold",
                 "acc_01hf7yat00zzzzzzzzzzzzzzzz#job_01hf7yat00zzzzzzzzzzzzzzzz",

@@ -23,6 +23,11 @@ pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes>
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    // Browsers ignore it over plain HTTP, as on the local stack (RFC 6797, section 8.1).
+    headers.insert(
+        header::STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static("max-age=63072000"),
+    );
     let (head, body) = response.into_parts();
     // Bodies are built in memory, so collecting one cannot fail.
     let body = body

@@ -27,6 +27,10 @@ pub struct Transaction {
     pub description: String,
     /// The origin: a Stripe object, a job or an operator.
     pub source: String,
+    /// The type of the credits, if they were given as `trial`, `promotional` or `goodwill`.
+    pub grant_type: Option<&'static str>,
+    /// When such credits expire, if ever.
+    pub expires_at: Option<String>,
     pub at: String,
 }
 
@@ -46,6 +50,11 @@ impl Transaction {
             available_change: decimal(entry.free),
             description: entry.note.clone(),
             source: entry.source.clone(),
+            grant_type: entry.terms.map(|terms| terms.kind.as_str()),
+            expires_at: entry
+                .terms
+                .and_then(|terms| terms.expires_at)
+                .map(|end| end.to_string()),
             at: entry.at.to_string(),
         }
     }

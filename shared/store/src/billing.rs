@@ -6,6 +6,7 @@ pub(crate) mod intents;
 pub(crate) mod marketplace;
 pub(crate) mod payments;
 pub(crate) mod quotas;
+pub(crate) mod refunds;
 pub(crate) mod spending;
 pub(crate) mod stuck;
 pub(crate) mod subscriptions;

@@ -12,6 +12,7 @@ use crate::db::keys::Key;
 use crate::db::table::{Updated, page};
 use crate::db::tx::Change;
 use domain::accounts::signups::Applicant;
+use domain::billing::refunds::RefundKey;
 use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::{AccountId, AssistId, JobId};
 use domain::ledger::{HoldId, HoldKey};
@@ -40,6 +41,8 @@ pub enum DueItem {
     Hold(HoldKey),
     /// An account whose balance is to be topped up.
     TopUp(AccountId),
+    /// A refund that an operator requested.
+    Refund(RefundKey),
 }
 
 impl DueItem {
@@ -53,6 +56,7 @@ impl DueItem {
             | Self::Request(_)
             | Self::Assist(_)
             | Self::Usage(_)
+            | Self::Refund(_)
             | Self::SignUp(_) => false,
         }
     }
@@ -153,7 +157,10 @@ fn continues(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, 
         // An applicant has no account yet, and whether they need an operator's approval was decided
         // when they signed up.
         // A hold that expires gives credits back, which is no new work.
-        DueItem::SignUp(_) | DueItem::Notice(_) | DueItem::Hold(_) => Switch::On,
+        // A refund gives money back, also to an account that is paused.
+        DueItem::SignUp(_) | DueItem::Notice(_) | DueItem::Hold(_) | DueItem::Refund(_) => {
+            Switch::On
+        }
     })
 }
 
@@ -179,6 +186,9 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         keys::ASSIST => return keys::assist_of(pk).map(DueItem::Assist),
         keys::SIGN_UP => return keys::sign_up_of(pk).map(DueItem::SignUp),
         _ => {}
+    }
+    if sk.starts_with(keys::REFUND) {
+        return keys::refund_of(pk, sk).map(DueItem::Refund);
     }
     let account = keys::account_of(pk)?;
     if sk == keys::TOP_UP {

@@ -19,7 +19,7 @@ use crate::billing::quotas::{count_change, uncount_change};
 use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
 use crate::db::error::StoreError;
-use crate::db::item::{Attributes, Item, text};
+use crate::db::item::{Attributes, Item, number, text};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
@@ -33,12 +33,14 @@ use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
 use domain::ids::{AccountId, JobId, RepositoryId};
+use domain::jobs::caps::Cap;
 use domain::jobs::steps::{IssueText, Step, StepOutput, Steps};
 use domain::jobs::{BillingEffect, FixPaid, JobClaim, JobFacts, JobLease, JobRow, Transition};
 use domain::ledger::{Balance, Posting};
 use domain::units::Credits;
 use rows::{row_attributes, snapshot_of, transition_change};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// A job to create.
 pub struct NewJob {
@@ -49,6 +51,8 @@ pub struct NewJob {
     pub limit: Limit,
     /// The hold to place for it, if it is paid from credits.
     pub hold: Option<Posting>,
+    /// The caps that it counts against.
+    pub caps: Vec<Cap>,
 }
 
 /// The result of creating a job.
@@ -62,6 +66,8 @@ pub enum JobCreated {
     Joined(JobId),
     /// There are not enough credits; nothing was created.
     OutOfCredits(Balance),
+    /// A cap is reached; nothing was created.
+    Capped(Cap),
     /// The quota of the period is used up; nothing was created.
     QuotaUsed,
     /// The account is closed because its owner moved to another one; nothing was created.
@@ -95,6 +101,8 @@ pub enum Claimed<W> {
 enum Refusal {
     Existing,
     Joined,
+    /// The cap at this place of the job's caps.
+    Capped(usize),
     QuotaUsed,
     AccountClosed,
     Spending(SpendingRefused),
@@ -142,6 +150,10 @@ impl Store {
         tx.add(put_new(&self.table, self.trigger(facts, &facts.id)))
             .or(Refusal::Existing);
         tx.add(put_new(&self.table, open)).or(Refusal::Joined);
+        for (place, cap) in new.caps.iter().enumerate() {
+            tx.add(cap_change(cap).item(&self.table))
+                .or(Refusal::Capped(place));
+        }
         tx.add(count.item(&self.table)).or(Refusal::QuotaUsed);
         tx.add(put_new(&self.table, row));
         tx.add(put_new(&self.table, first_step(new)?));
@@ -155,6 +167,13 @@ impl Store {
         match refusal {
             Refusal::Existing => held_by(&old).map(JobCreated::Existing),
             Refusal::Joined => self.job_join(facts, held_by(&old)?).await,
+            Refusal::Capped(place) => new
+                .caps
+                .get(place)
+                .map(|cap| JobCreated::Capped(cap.clone()))
+                .ok_or_else(|| {
+                    StoreError::inconsistent(CREATE, "a cap that is not the job's".to_owned())
+                }),
             Refusal::QuotaUsed => Ok(JobCreated::QuotaUsed),
             Refusal::AccountClosed => Ok(JobCreated::AccountClosed),
             Refusal::Spending(SpendingRefused::Beyond) => Ok(JobCreated::SpendLimitReached),
@@ -401,6 +420,18 @@ fn pointer(key: keys::Key, job: &JobId) -> Attributes {
     let mut item = key.attributes();
     item.insert("job".to_owned(), text(job.as_str()));
     item
+}
+
+/// Counts a job in a cap's hour or day. The item expires after it.
+fn cap_change(cap: &Cap) -> Change {
+    const KEPT_FOR: Duration = Duration::from_secs(300);
+    Change::of(keys::rate(&cap.scope.key(), cap.start))
+        .set("ttl", number(cap.end.plus(KEPT_FOR).seconds()))
+        .add("begun", number(1))
+        .when(
+            "attribute_not_exists(#begun) OR #begun < :most",
+            vec![("most", number(cap.most))],
+        )
 }
 
 /// Builds the first step's item. It also lists the job among those of all accounts: the job's own

@@ -22,7 +22,7 @@ use crate::ledger::postings::PostingRefused;
 use aws_smithy_async::rt::sleep::AsyncSleep;
 use domain::billing::spending::SpendChange;
 use domain::ids::AccountId;
-use domain::ledger::{Balance, Cause, Entry, EntryKind, HoldId, Posting};
+use domain::ledger::{Balance, Cause, Entry, EntryKind, GrantTerms, GrantType, HoldId, Posting};
 use domain::retry::backoff;
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -277,7 +277,19 @@ pub(crate) fn entry_of(item: &Item<'_>) -> Result<Entry, StoreError> {
         note: words("note")?,
         source: words("source")?,
         priced_by: words("priced_by")?,
+        terms: terms_of(item)?,
     })
+}
+
+fn terms_of(item: &Item<'_>) -> Result<Option<GrantTerms>, StoreError> {
+    let Some(kind) = item.find_text("grant_type")? else {
+        return Ok(None);
+    };
+    Ok(Some(GrantTerms {
+        kind: GrantType::parse(kind).ok_or_else(|| item.bad("grant_type"))?,
+        priority: item.number("priority")?,
+        expires_at: item.find_time("expires_at")?,
+    }))
 }
 
 fn hold_of(attributes: &Attributes) -> Result<OpenHold, StoreError> {

@@ -34,6 +34,7 @@ pub use billing::intents::{Begun, Intent, SubscriptionLock};
 pub use billing::marketplace::PurchaseNoted;
 pub use billing::payments::PaymentRecorded;
 pub use billing::quotas::{Counted, UsageRecord, UsageRecorded};
+pub use billing::refunds::RefundRequested;
 pub use billing::stuck::{
     Cancellation, Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff,
 };

@@ -1,4 +1,4 @@
-//! What a stranger's text can do: to the model that reads it, and through what the model writes.
+//! What the text of an issue can do: to the model that reads it, and through what the model writes.
 
 use crate::world::{FaultPlan, World};
 use domain::jobs::JobState;

@@ -162,17 +162,21 @@ async fn who_may_ask_and_how() {
 /// claims an association. No model is asked, nothing is pushed or billed, and the issue gets one
 /// answer.
 #[tokio::test(start_paused = true)]
-async fn a_stranger_cannot_have_code_pushed() {
+async fn nobody_from_outside_can_have_code_pushed() {
     let world = World::with(FaultPlan::Seeded(91), &[]).await;
-    let stranger = |event: &mut Value| {
+    let from_outside = |event: &mut Value| {
         event["sender"] = Who::None.user();
         set_author(event, Who::None);
     };
-    world.github_sends_changed("issues.opened", stranger).await;
-    world.github_sends_changed("issues.labeled", stranger).await;
+    world
+        .github_sends_changed("issues.opened", from_outside)
+        .await;
+    world
+        .github_sends_changed("issues.labeled", from_outside)
+        .await;
     for (id, association) in [(1, "NONE"), (2, "CONTRIBUTOR"), (3, "OWNER")] {
         let comment = |event: &mut Value| {
-            stranger(event);
+            from_outside(event);
             event["comment"]["id"] = (770_000 + id).into();
             event["comment"]["user"] = Who::None.user();
             event["comment"]["author_association"] = association.into();
@@ -189,7 +193,7 @@ async fn a_stranger_cannot_have_code_pushed() {
     world.done().await;
 }
 
-/// Somebody with write access approves a stranger's issue. The job works on the text of that
+/// Somebody with write access approves the issue of somebody from outside. The job works on the text of that
 /// moment, and what the author writes afterwards changes nothing.
 #[tokio::test(start_paused = true)]
 async fn an_approval_starts_the_text_that_was_approved() {

@@ -2,6 +2,7 @@
 //! happens on the way.
 
 mod crash;
+mod disputes;
 mod sequences;
 
 use crate::world::program::{Program, program};

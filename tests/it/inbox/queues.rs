@@ -376,3 +376,18 @@ async fn an_event_without_attempts_left_fails_and_is_no_dead_letter() {
     world.assert_delivered_once();
     world.done().await;
 }
+
+/// SQS takes a batch and refuses one of its messages. The event that needed it is not finished, so
+/// the job's first step begins after the event's next try, and not a minute later by the sweeper.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_sqs_refuses_fails_the_work_that_sends_it() {
+    let world = World::with(FaultPlan::None, &[]).await;
+    let delivery = world.github_sends("issues.opened").await;
+    world.stack.tables.refuse_entry();
+    world.turn(Queue::GithubEvents).await;
+    let row = world.event(EventSource::Github, &delivery).await;
+    assert_eq!(row.expect("it is there").state, EventState::Pending);
+    world.settle().await;
+    world.assert_delivered_once();
+    world.done().await;
+}

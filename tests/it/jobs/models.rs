@@ -1,7 +1,11 @@
 //! The model may come from any provider whose API format we support.
 
+use crate::world::program::program;
+use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use domain::jobs::JobState;
+use local_stack::world::{OWNER, REPOSITORY};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 #[tokio::test(start_paused = true)]
@@ -36,4 +40,35 @@ async fn a_job_runs_over_openai_s_wire() {
     );
     world.assert_delivered_once();
     world.done().await;
+}
+
+/// A provider can answer with another model than the one that was asked for. The customer pays the
+/// price of the model that answered.
+#[tokio::test(start_paused = true)]
+async fn work_is_charged_at_the_price_of_the_model_that_answered() {
+    let program = program("credits", &WIRED).await;
+    let world = &program.world;
+    world.adjusts(&program.account, "1000", "a gift").await;
+    let github = &world.vendors.github;
+    github.push_file(OWNER, REPOSITORY, "main", "docs/aloha.md", "aloha\n");
+    let sha = github.commits_on(OWNER, REPOSITORY, "main")[0].sha.clone();
+    let path = format!("/api/v1/repos/{OWNER}/{REPOSITORY}/commits/{sha}/summary");
+    let answer = json!({
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-4-5",
+        "content": [{ "type": "text", "text": "{\"summary\": \"Adds a greeting.\"}" }],
+        "stop_reason": "end_turn",
+        "stop_sequence": null,
+        "usage": { "input_tokens": 1_000, "output_tokens": 100 },
+    });
+    world.wire.answer("model.wire", 1, Reply::json(200, answer));
+    program.ask("POST", &path, None).await;
+    world.settle().await;
+    let done = program.get(&path).await;
+    // 1,000 tokens at $5 and 100 at $25 a million are $0.0075, or 7.5 credits, and 20 % more. The
+    // model that was asked for would have cost 5.4.
+    assert_eq!(done["price"], "9", "{done}");
+    program.world.done().await;
 }

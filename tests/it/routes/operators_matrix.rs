@@ -45,6 +45,7 @@ fn at(path: &str) -> String {
         Some("accounts") => "acc_01hf7yat00zzzzzzzzzzzzzzzz",
         Some("jobs") => "job_01hf7yat00zzzzzzzzzzzzzzzz",
         Some("signups") => "owner%231",
+        Some("payments") => "pi_unknown",
         _ => "evt_1",
     };
     let query = if path.ends_with("/usage") {

@@ -102,14 +102,12 @@ async fn a_payment_is_recorded_and_expires_once() {
         let later = end.plus(Duration::from_secs(86_400 * 2));
         let rows = store.expiry_list(later, None, 10).await.expect("rows");
         let [row]: [Expiring; 1] = rows.try_into().expect("one payment expires");
-        let (one, other) = tokio::join!(
-            store.payment_expire(&row, later),
-            store.payment_expire(&row, later)
-        );
+        let (one, other) =
+            tokio::join!(store.lot_expire(&row, later), store.lot_expire(&row, later));
         let expected = Expiry::Posted(micros(10), account(1));
         assert_eq!(one.expect("an answer"), expected, "{on}");
         assert_eq!(other.expect("an answer"), Expiry::Before, "{on}");
-        let again = store.payment_expire(&row, later).await;
+        let again = store.lot_expire(&row, later).await;
         assert_eq!(again.expect("an answer"), Expiry::Before, "{on}");
     })
     .await;

@@ -3,7 +3,7 @@
 
 mod table;
 
-use self::table::{ALLOWED, SIGNS_IN};
+use self::table::{ALLOWED, SIGNS_IN, WRITERS};
 use crate::repository::{functions, pascal, report};
 use crate::template::{Template, each, events, logical, mappings, template, texts};
 use serde_json::Value;
@@ -72,8 +72,11 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
                 plain.is_subset(&keys),
                 "{role}: a statement of another form"
             );
-            let within = partitions(&statement["Condition"]);
+            if statement["Effect"] == "Deny" {
+                continue;
+            }
             assert_eq!(statement["Effect"], "Allow", "{role}");
+            let within = partitions(&statement["Condition"], "ForAllValues:StringEquals");
             for action in texts(&statement["Action"]) {
                 let places = each(&statement["Resource"]).map(place);
                 let places = places.flat_map(|place| match &within[..] {
@@ -91,7 +94,7 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
 }
 
 /// The partitions of a table that a right is limited to; empty for the whole table. No other condition is understood.
-fn partitions(condition: &Value) -> Vec<&str> {
+fn partitions<'v>(condition: &'v Value, test: &str) -> Vec<&'v str> {
     let Some(condition) = condition.as_object() else {
         return Vec::new();
     };
@@ -99,12 +102,10 @@ fn partitions(condition: &Value) -> Vec<&str> {
         object.len() == 1 && object.contains_key(key)
     };
     assert!(
-        only(condition, "ForAllValues:StringEquals"),
+        only(condition, test),
         "{condition:?}: a condition of another form"
     );
-    let keys = condition["ForAllValues:StringEquals"]
-        .as_object()
-        .expect("what has to be equal");
+    let keys = condition[test].as_object().expect("what has to be equal");
     assert!(
         only(keys, "dynamodb:LeadingKeys"),
         "{keys:?}: a condition of another form"
@@ -112,6 +113,64 @@ fn partitions(condition: &Value) -> Vec<&str> {
     let keys: Vec<_> = texts(&keys["dynamodb:LeadingKeys"]).collect();
     assert!(!keys.is_empty(), "a right without a partition");
     keys
+}
+
+/// The partitions of the main table that a function's role forbids it to write.
+fn forbidden(template: &Template, function: &str) -> BTreeSet<String> {
+    let roles = template.of("AWS::IAM::Role");
+    let role = roles[format!("{function}Role").as_str()];
+    let denials = each(&role["Policies"])
+        .flat_map(|policy| each(&policy["PolicyDocument"]["Statement"]))
+        .filter(|statement| statement["Effect"] == "Deny");
+    let mut forbidden = BTreeSet::new();
+    for denial in denials {
+        let actions: BTreeSet<_> = texts(&denial["Action"]).collect();
+        assert_eq!(
+            actions,
+            WRITES.into(),
+            "{function}: a denial covers every write"
+        );
+        assert_eq!(logical(&denial["Resource"]), "MainTable", "{function}");
+        let keys = partitions(&denial["Condition"], "ForAnyValue:StringLike");
+        forbidden.extend(keys.into_iter().map(str::to_owned));
+    }
+    forbidden
+}
+
+const WRITES: [&str; 3] = [
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+];
+
+/// Code that can write a key, a session or a member's role can act as anybody. So each function that can write to the main
+/// table is denied every such partition that `WRITERS` does not give it.
+#[test]
+fn only_named_functions_write_what_lets_people_in() {
+    let template = template();
+    let granted = granted(&template);
+    let mut faults = Vec::new();
+    for name in template.functions().into_keys() {
+        let writes = granted.iter().any(|(function, action, place)| {
+            function == name && WRITES.contains(&action.as_str()) && place == "MainTable"
+        });
+        let others = WRITERS
+            .iter()
+            .filter(|(_, writers)| !writers.iter().any(|writer| pascal(writer) == name))
+            .map(|(partition, _)| (*partition).to_owned());
+        let expected: BTreeSet<_> = if writes {
+            others.collect()
+        } else {
+            BTreeSet::new()
+        };
+        let found = forbidden(&template, name);
+        if found != expected {
+            faults.push(format!(
+                "{name}: its role has to deny writes to {expected:?}, and denies {found:?}"
+            ));
+        }
+    }
+    report(faults);
 }
 
 /// A secret by its path behind the stage, a sender and a configuration set by the parameter that names it; everything else by

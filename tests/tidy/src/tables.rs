@@ -179,10 +179,19 @@ fn tables_outlive_their_stack() {
             table["BillingMode"] == "PAY_PER_REQUEST",
             "is billed on demand",
         );
-        must(
-            table["TimeToLiveSpecification"] == json!({ "AttributeName": "ttl", "Enabled": true }),
-            "expires rows by ttl",
-        );
+        let expires = json!({ "AttributeName": "ttl", "Enabled": true });
+        if id == "LedgerTable" {
+            // A put that replaces an entry by one with a past `ttl` would delete it.
+            must(
+                table.get("TimeToLiveSpecification").is_none(),
+                "must not expire anything",
+            );
+        } else {
+            must(
+                table["TimeToLiveSpecification"] == expires,
+                "expires rows by ttl",
+            );
+        }
         must(
             table.get("TableName").is_none(),
             "a fixed name cannot exist twice",

@@ -3,6 +3,7 @@
 pub mod invoices;
 pub mod invoices_all;
 pub mod metrics;
+pub mod payments;
 pub mod quotas;
 pub mod subscriptions;
 pub mod usage;

@@ -2,4 +2,5 @@
 
 pub mod credits;
 pub mod debits;
+pub mod grants;
 pub mod holds;

@@ -22,7 +22,10 @@ use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation;
 use serde_json::{Value, json};
 use stand_in_shared::faults::Faults;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub mod baseline;
 pub mod event_source;
@@ -35,6 +38,8 @@ pub struct EmbeddedAws {
     queues: Arc<RustackSqsHandler>,
     faults: Faults,
     roles: Arc<Roles>,
+    callers: Arc<Mutex<BTreeSet<String>>>,
+    entry_refused: Arc<AtomicBool>,
     /// What functions asked for and their roles do not allow.
     refusals: Arc<Mutex<Vec<String>>>,
 }
@@ -74,6 +79,8 @@ impl EmbeddedAws {
             queues: Arc::new(queues),
             faults,
             roles: Arc::default(),
+            callers: Arc::default(),
+            entry_refused: Arc::default(),
             refusals: Arc::default(),
         })
     }
@@ -86,10 +93,14 @@ impl EmbeddedAws {
         self
     }
 
-    /// What functions asked for so far and their roles do not allow.
-    pub fn refusals(&self) -> Vec<String> {
-        let refusals = self.refusals.lock();
-        refusals.unwrap_or_else(PoisonError::into_inner).clone()
+    /// The functions with a role that have asked for anything.
+    pub fn callers(&self) -> BTreeSet<String> {
+        locked(&self.callers).clone()
+    }
+
+    /// Returns what functions asked for and their roles do not allow, and forgets it.
+    pub fn refusals_take(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.refusals))
     }
 
     /// Every row of a table, in DynamoDB's JSON.
@@ -128,6 +139,7 @@ impl EmbeddedAws {
         body: Bytes,
     ) -> Result<HttpResponse, ConnectorError> {
         if self.roles.contains_key(caller) {
+            locked(&self.callers).insert(caller.to_owned());
             let request = serde_json::from_slice(&body).unwrap_or_default();
             if let Some(why) = iam::refusal(&self.roles, caller, target, &request) {
                 return self.refuse(why);
@@ -146,8 +158,7 @@ impl EmbeddedAws {
             "__type": "com.amazon.coral.service#AccessDeniedException",
             "Message": why,
         });
-        let refusals = self.refusals.lock();
-        refusals.unwrap_or_else(PoisonError::into_inner).push(why);
+        locked(&self.refusals).push(why);
         response(400, answer.to_string(), "application/x-amz-json-1.0")
     }
 
@@ -168,6 +179,9 @@ impl EmbeddedAws {
         })?;
         if operation == SqsOperation::StartMessageMoveTask {
             return self.redrive(&body).await;
+        }
+        if operation == SqsOperation::SendMessageBatch && self.entry_refused.swap(false, Relaxed) {
+            return self.batch_without_first(body).await;
         }
         let (status, body) = self.ask_queues(operation, without_groups(body)).await?;
         response(
@@ -193,6 +207,32 @@ impl EmbeddedAws {
             .await
             .map_err(|error| ConnectorError::io(error.to_string().into()))?;
         Ok((status, body.to_bytes()))
+    }
+
+    /// Refuses the first entry of the next batch that is sent, as SQS can while it takes the others
+    /// (docs.aws.amazon.com, `SendMessageBatch`: "Because the batch request can result in a combination
+    /// of successful and unsuccessful actions, you should check for batch errors even when the call
+    /// returns an HTTP status code of 200").
+    pub fn refuse_entry(&self) {
+        self.entry_refused.store(true, Relaxed);
+    }
+
+    async fn batch_without_first(&self, body: Bytes) -> Result<HttpResponse, ConnectorError> {
+        let mut request: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let refused = entries.remove(0);
+        let mut answer = json!({ "Successful": [] });
+        if !entries.is_empty() {
+            request["Entries"] = json!(entries);
+            let body = without_groups(Bytes::from(request.to_string()));
+            let (_, sent) = self
+                .ask_queues(SqsOperation::SendMessageBatch, body)
+                .await?;
+            answer = serde_json::from_slice(&sent).unwrap_or_default();
+        }
+        let failed = json!({ "Id": refused["Id"], "Code": "InternalError", "SenderFault": false });
+        answer["Failed"] = json!([failed]);
+        response(200, answer.to_string(), "application/x-amz-json-1.0")
     }
 
     /// Moves dead letters back to their queue, which rustack cannot. A dead-letter queue is named
@@ -241,6 +281,10 @@ impl EmbeddedAws {
             .await?;
         Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// On AWS a message group on a standard queue means fair queuing. rustack accepts groups on FIFO

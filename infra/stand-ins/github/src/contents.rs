@@ -55,7 +55,11 @@ async fn show(
     // the file; any other link, and a submodule, is an object that describes itself.
     let file = match file.mode.as_str() {
         SUBMODULE => {
-            let shape = entry(&visit, path, &file.sha, "submodule", &revision);
+            let mut shape = entry(&visit, path, &file.sha, "submodule", &revision);
+            shape["submodule_git_url"] = json!(format!(
+                "{}/{path}.git",
+                shapes::html(visit.config, repository)
+            ));
             return Ok(Json(shape).into_response());
         }
         LINK => {

@@ -266,7 +266,9 @@ async fn request_reviewers(
             pull.reviewers.push(login);
         }
     }
-    Ok((StatusCode::CREATED, Json(in_full(&visit, numbered.number)?)))
+    let (issue, pull) = find(visit.repository(), numbered.number)?;
+    let shape = shapes::pull(visit.config, visit.repository(), issue, pull);
+    Ok((StatusCode::CREATED, Json(shape)))
 }
 
 async fn files(

@@ -226,10 +226,29 @@ pub(super) fn label(config: &GitHubConfig, repository: &Repository, name: &str) 
         "node_id": node("LA", id),
         "url": format!("{}/labels/{}", url(config, repository), segment(name)),
         "name": name,
-        "description": null,
+        "description": "",
         "color": "ededed",
         "default": false,
     })
+}
+
+/// How often an issue got each reaction, as webhooks show it.
+pub(super) fn reactions(issue_url: &Value, issue: &Issue) -> Value {
+    const KINDS: [&str; 8] = [
+        "+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes",
+    ];
+    let counted = |kind| {
+        let reactions = issue.reactions.iter();
+        reactions.filter(|one| one.content == kind).count()
+    };
+    let mut shape = json!({
+        "url": format!("{}/reactions", issue_url.as_str().unwrap_or_default()),
+        "total_count": issue.reactions.len(),
+    });
+    for kind in KINDS {
+        shape[kind] = json!(counted(kind));
+    }
+    shape
 }
 
 pub(super) fn reaction(config: &GitHubConfig, reaction: &Reaction) -> Value {

@@ -124,15 +124,20 @@ fn issue_payload(
     action: &str,
     label: Option<&str>,
 ) -> Value {
-    let issue = repository
-        .issues
-        .get(&number)
-        .map(|issue| shapes::issue(config, repository, issue));
+    let issue = repository.issues.get(&number).map(|issue| {
+        let mut shape = shapes::issue(config, repository, issue);
+        shape["active_lock_reason"] = Value::Null;
+        shape["reactions"] = shapes::reactions(&shape["url"], issue);
+        shape
+    });
     let mut payload = json!({
         "action": action,
         "issue": issue,
         "repository": shapes::repository(config, repository),
-        "installation": {"id": repository.installation},
+        "installation": {
+            "id": repository.installation,
+            "node_id": shapes::node("MDM", repository.installation),
+        },
         "sender": shapes::user(config, &repository.owner),
     });
     if let Some(label) = label {

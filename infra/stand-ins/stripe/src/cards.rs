@@ -167,8 +167,17 @@ pub(super) fn no_address() -> Value {
 /// The payment method's details as a charge shows them.
 pub(super) fn details(method: &Value) -> Value {
     if method["type"] == "us_bank_account" {
+        // A charge shows what the payment method has, except for what only the method can tell.
         let mut account = method["us_bank_account"].clone();
-        account["mandate"] = Value::Null;
+        if let Some(fields) = account.as_object_mut() {
+            for only in [
+                "financial_connections_account",
+                "networks",
+                "status_details",
+            ] {
+                fields.remove(only);
+            }
+        }
         account["payment_reference"] = Value::Null;
         return json!({"type": "us_bank_account", "us_bank_account": account});
     }

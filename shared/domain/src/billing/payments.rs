@@ -5,7 +5,7 @@
 //! posting is the difference from what was taken back before.
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
-use crate::ledger::{EntryDetails, Posting};
+use crate::ledger::{EntryDetails, LotId, Posting};
 use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
@@ -124,6 +124,14 @@ impl Dispute {
         match (gone, self.reinstated) {
             (true, Observed::No) => self.minor,
             (true, Observed::Yes) | (false, _) => 0,
+        }
+    }
+
+    /// Whether the payer's bank questions the payment, or has decided against us.
+    pub const fn is_against_us(&self) -> bool {
+        match self.phase {
+            DisputePhase::Inquiry | DisputePhase::Open | DisputePhase::Lost => true,
+            DisputePhase::InquiryClosed | DisputePhase::Won => false,
         }
     }
 
@@ -252,7 +260,8 @@ impl Payment {
             source: self.id.to_string(),
             priced_by: bought.priced_by.clone(),
         };
-        let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
+        let lot = LotId::Payment(self.id.clone());
+        let posting = Posting::expiry(&bought.account, lot, left, label, now);
         let expired = Some(ExpiredCredits {
             credits: left,
             taken: self.taken,
@@ -335,15 +344,25 @@ impl Payment {
         }
     }
 
+    /// The part of the money that banks keep because of disputes.
+    pub fn disputed_minor(&self) -> i64 {
+        self.disputes.values().map(Dispute::disputed_minor).sum()
+    }
+
+    /// The part of the money that was refunded, without refunds that failed.
+    pub fn refunded_minor(&self) -> i64 {
+        self.lost_minor().saturating_sub(self.disputed_minor())
+    }
+
     /// Describes the state of the money in words.
     fn state(&self) -> String {
-        let disputed: i64 = self.disputes.values().map(Dispute::disputed_minor).sum();
-        let refunded = self.lost_minor().saturating_sub(disputed);
-        match (refunded, disputed) {
+        match (self.refunded_minor(), self.disputed_minor()) {
             (0, 0) => "no longer refunded or disputed".to_owned(),
-            (_, 0) => format!("{refunded} refunded, in minor units"),
-            (0, _) => format!("{disputed} disputed, in minor units"),
-            _ => format!("{refunded} refunded and {disputed} disputed, in minor units"),
+            (refunded, 0) => format!("{refunded} refunded, in minor units"),
+            (0, disputed) => format!("{disputed} disputed, in minor units"),
+            (refunded, disputed) => {
+                format!("{refunded} refunded and {disputed} disputed, in minor units")
+            }
         }
     }
 }

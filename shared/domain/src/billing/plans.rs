@@ -16,6 +16,7 @@ pub use pricing::{
 use crate::billing::marketplace::ListedPlan;
 use crate::billing::usage::Meter;
 use crate::ids::{PriceId, ProductId};
+use crate::jobs::caps::Caps;
 use crate::text::words;
 use crate::units::Credits;
 use crate::units::{Currency, Money};
@@ -113,6 +114,8 @@ pub struct Plan {
     pub overdraft: Credits,
     /// How many delivered jobs may be unreported to Stripe before new ones are refused.
     pub unbilled_max: Limit,
+    /// How many jobs may begin.
+    pub caps: Caps,
     /// The plan that applies after this one has lapsed.
     pub fallback: Option<PlanId>,
     /// The plan to offer when the quota is used up. Customers who add a payment method are

@@ -33,6 +33,8 @@ pub struct TopUpTerms {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopUp {
     pub switch: Switch,
+    /// When the customer last switched it on or changed its terms.
+    pub agreed_at: Timestamp,
     pub terms: TopUpTerms,
     /// How many crossings have begun.
     pub crossings: u64,
@@ -75,6 +77,10 @@ words! {
         NotConfirmed = "not_confirmed",
         /// The pack is no longer sold on the terms that the customer agreed to.
         PackChanged = "pack_changed",
+        /// A payment of the account was disputed.
+        Disputed = "disputed",
+        /// The customer was deleted at Stripe, so nobody can be charged.
+        CustomerDeleted = "customer_deleted",
     }
 }
 
@@ -127,10 +133,16 @@ impl TopUpTerms {
 impl TopUp {
     /// Automatic top-up as the customer sets it, instead of `before`. Returns `None` while a
     /// crossing is in progress, because its payment has the terms of before.
-    pub fn set(before: Option<&Self>, switch: Switch, terms: TopUpTerms) -> Option<Self> {
+    pub fn set(
+        before: Option<&Self>,
+        switch: Switch,
+        terms: TopUpTerms,
+        now: Timestamp,
+    ) -> Option<Self> {
         let Some(before) = before else {
             return Some(Self {
                 switch,
+                agreed_at: now,
                 terms,
                 crossings: 0,
                 month: String::new(),
@@ -142,6 +154,7 @@ impl TopUp {
         };
         before.charge.is_none().then(|| Self {
             switch,
+            agreed_at: now,
             terms,
             off_because: None,
             ..before.next()
@@ -159,6 +172,22 @@ impl TopUp {
             charge.next_at = now;
         }
         next
+    }
+
+    /// Switches it off for something that happened at Stripe, as [`Self::stop`] does. Returns `None`
+    /// if it is off, or if the customer has switched it on since then.
+    pub fn stop_because(
+        &self,
+        why: OffReason,
+        happened_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Self> {
+        // Stripe's times are whole seconds.
+        let applies = self.switch.is_on() && self.agreed_at.seconds() <= happened_at.seconds();
+        applies.then(|| Self {
+            off_because: Some(why),
+            ..self.stop(now)
+        })
     }
 
     fn next(&self) -> Self {

@@ -337,6 +337,7 @@ pub struct RefundEvent {
 pub struct DisputeEvent {
     pub payment: PaymentId,
     pub id: DisputeId,
+    pub opened_at: Timestamp,
     pub dispute: Dispute,
 }
 

@@ -123,7 +123,7 @@ pub fn is_enough(found: Option<Role>, needed: Role, event: &IssueEvent) -> bool 
 /// issue's id it is the whole fact, so an issue gets one such answer.
 pub const UNAPPROVED: &str = "unapproved-";
 
-/// What a person without the role is told.
+/// What a person without the role reads.
 pub fn unapproved_text(needed: Role) -> String {
     format!(
         "requests here need the role `{}` in this repository, so nothing was started. Somebody with write access can start it with the comment `/tallyhook approve`; the issue's text at that moment is what counts",

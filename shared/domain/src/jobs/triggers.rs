@@ -2,6 +2,7 @@
 
 use crate::ids::CommentId;
 use crate::inbox::events::{Comment, CommentOn, EventOrigin, Issue, IssueChange, IssueEvent};
+use crate::jobs::caps::Caps;
 use crate::jobs::permissions::Role;
 use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
@@ -61,6 +62,8 @@ pub struct Policy {
     pub bots: Vec<u64>,
     /// The options of the repository's pull requests.
     pub wishes: PullOptions,
+    /// How many jobs may begin; a plan's caps count as well.
+    pub caps: Caps,
 }
 
 impl Default for Policy {
@@ -73,6 +76,7 @@ impl Default for Policy {
             role: None,
             bots: Vec::new(),
             wishes: PullOptions::default(),
+            caps: Caps::default(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Text that strangers or models wrote, before a model or a person on GitHub reads it.
+//! Text that people from outside or models wrote, before a model or a person on GitHub reads it.
 //!
 //! [`cleaned`] removes from an issue what its readers on GitHub cannot see, so that a model sees
 //! what the person saw who allowed the job. [`disarmed`] takes from a model's text everything with

@@ -2,44 +2,62 @@
 //!
 //! The ledger keeps one balance; the origin of its credits is derived from the entries. Each
 //! incoming amount is a lot, after it has paid any debt. An outgoing amount is taken from the lot
-//! that expires first, then from lots that never expire, and from the older of two equal lots. What
-//! is taken back of a payment comes from the payment's own lot first. This order costs the customer
-//! the least.
+//! with the lowest priority, of these from the one that expires first, then from lots that never
+//! expire, and from the older of two equal lots. What is taken back of a payment, and what expires,
+//! comes from its own lot first. This order costs the customer the least.
 
-use super::{Cause, Entry};
-use crate::ids::PaymentId;
+use super::{Cause, Entry, GrantTerms, GrantType, LotId, PURCHASED_PRIORITY};
+use crate::ids::{ActionId, PaymentId};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::collections::BTreeMap;
 
-/// Returns the rest of a payment's credits that expires with it, given the account's entries,
-/// oldest first. `ends` holds the expiry of each payment; payments that it does not name never
-/// expire.
-pub fn left_of(
-    entries: &[Entry],
-    ends: &BTreeMap<PaymentId, Timestamp>,
-    payment: &PaymentId,
-) -> Credits {
+/// Credits that came in together, and what is left of them. Held credits count as left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lot {
+    /// `None` for a correction without a type.
+    pub id: Option<LotId>,
+    /// The type of the grant, if an operator gave the credits on terms of their own.
+    pub kind: Option<GrantType>,
+    pub priority: u8,
+    /// The credits expire the night after this day, if ever.
+    pub end: Option<Timestamp>,
+    pub left: Credits,
+    pub since: Timestamp,
+    /// What was bought, or why it was given.
+    pub note: String,
+}
+
+/// Returns the rest of a lot's credits that expires with it, given the account's entries, oldest
+/// first. `ends` holds the expiry of each payment; payments that it does not name never expire.
+pub fn left_of(entries: &[Entry], ends: &BTreeMap<PaymentId, Timestamp>, lot: &LotId) -> Credits {
     let lots = Lots::of(entries, ends);
     let mine = lots
         .0
         .iter()
-        .filter(|lot| lot.payment.as_ref() == Some(payment) && lot.end.is_some());
+        .filter(|one| one.id.as_ref() == Some(lot) && one.end.is_some());
     mine.fold(Credits::ZERO, |sum, lot| {
         sum.checked_add(lot.left).unwrap_or(Credits::MAX)
     })
 }
 
+/// Returns the lots that are left, in the order in which they are spent.
+pub fn lots_of(entries: &[Entry], ends: &BTreeMap<PaymentId, Timestamp>) -> Vec<Lot> {
+    let Lots(mut lots) = Lots::of(entries, ends);
+    // Stable, so that the older of two equal lots stays first.
+    lots.sort_by_key(|lot| lot.order());
+    lots
+}
+
+impl Lot {
+    fn order(&self) -> (u8, bool, Option<Timestamp>) {
+        (self.priority, self.end.is_none(), self.end)
+    }
+}
+
 /// The lots that are left, oldest first; no lot is empty.
 #[derive(Debug, Default)]
 struct Lots(Vec<Lot>);
-
-#[derive(Debug)]
-struct Lot {
-    payment: Option<PaymentId>,
-    end: Option<Timestamp>,
-    left: Credits,
-}
 
 impl Lots {
     fn of(entries: &[Entry], ends: &BTreeMap<PaymentId, Timestamp>) -> Self {
@@ -47,14 +65,19 @@ impl Lots {
         for entry in entries {
             let change = entry.free.saturating_add(entry.held);
             let amount = Credits::from_micros(change.unsigned_abs()).unwrap_or(Credits::MAX);
-            let payment = payment_of(&entry.cause);
+            let id = lot_of(entry);
             if change < 0 {
-                let short = lots.take(payment.as_ref(), amount);
+                let short = lots.take(id.as_ref(), amount);
                 owed = owed.checked_add(short).unwrap_or(Credits::MAX);
             } else {
                 let comes = amount.less(owed);
                 owed = owed.less(amount);
-                lots.bring(payment, ends, comes, entry.at);
+                let end = match (&id, &entry.terms) {
+                    (_, Some(terms)) => terms.expires_at,
+                    (Some(LotId::Payment(payment)), None) => ends.get(payment).copied(),
+                    (Some(LotId::Grant(_)) | None, None) => None,
+                };
+                lots.bring(id, end, comes, entry);
             }
         }
         lots
@@ -62,37 +85,33 @@ impl Lots {
 
     /// Adds credits to a lot. Credits that return after their expiry never expire, because that
     /// time has passed.
-    fn bring(
-        &mut self,
-        payment: Option<PaymentId>,
-        ends: &BTreeMap<PaymentId, Timestamp>,
-        amount: Credits,
-        at: Timestamp,
-    ) {
+    fn bring(&mut self, id: Option<LotId>, end: Option<Timestamp>, amount: Credits, entry: &Entry) {
         if amount.is_zero() {
             return;
         }
-        let end = payment
-            .as_ref()
-            .and_then(|payment| ends.get(payment))
-            .copied()
-            .filter(|end| at < *end);
-        let same = |lot: &&mut Lot| payment.is_some() && lot.payment == payment && lot.end == end;
+        let end = end.filter(|end| entry.at < *end);
+        let same = |lot: &&mut Lot| id.is_some() && lot.id == id && lot.end == end;
         match self.0.iter_mut().find(same) {
             Some(lot) => lot.left = lot.left.checked_add(amount).unwrap_or(Credits::MAX),
             None => self.0.push(Lot {
-                payment,
+                id,
+                kind: entry.terms.map(|terms| terms.kind),
+                priority: entry
+                    .terms
+                    .map_or(PURCHASED_PRIORITY, |terms: GrantTerms| terms.priority),
                 end,
                 left: amount,
+                since: entry.at,
+                note: entry.note.clone(),
             }),
         }
     }
 
     /// Takes an amount from the lots. Returns the part that they could not cover.
-    fn take(&mut self, payment: Option<&PaymentId>, mut amount: Credits) -> Credits {
+    fn take(&mut self, own: Option<&LotId>, mut amount: Credits) -> Credits {
         let order = |lot: &Lot| {
-            let foreign = payment.is_none() || lot.payment.as_ref() != payment;
-            (foreign, lot.end.is_none(), lot.end)
+            let foreign = own.is_none() || lot.id.as_ref() != own;
+            (foreign, lot.order())
         };
         while !amount.is_zero() {
             let Some((first, _)) = self
@@ -114,15 +133,19 @@ impl Lots {
     }
 }
 
-/// The payment that an entry is about, by its cause.
-fn payment_of(cause: &str) -> Option<PaymentId> {
-    let (kind, rest) = cause.split_once('#')?;
-    let id = match kind {
-        Cause::PAYMENT | Cause::EXPIRY => rest,
-        Cause::REVERSAL => rest.split_once('#')?.0,
-        _ => return None,
-    };
-    PaymentId::parse(id).ok()
+/// The lot that an entry is about, by its cause.
+fn lot_of(entry: &Entry) -> Option<LotId> {
+    let (kind, rest) = entry.cause.split_once('#')?;
+    match kind {
+        Cause::PAYMENT => PaymentId::parse(rest).ok().map(LotId::Payment),
+        Cause::REVERSAL => {
+            let (payment, _) = rest.split_once('#')?;
+            PaymentId::parse(payment).ok().map(LotId::Payment)
+        }
+        Cause::EXPIRY => LotId::parse(rest),
+        Cause::ADJUSTMENT if entry.terms.is_some() => ActionId::parse(rest).ok().map(LotId::Grant),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

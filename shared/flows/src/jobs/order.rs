@@ -11,8 +11,9 @@ use domain::accounts::Account;
 use domain::billing::entitlements::{Entitlements, MeteredTo, entitlements};
 use domain::billing::plans::{Catalogue, Limit, Plan};
 use domain::billing::usage::Meter;
-use domain::ids::{AccountId, JobId};
+use domain::ids::{AccountId, JobId, UserId};
 use domain::inbox::events::{EventOrigin, Issue};
+use domain::jobs::caps::Caps;
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
 use domain::jobs::steps::IssueText;
@@ -41,6 +42,9 @@ pub struct Wanted {
     /// The event or request that triggers the job.
     pub trigger: String,
     pub wishes: PullOptions,
+    /// The repository's caps, and the person that they count.
+    pub caps: Caps,
+    pub person: Option<UserId>,
     pub retry_of: Option<JobId>,
     pub agent: Agent,
 }
@@ -88,6 +92,7 @@ impl Orders<'_> {
             JobCreated::OutOfCredits(balance) => {
                 return refuse::out_of_credits(self, plan, new, balance).await;
             }
+            JobCreated::Capped(cap) => return refuse::capped(self, new, &cap).await,
             JobCreated::QuotaUsed => return refuse::quota_used(self, &entitlements, new).await,
             JobCreated::SpendLimitReached => return refuse::spend_limit_reached(self, new).await,
             JobCreated::AccountClosed => return Ok(Placed::Closed),
@@ -160,7 +165,9 @@ impl Orders<'_> {
             issue.number, origin.owner_login, origin.repository_name
         );
         let hold = HoldId::Job(facts.id.clone());
+        let caps = entitlements.plan.caps.lowered(wanted.caps);
         NewJob {
+            caps: caps.of(&facts.account, facts.repository, wanted.person, self.now),
             hold: offer.hold(&facts.account, hold, &what, self.now),
             row: row(facts),
             order: IssueText::of(&issue.title, &issue.body),

@@ -6,6 +6,7 @@ use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::{Limit, Period, Plan, Renewal};
 use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
+use domain::jobs::caps::Cap;
 use domain::jobs::{self, JobRow, JobWork};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
@@ -39,6 +40,12 @@ pub(super) async fn out_of_credits(
     let notice = Notice::new(topic, reason.clone(), facts.created_at);
     orders.owe(&facts.account, &notice).await?;
     refuse_privately(orders, new, &reason).await
+}
+
+/// A cap of the plan or the repository's policy is reached.
+pub(super) async fn capped(orders: &Orders<'_>, new: NewJob, cap: &Cap) -> Result<Placed, Failure> {
+    let reason = cap.reason(&new.row.facts.asked_by);
+    refuse(orders, new, &reason).await
 }
 
 /// The quota of the period is used up.
@@ -190,6 +197,7 @@ async fn record(
         JobCreated::New
         | JobCreated::Joined(_)
         | JobCreated::OutOfCredits(_)
+        | JobCreated::Capped(_)
         | JobCreated::QuotaUsed
         | JobCreated::AccountClosed
         | JobCreated::SpendLimitReached => {

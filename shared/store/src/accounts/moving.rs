@@ -137,16 +137,10 @@ impl Store {
         )
     }
 
-    /// Checks whether an account has only its own rows: members, keys, and notices.
+    /// Checks whether an account has only its own rows: keys and notices.
     pub async fn account_is_unused(&self, account: &AccountId) -> Result<bool, StoreError> {
         const LOOK: &str = "look into an account";
-        let of_its_own = [
-            keys::PROFILE,
-            keys::MEMBERS,
-            keys::MEMBER,
-            keys::API_KEY,
-            keys::NOTICE,
-        ];
+        let of_its_own = [keys::PROFILE, keys::API_KEY, keys::NOTICE];
         let mut pages = self
             .table
             .query()

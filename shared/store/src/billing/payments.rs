@@ -16,7 +16,7 @@ use domain::billing::payments::{
     PaymentFact, Refund, RefundOutcome,
 };
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
-use domain::ledger::{Entry, Posting};
+use domain::ledger::{Entry, LotId, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 
@@ -115,7 +115,7 @@ impl Store {
         let day = bought.expires_at?.day();
         Some(put_new(
             &self.table,
-            keys::expiry(&day, &learned.id).attributes(),
+            keys::expiry(&day, &LotId::Payment(learned.id.clone())).attributes(),
         ))
     }
 

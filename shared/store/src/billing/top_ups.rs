@@ -99,6 +99,7 @@ fn attributes(account: &AccountId, top_up: &TopUp) -> Attributes {
     } = &top_up.terms;
     let more = [
         ("on", AttributeValue::Bool(top_up.switch.is_on())),
+        ("agreed_at", time(top_up.agreed_at)),
         ("threshold", number(threshold.micros())),
         ("pack", text(pack.as_str())),
         ("name", text(&sold.name)),
@@ -166,6 +167,7 @@ fn top_up_of(attributes: &Attributes) -> Result<TopUp, StoreError> {
     let off_because = item.find_text("off_because")?.map(OffReason::parse);
     Ok(TopUp {
         switch: item.switch("on")?,
+        agreed_at: item.time("agreed_at")?,
         terms: TopUpTerms {
             threshold: item.parsed_number("threshold", Credits::from_micros)?,
             pack: item.parsed("pack", |id| PlanId::parse(id).ok_or(()))?,

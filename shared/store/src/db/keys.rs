@@ -10,6 +10,7 @@ pub(crate) use listing::{Listing, login};
 
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
+use domain::billing::refunds::RefundKey;
 use domain::billing::usage::Meter;
 use domain::ids::{
     AccountId, ActionId, AssistId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId,
@@ -18,6 +19,7 @@ use domain::ids::{
 use domain::inbox::{Digest, EventKey, EventSource, EventState};
 use domain::jobs::assists::CommitRef;
 use domain::jobs::fixes::Fix;
+use domain::ledger::LotId;
 use domain::time::Timestamp;
 
 /// The shards of an index partition, so that no single partition takes every write.
@@ -229,14 +231,20 @@ pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
 pub(crate) const MEMBER: &str = "MEMBER#";
 pub(crate) const MEMBERS: &str = "MEMBERS";
 
+/// The members of an account. They have a partition of their own, because IAM can name partitions
+/// and nothing below: only functions where people sign in may write here.
+fn members_pk(account: &AccountId) -> String {
+    format!("MEMBERS#{account}")
+}
+
 /// A member of an account.
 pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
-    Key::new(account_pk(account), format!("{MEMBER}{user}"))
+    Key::new(members_pk(account), format!("{MEMBER}{user}"))
 }
 
 /// The number of admins of an account.
 pub(crate) fn members(account: &AccountId) -> Key {
-    Key::new(account_pk(account), MEMBERS)
+    Key::new(members_pk(account), MEMBERS)
 }
 
 /// An account of a user.
@@ -319,16 +327,30 @@ pub(crate) fn payment(id: &PaymentId) -> Key {
     Key::new(format!("PAYMENT#{id}"), PAYMENT)
 }
 
-pub(crate) const EXPIRES: &str = "EXPIRES";
+/// The prefix of the sort key of each refund that an operator requested.
+pub(crate) const REFUND: &str = "REFUND#";
 
-/// A payment whose credits expire on a day.
-pub(crate) fn expiry(day: &str, payment: &PaymentId) -> Key {
-    Key::new(EXPIRES.to_owned(), format!("{day}#{payment}"))
+pub(crate) fn refund(key: &RefundKey) -> Key {
+    Key::new(payment(&key.payment).pk, format!("{REFUND}{}", key.act))
 }
 
-pub(crate) fn expiry_of(sk: &str) -> Option<(String, PaymentId)> {
-    let (day, payment) = sk.split_once('#')?;
-    Some((day.to_owned(), PaymentId::parse(payment).ok()?))
+pub(crate) fn refund_of(pk: &str, sk: &str) -> Option<RefundKey> {
+    Some(RefundKey {
+        payment: PaymentId::parse(pk.strip_prefix("PAYMENT#")?).ok()?,
+        act: ActionId::parse(sk.strip_prefix(REFUND)?).ok()?,
+    })
+}
+
+pub(crate) const EXPIRES: &str = "EXPIRES";
+
+/// A payment or grant whose credits expire on a day.
+pub(crate) fn expiry(day: &str, lot: &LotId) -> Key {
+    Key::new(EXPIRES.to_owned(), format!("{day}#{lot}"))
+}
+
+pub(crate) fn expiry_of(sk: &str) -> Option<(String, LotId)> {
+    let (day, lot) = sk.split_once('#')?;
+    Some((day.to_owned(), LotId::parse(lot)?))
 }
 
 /// An entry, in the `ledger` table.

@@ -24,7 +24,8 @@ pub struct Index {
     pub include: &'static [&'static str],
 }
 
-/// One table. The keys are `pk` and `sk`, both strings; the expiry is in `ttl`.
+/// One table. The keys are `pk` and `sk`, both strings. The expiry is in `ttl`, except in the
+/// ledger, where nothing expires.
 pub struct Table {
     /// The logical name.
     pub name: &'static str,

@@ -140,7 +140,7 @@ impl LedgerKey {
             entry.cause.as_str(),
             entry.kind.as_str(),
         );
-        let bytes = self.hmac(&[
+        let mut parts = vec![
             account,
             cause,
             kind,
@@ -151,7 +151,15 @@ impl LedgerKey {
             &entry.note,
             &entry.source,
             &entry.priced_by,
-        ]);
+        ];
+        let terms = entry.terms.map(|terms| {
+            let end = terms.expires_at.map(|end| end.millis().to_string());
+            (terms.kind, terms.priority.to_string(), end)
+        });
+        if let Some((kind, priority, end)) = &terms {
+            parts.extend([kind.as_str(), priority, end.as_deref().unwrap_or_default()]);
+        }
+        let bytes = self.hmac(&parts);
         bytes[..DIGEST_BYTES]
             .iter()
             .fold(0, |sum, byte| sum << 8 | u128::from(*byte))

@@ -32,6 +32,8 @@ pub(crate) enum PostingRefused {
     Balance,
     /// The hold is already open, or it does not exist.
     Hold,
+    /// The credits already have a row that lets them expire.
+    Expiry,
 }
 
 /// The state of a balance when it was read: the number of entries and the amount held.
@@ -107,6 +109,12 @@ impl Store {
                 .iter()
                 .filter_map(|posting| self.hold_item(posting))
                 .map(|hold| (hold, PostingRefused::Hold)),
+        );
+        items.extend(
+            postings
+                .iter()
+                .filter_map(|posting| self.grant_expiry(posting))
+                .map(|row| (row, PostingRefused::Expiry)),
         );
         Ok(Postings { postings, items })
     }
@@ -199,8 +207,8 @@ impl Postings<'_> {
             PostingRefused::Cause => {
                 let old = entry_of(&Item::new(old, "compare an entry"))?;
                 let same = self.postings.iter().map(Posting::entry).any(|new| {
-                    new.cause == old.cause
-                        && (old.kind, old.free, old.held) == (new.kind, new.free, new.held)
+                    let what = |entry: &Entry| (entry.kind, entry.free, entry.held, entry.terms);
+                    new.cause == old.cause && what(new) == what(&old)
                 });
                 Ok(if same {
                     Post::AlreadyPosted
@@ -218,6 +226,10 @@ impl Postings<'_> {
                 Ok(Post::Insufficient(balance))
             }
             PostingRefused::Hold => Ok(Post::NoHold),
+            PostingRefused::Expiry => Err(StoreError::inconsistent(
+                "post to the ledger",
+                "the credits expire already".to_owned(),
+            )),
         }
     }
 }
@@ -242,6 +254,15 @@ fn entry_attributes(entry: &Entry, key: &LedgerKey) -> Attributes {
         ("priced_by", &entry.priced_by),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(terms) = entry.terms {
+        item.insert("grant_type".to_owned(), text(terms.kind.as_str()));
+        item.insert("priority".to_owned(), number(terms.priority));
+        item.extend(
+            terms
+                .expires_at
+                .map(|end| ("expires_at".to_owned(), time(end))),
+        );
+    }
     item.extend(
         texts
             .into_iter()

@@ -10,6 +10,7 @@ use domain::inbox::events::{
     ChargeEvent, CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose, DisputeEvent,
     PaymentChange, PaymentEvent, RefundEvent, StripeEvent,
 };
+use domain::time::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -60,6 +61,7 @@ struct RefundBody {
 struct DisputeBody {
     id: Ref,
     amount: i64,
+    created: i64,
     status: String,
     payment_intent: Option<Ref>,
     charge: Option<Ref>,
@@ -187,6 +189,7 @@ pub(super) fn dispute(body: &[u8], movement: Movement) -> Read {
         Ok(Some(StripeEvent::Dispute(DisputeEvent {
             payment,
             id: object.id.parsed(DisputeId::parse)?,
+            opened_at: Timestamp::from_seconds(object.created),
             dispute,
         })))
     })

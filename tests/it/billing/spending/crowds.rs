@@ -67,6 +67,7 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         order: IssueText::of("t", "b"),
         limit: Limit::Unlimited,
         hold: None,
+        caps: Vec::new(),
     }
 }
 

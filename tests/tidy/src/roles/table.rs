@@ -315,3 +315,15 @@ const QUEUES: &[&str] = &[
 
 /// Functions where people sign in: they know GitHub by the App's client secret and must not hold its key.
 pub const SIGNS_IN: &[&str] = &["web"];
+
+/// Partitions of the main table that decide who comes in and what runs, and the functions that may write them.
+pub const WRITERS: &[(&str, &[&str])] = &[
+    ("APIKEY#*", &["api", "web", "admin"]),
+    ("MEMBERS#*", &["api", "web"]),
+    ("REVEAL#*", &["provisioning"]),
+    ("SESSION#*", &["api", "web"]),
+    ("STATE#*", &["web"]),
+    ("SWITCHED#*", &["admin"]),
+    ("SWITCHES", &["admin"]),
+    ("USER#*", &["api", "web"]),
+];

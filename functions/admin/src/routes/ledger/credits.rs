@@ -9,7 +9,10 @@ use axum::Json;
 use axum::extract::State;
 use domain::accounts::operators::Operator;
 use domain::ids::AccountId;
-use domain::ledger::{AdjustmentSide, Entry, EntryDetails, Posting};
+use domain::ledger::{
+    AdjustmentSide, Entry, EntryDetails, GrantTerms, GrantType, PRIORITY_MAX, Posting,
+};
+use domain::time::Timestamp;
 use domain::units::{Credits, decimal};
 use http::StatusCode;
 use rest::views::Transaction;
@@ -122,9 +125,21 @@ pub struct Adjustment {
     /// Credits, at most a million. A negative amount takes credits away.
     #[schema(pattern = r"^-?[0-9]+(\.[0-9]{1,6})?$", example = "12.5")]
     amount: String,
-    /// Why. The ledger entry shows it.
+    /// Why. The ledger entry shows it, also to the customer.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "A gift.")]
     reason: String,
+    /// The type of credits that are given: `trial`, `promotional` or `goodwill`. Absent for a
+    /// correction.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(trial|promotional|goodwill)$", example = "promotional")]
+    kind: Option<String>,
+    /// With `type`: when what is left expires, in UTC. It expires the night after this day.
+    #[schema(format = DateTime, example = "2030-01-31T00:00:00Z")]
+    expires_at: Option<String>,
+    /// With `type`: credits with a lower priority are spent first. Defaults to 10 for `trial`, 20
+    /// for `promotional` and 30 for `goodwill`; bought credits and corrections have 50.
+    #[schema(maximum = 99, example = 20)]
+    priority: Option<u8>,
 }
 
 /// An adjustment that was made.
@@ -136,7 +151,7 @@ pub struct Adjusted {
     balance: Balance,
 }
 
-/// Corrects a balance.
+/// Corrects a balance, or gives credits of a type that can expire.
 ///
 /// The request is carried out once for each Idempotency-Key; a repeat answers 200.
 #[utoipa::path(post, path = "/api/v1/admin/accounts/{id}/adjustments", tag = "ledger",
@@ -161,7 +176,11 @@ pub async fn adjust(
         source: format!("operator {name}"),
         priced_by: String::new(),
     };
-    let posting = Posting::adjustment(&account, action, (amount, side), label, ctx.outside.now());
+    let now = ctx.outside.now();
+    let posting = match terms(&wanted, side, now)? {
+        Some(terms) => Posting::typed_grant(&account, action, (amount, terms), label, now),
+        None => Posting::adjustment(&account, action, (amount, side), label, now),
+    };
     let post = ctx
         .store
         .ledger_post(std::slice::from_ref(&posting))
@@ -200,6 +219,51 @@ async fn watch(ctx: &Ctx, account: &AccountId, side: AdjustmentSide) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Returns the terms of credits with a type.
+fn terms(
+    wanted: &Adjustment,
+    side: AdjustmentSide,
+    now: Timestamp,
+) -> Result<Option<GrantTerms>, ApiError> {
+    let bad = |code: &'static str, detail: &str| Err(ApiError::bad_request(code, detail));
+    let Some(kind) = &wanted.kind else {
+        if wanted.expires_at.is_some() || wanted.priority.is_some() {
+            let detail = "`expires_at` and `priority` need a `type`; provide `trial`, `promotional` or `goodwill`.";
+            return bad("bad_type", detail);
+        }
+        return Ok(None);
+    };
+    let Some(kind) = GrantType::parse(kind) else {
+        let detail =
+            "`type` must be `trial`, `promotional` or `goodwill`, or absent for a correction.";
+        return bad("bad_type", detail);
+    };
+    if side == AdjustmentSide::Debit {
+        let detail =
+            "Only credits that are given have a `type`; leave it out, or make `amount` positive.";
+        return bad("bad_type", detail);
+    }
+    let priority = wanted.priority.unwrap_or_else(|| kind.usual_priority());
+    if priority > PRIORITY_MAX {
+        return bad("bad_priority", "`priority` must be 0 to 99.");
+    }
+    let expires_at = wanted.expires_at.as_deref().map(Timestamp::parse);
+    let expires_at = match expires_at {
+        None => None,
+        Some(Some(end)) if end > now => Some(end),
+        Some(_) => {
+            let detail =
+                "`expires_at` must be a time in the future, such as `2030-01-31T00:00:00Z`.";
+            return bad("bad_expiry", detail);
+        }
+    };
+    Ok(Some(GrantTerms {
+        kind,
+        priority,
+        expires_at,
+    }))
 }
 
 fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {

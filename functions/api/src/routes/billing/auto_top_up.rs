@@ -17,7 +17,7 @@ use flows::billing::prices::{from_stripe, pack};
 use rest::Body;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::TopUpSaved;
+use store::{AccountBegun, TopUpSaved};
 use utoipa::ToSchema;
 
 /// Automatic top-up as you want it. Only `enabled` is needed to switch it off.
@@ -61,8 +61,8 @@ pub struct TopUpShown {
     declines: u32,
     /// When the card is charged again, or until when you have to confirm.
     next_at: Option<String>,
-    /// Why it was switched off, if you did not do that: `declined`, `not_confirmed` or
-    /// `pack_changed`.
+    /// Why it was switched off, if you did not do that: `declined`, `not_confirmed`,
+    /// `pack_changed`, `disputed` or `customer_deleted`.
     off_because: Option<&'static str>,
 }
 
@@ -86,8 +86,9 @@ pub async fn show(
 /// While it is on, your default card is charged for a pack each time your balance falls below
 /// `threshold`, at most up to `monthly_cap_minor` in a calendar month. If the balance is below it
 /// already, the first top-up begins at once. After a declined charge, the card is tried again after
-/// 1, 6 and 24 hours; then it is switched off, with a mail. Switching it off also cancels a top-up
-/// in progress that is not paid yet.
+/// 1, 6 and 24 hours; then it is switched off, with a mail. It is also switched off, with a mail,
+/// when a payment of the account is disputed; set it again to switch it on. Switching it off also
+/// cancels a top-up in progress that is not paid yet.
 #[utoipa::path(put, path = "/api/v1/billing/auto-top-up", tag = "billing", request_body = TopUpWanted,
     responses((status = 200, body = TopUpShown), (status = 409), (status = 422)))]
 pub async fn set(
@@ -106,12 +107,15 @@ pub async fn set(
         require_default_method(&ctx, account).await?;
     }
     let now = ctx.outside.now();
+    // From here on, the account's owner cannot move away from what is about to be charged.
+    if terms.is_some() && ctx.store.account_begin(account, now).await? == AccountBegun::Closed {
+        return Err(closed());
+    }
     for _ in 0..TURNS_MAX {
         let known = ctx.store.top_up_find(account).await?;
         let next = match (&terms, &known) {
-            (Some(terms), known) => {
-                TopUp::set(known.as_ref(), Switch::On, terms.clone()).ok_or_else(in_progress)?
-            }
+            (Some(terms), known) => TopUp::set(known.as_ref(), Switch::On, terms.clone(), now)
+                .ok_or_else(in_progress)?,
             (None, Some(known)) => known.stop(now),
             (None, None) => return Ok(Json(shown(None, now))),
         };
@@ -125,6 +129,13 @@ pub async fn set(
         "auto_top_up_busy",
         "Concurrent requests are changing automatic top-up; retry.",
     ))
+}
+
+fn closed() -> ApiError {
+    ApiError::conflict(
+        "account_closed",
+        "This account is closed, so it buys nothing more; use the account that its owner has moved to.",
+    )
 }
 
 fn in_progress() -> ApiError {

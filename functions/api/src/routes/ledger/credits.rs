@@ -177,10 +177,27 @@ fn csv(entries: &[&Entry]) -> String {
 
 /// Quotes a field so that no spreadsheet interprets it as a formula.
 fn field(text: &str) -> String {
-    let guard = if text.starts_with(['=', '@', '\t', '\r']) {
+    let digits = text.trim_start_matches(['+', '-']);
+    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number {
         "'"
     } else {
         ""
     };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn no_field_is_a_formula() {
+        for formula in ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1"] {
+            assert!(field(formula).starts_with("\"'"), "{formula}");
+        }
+        for plain in ["-5.25", "+3", "12", "a fix of issue #7", "\"quoted\""] {
+            assert!(!field(plain).starts_with("\"'"), "{plain}");
+        }
+    }
 }

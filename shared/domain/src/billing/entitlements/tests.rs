@@ -13,6 +13,7 @@ use crate::billing::plans::{
 use crate::billing::subscriptions::{Invoice, PaymentFailure, SubscriptionItem, payment_failures};
 use crate::ids::{AccountId, CustomerId, InvoiceId, OwnerId, PriceId, ProductId, SubscriptionId};
 use crate::inbox::{EventKey, EventSource};
+use crate::jobs::caps::Caps;
 use crate::jobs::{Funding, Offer};
 use crate::units::Credits;
 use crate::units::Currency;
@@ -43,6 +44,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
         tokens_max: 0,
         overdraft: Credits::ZERO,
         unbilled_max: Limit::Unlimited,
+        caps: Caps::default(),
         fallback: fallback.map(id),
         converts_to: None,
         prices: PriceId::parse(&format!("price_{name}"))

@@ -29,7 +29,7 @@ fn terms(cap: i64) -> TopUpTerms {
 }
 
 fn on(cap: i64) -> TopUp {
-    TopUp::set(None, Switch::On, terms(cap)).expect("nothing is in progress")
+    TopUp::set(None, Switch::On, terms(cap), NOW).expect("nothing is in progress")
 }
 
 #[test]
@@ -76,11 +76,14 @@ fn declines_wait_longer_and_end() {
 #[test]
 fn settings_wait_for_a_crossing_in_progress() {
     let begun = on(5_000).begin(credits(0), NOW).expect("below");
-    assert_eq!(TopUp::set(Some(&begun), Switch::On, terms(9_000)), None);
+    assert_eq!(
+        TopUp::set(Some(&begun), Switch::On, terms(9_000), NOW),
+        None
+    );
     let stopped = begun.stop(NOW.plus(HOUR));
     let charge = stopped.charge.as_ref().expect("it still has to be ended");
     assert_eq!(charge.next_at, NOW.plus(HOUR));
-    let set = TopUp::set(Some(&stopped.unpaid()), Switch::On, terms(9_000)).expect("idle");
+    let set = TopUp::set(Some(&stopped.unpaid()), Switch::On, terms(9_000), NOW).expect("idle");
     assert_eq!(
         (set.crossings, set.terms.monthly_cap_minor),
         (1, 9_000),
@@ -94,4 +97,24 @@ fn a_payment_says_that_it_is_a_top_up() {
     assert!(is_top_up(&made));
     assert_eq!(PackTerms::read(&made), Ok(Some(terms(1).sold)));
     assert!(!is_top_up(&terms(1).sold.metadata()));
+}
+
+#[test]
+fn what_happened_before_the_customer_agreed_does_not_switch_it_off() {
+    let begun = on(5_000).begin(credits(0), NOW).expect("below");
+    let later = NOW.plus(HOUR);
+    let why = OffReason::Disputed;
+    let off = begun.stop_because(why, NOW, later).expect("it was on");
+    assert_eq!((off.switch, off.off_because), (Switch::Off, Some(why)));
+    assert_eq!(
+        off.charge.as_ref().map(|charge| charge.next_at),
+        Some(later)
+    );
+    assert_eq!(off.unpaid().off_because, Some(why));
+    assert_eq!(off.stop_because(why, later, later), None, "it is off");
+    let again = TopUp::set(Some(&off.unpaid()), Switch::On, terms(5_000), later);
+    let again = again.expect("idle");
+    assert_eq!(again.off_because, None);
+    assert_eq!(again.stop_because(why, NOW, later), None, "it is old");
+    assert!(again.stop_because(why, later, later).is_some());
 }

@@ -1,5 +1,5 @@
 //! Files that a change may not write or delete, because a program acts on them before or without a
-//! review: whoever writes them gets secrets, rights, or a place on developers' machines.
+//! review: a person who writes them gets secrets, rights, or a place on developers' machines.
 //!
 //! `.github/`, git's own files and the policy are refused by `may_touch`, which also keeps models
 //! from reading them. These may be read.
@@ -18,8 +18,8 @@ enum At {
 const CI: &str = "it tells a CI system what to run, with the repository's secrets";
 const RIGHTS: &str = "it decides whose review a change needs";
 const GIT: &str = "git runs programs or fetches code because of it";
-const HOOK: &str = "it runs on the machine of whoever commits";
-const EDITOR: &str = "an editor runs it on the machine of whoever opens the repository";
+const HOOK: &str = "it runs on the machines of developers who commit";
+const EDITOR: &str = "an editor runs it on the machines of developers who open the repository";
 const AGENT: &str = "other agents take instructions from it";
 const REGISTRY: &str = "it decides from where, and with which credentials, packages are installed";
 

@@ -23,6 +23,19 @@ fn payment(n: u64) -> PaymentId {
     PaymentId::parse(&format!("pi_{n}")).expect("an id")
 }
 
+fn bought(n: u64) -> LotId {
+    LotId::Payment(payment(n))
+}
+
+fn action(n: i64) -> ActionId {
+    ActionId::of_digest([u8::try_from(n).expect("few"); 16])
+}
+
+/// What the n-th movement gave.
+fn given(n: usize) -> LotId {
+    LotId::Grant(action(i64::try_from(n).expect("few")))
+}
+
 fn hold_id(n: u8) -> HoldId {
     HoldId::Job(JobId::mint(at(0), [n; 10]))
 }
@@ -44,12 +57,16 @@ enum Moves {
     Settled(u8, u64, u64),
     /// Credits of a payment expire.
     Gone(u64, u64),
+    /// An operator gives credits with a priority, and an end if it is not zero.
+    Typed(u64, u8, i64),
+    /// The credits expire that the n-th movement gave.
+    Over(usize, u64),
 }
 
 fn entry(n: usize, moves: Moves) -> Entry {
     let (account, label) = (account(), EntryDetails::default());
     let n = i64::try_from(n).expect("few");
-    let action = ActionId::of_digest([u8::try_from(n).expect("few"); 16]);
+    let action = action(n);
     let nth = n.unsigned_abs();
     let posting = match moves {
         Moves::Bought(of, amount) => {
@@ -88,7 +105,18 @@ fn entry(n: usize, moves: Moves) -> Entry {
             at(n),
         ),
         Moves::Gone(of, amount) => {
-            Posting::expiry(&account, payment(of), micros(amount), label, at(n))
+            Posting::expiry(&account, bought(of), micros(amount), label, at(n))
+        }
+        Moves::Typed(amount, priority, end) => {
+            let terms = GrantTerms {
+                kind: GrantType::Promotional,
+                priority,
+                expires_at: (end > 0).then(|| at(end)),
+            };
+            Posting::typed_grant(&account, action, (micros(amount), terms), label, at(n))
+        }
+        Moves::Over(of, amount) => {
+            Posting::expiry(&account, given(of), micros(amount), label, at(n))
         }
     };
     posting.entry().clone()
@@ -150,10 +178,10 @@ fn what_ends_soonest_is_spent_first() {
         ),
     ] {
         let entries = entries(&story);
-        let seen = [1, 2].map(|n| left_of(&entries, &ends(), &payment(n)).micros());
+        let seen = [1, 2].map(|n| left_of(&entries, &ends(), &bought(n)).micros());
         assert_eq!(seen, left, "{story:?}");
         assert_eq!(
-            left_of(&entries, &ends(), &payment(9)),
+            left_of(&entries, &ends(), &bought(9)),
             Credits::ZERO,
             "without an end nothing goes: {story:?}"
         );
@@ -161,10 +189,58 @@ fn what_ends_soonest_is_spent_first() {
 }
 
 #[test]
+fn priority_comes_before_expiry_and_expiry_before_age() {
+    use Moves::{Bought, Fined, Given, Over, Reversed, Typed};
+    let story = [
+        Given(10),
+        Bought(2, 10),
+        Typed(10, 30, 0),
+        Typed(10, 20, 120),
+        Typed(10, 20, 110),
+        Bought(1, 10),
+        Typed(10, 99, 101),
+    ];
+    let order = |fined: u64| -> Vec<(String, u64)> {
+        let mut story = story.to_vec();
+        story.push(Fined(fined));
+        let lots = lots_of(&entries(&story), &ends());
+        let shown = |lot: &Lot| lot.id.as_ref().map_or("-".to_owned(), ToString::to_string);
+        lots.iter()
+            .map(|lot| (shown(lot), lot.left.micros()))
+            .collect()
+    };
+    let ids = [given(4), given(3), given(2), bought(1), bought(2)];
+    let mut names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    names.push("-".to_owned());
+    names.push(given(6).to_string());
+    for spent in 0..7_u64 {
+        let left: Vec<_> = names
+            .iter()
+            .enumerate()
+            .skip(usize::try_from(spent).expect("few"))
+            .map(|(place, name)| (name.clone(), if place as u64 == spent { 7 } else { 10 }))
+            .collect();
+        assert_eq!(order(spent * 10 + 3), left, "{spent}");
+    }
+    // What is taken back or expires comes from its own lot, whatever its priority.
+    for (more, lot) in [
+        (vec![Reversed(1, 0, 4)], bought(1)),
+        (vec![Over(6, 4)], given(6)),
+    ] {
+        let story: Vec<_> = story.iter().copied().chain(more).collect();
+        let left = left_of(&entries(&story), &ends(), &lot);
+        assert_eq!(left.micros(), 6, "{lot}");
+    }
+    let paid = entries(&[Fined(15), Typed(10, 10, 100), Typed(10, 10, 100)]);
+    let left = [1, 2].map(|n| left_of(&paid, &ends(), &given(n)).micros());
+    assert_eq!(left, [0, 5], "debt is paid first");
+}
+
+#[test]
 fn what_comes_back_after_its_time_has_no_end() {
     let mut story = entries(&[Moves::Bought(1, 50), Moves::Reversed(1, 0, 50)]);
     story.push(entry(101, Moves::Reversed(1, 50, 0)));
-    assert_eq!(left_of(&story, &ends(), &payment(1)), Credits::ZERO);
+    assert_eq!(left_of(&story, &ends(), &bought(1)), Credits::ZERO);
     assert_eq!(total(&story), 50);
 }
 
@@ -193,13 +269,15 @@ impl Dice {
 fn lots_are_what_the_balance_is_whatever_happens() {
     for seed in 1..=300 {
         let mut dice = Dice(seed);
+        // Which movement each entry is.
+        let mut numbers = Vec::<usize>::new();
         let (mut story, mut open, mut taken) =
             (Vec::<Entry>::new(), BTreeMap::<u8, u64>::new(), [0_u64; 4]);
         for n in 0..60 {
             let (which, amount) = (dice.below(3), 1 + dice.below(40));
             let of = usize::try_from(which).expect("few");
             let hold = u8::try_from(n).expect("few");
-            let moves = match dice.below(7) {
+            let moves = match dice.below(9) {
                 0 => Moves::Bought(which, amount * 2),
                 1 => Moves::Given(amount),
                 2 => Moves::Fined(amount),
@@ -212,21 +290,39 @@ fn lots_are_what_the_balance_is_whatever_happens() {
                     Some((hold, held)) => Moves::Settled(hold, held, dice.below(held + 1)),
                     None => continue,
                 },
-                _ => Moves::Gone(which, left_of(&story, &ends(), &payment(which)).micros()),
+                6 => {
+                    let (priority, end) = (40 + dice.below(20), dice.below(2) * 200);
+                    let priority = u8::try_from(priority).expect("few");
+                    Moves::Typed(amount, priority, i64::try_from(end).expect("few"))
+                }
+                7 => match story.iter().rposition(|entry| entry.terms.is_some()) {
+                    Some(of) => {
+                        let n = numbers[of];
+                        Moves::Over(n, left_of(&story, &ends(), &given(n)).micros())
+                    }
+                    None => continue,
+                },
+                _ => Moves::Gone(which, left_of(&story, &ends(), &bought(which)).micros()),
             };
             if matches!(moves, Moves::Reversed(_, before, after) if before == after) {
                 continue;
             }
             story.push(entry(n, moves));
+            numbers.push(n);
             let net: i64 = story.iter().map(|entry| entry.free + entry.held).sum();
             assert_eq!(
                 i64::try_from(total(&story)),
                 Ok(net.max(0)),
                 "seed {seed} after {n}: {moves:?}"
             );
-            if let Moves::Gone(of, _) = moves {
+            let gone = match moves {
+                Moves::Gone(of, _) => Some(bought(of)),
+                Moves::Over(of, _) => Some(given(of)),
+                _ => None,
+            };
+            if let Some(lot) = gone {
                 assert!(
-                    left_of(&story, &ends(), &payment(of)).is_zero(),
+                    left_of(&story, &ends(), &lot).is_zero(),
                     "seed {seed} after {n}: it has all gone"
                 );
             }

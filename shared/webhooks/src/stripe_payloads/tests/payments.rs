@@ -171,7 +171,7 @@ fn a_refund_knows_its_payment_and_whether_it_failed() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn a_dispute_has_a_phase_and_its_event_names_the_movement_of_money() {
-    let base = json!({ "id": "du_1", "object": "dispute", "amount": 1_000, "charge": "ch_1", "payment_intent": "pi_1" });
+    let base = json!({ "id": "du_1", "object": "dispute", "amount": 1_000, "created": 1_795_000_000, "charge": "ch_1", "payment_intent": "pi_1" });
     for (name, status, phase, withdrawn, reinstated) in [
         (
             "created",
