@@ -78,7 +78,7 @@ pub async fn run(
         .iter()
         .map(|(path, content)| json!({ "path": path, "content": content }))
         .collect();
-    let mut user = json!({
+    let user = json!({
         "issue": { "number": row.facts.issue_number, "title": order.title, "body": order.body },
         "plan": plan.text,
         "instructions": base.instructions(),
@@ -86,9 +86,28 @@ pub async fn run(
         "notes": rework.map(|review| &review.notes),
         "previous": previous,
     });
+    let seen = Seen {
+        snapshot: Arc::new(base.snapshot),
+        paths: files.into_iter().map(|(path, _)| path).collect(),
+    };
+    insist(ctx, row, user, &seen, deadline).await
+}
+
+/// What the model was shown.
+struct Seen {
+    snapshot: Arc<Snapshot>,
+    paths: Arc<[String]>,
+}
+
+/// Asks until the changes fit, as far as the budget and the time allow it.
+async fn insist(
+    ctx: &Ctx,
+    row: &JobRow,
+    mut user: Value,
+    seen: &Seen,
+    deadline: Timestamp,
+) -> Result<Finish<Coding>, Failure> {
     let system = format!("{TASK}\n{FORM}");
-    let snapshot = Arc::new(base.snapshot);
-    let paths: Arc<[String]> = files.into_iter().map(|(path, _)| path).collect();
     let mut budget = Budget::of_job(row);
     let mut spent = Used::default();
     let mut doubtful: Option<Proposal> = None;
@@ -114,7 +133,7 @@ pub async fn run(
         let in_time = now.plus(now.since(began) * 2 + ASK_MARGIN) < deadline;
         let again = asked < ASKS_MAX && in_time;
         user["changes"] = json!(content.changes);
-        let problems = match judged(&snapshot, &paths, content).await? {
+        let problems = match seen.judged(content).await? {
             Outcome::Proposed(proposal) => return Ok(finish(ctx, proposal, spent)),
             Outcome::Doubtful(proposal, findings) => {
                 // A model that writes the same again means it.
@@ -141,17 +160,15 @@ fn finish(ctx: &Ctx, proposal: Proposal, spent: Used) -> Finish<Coding> {
     Box::new(move |lease| lease.coded(step))
 }
 
-/// Applies the changes on a thread where nobody waits.
-async fn judged(
-    snapshot: &Arc<Snapshot>,
-    paths: &Arc<[String]>,
-    said: Said,
-) -> Result<Outcome, Failure> {
-    let (snapshot, paths) = (Arc::clone(snapshot), Arc::clone(paths));
-    let judged = tokio::task::spawn_blocking(move || {
-        applied(&snapshot, &paths, &said.title, &said.body, said.changes)
-    });
-    judged.await.map_err(broken)?.map_err(Failure::never)
+impl Seen {
+    /// Applies the changes on a thread where nobody waits.
+    async fn judged(&self, said: Said) -> Result<Outcome, Failure> {
+        let (snapshot, paths) = (Arc::clone(&self.snapshot), Arc::clone(&self.paths));
+        let judged = tokio::task::spawn_blocking(move || {
+            applied(&snapshot, &paths, &said.title, &said.body, said.changes)
+        });
+        judged.await.map_err(broken)?.map_err(Failure::never)
+    }
 }
 
 /// The failure of changes that do not fit. Another attempt has more time.
