@@ -23,7 +23,14 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ),
     (
         "job-steps",
-        &["agent", "catalogue", "github-api", "model-api", "queues", "store"],
+        &[
+            "agent",
+            "catalogue",
+            "github-api",
+            "model-api",
+            "queues",
+            "store",
+        ],
     ),
     ("pull-requests", &["github-api", "queues", "store"]),
     (
