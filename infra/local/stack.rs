@@ -27,6 +27,7 @@ use tower::Service;
 
 /// The hosts of the stand-ins.
 pub const GITHUB_HOST: &str = "github.stand-in";
+const GITHUB_ARCHIVES_HOST: &str = "codeload.github.stand-in";
 pub const GITHUB_WEB_HOST: &str = "github.test";
 pub const STRIPE_HOST: &str = "stripe.stand-in";
 pub const MODEL_HOST: &str = "model.stand-in";
@@ -292,6 +293,7 @@ impl Stack {
 fn stand_ins(parts: &Parts) -> StandInWeb {
     StandInWeb::new(parts.faults.clone())
         .host(GITHUB_HOST, parts.vendors.github.router())
+        .host(GITHUB_ARCHIVES_HOST, parts.vendors.github.archives())
         .host(GITHUB_WEB_HOST, parts.vendors.github.pages())
         .host(STRIPE_HOST, parts.vendors.stripe.router())
         .host(MODEL_HOST, parts.vendors.model.router())

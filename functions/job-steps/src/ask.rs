@@ -21,14 +21,25 @@ pub struct Answer<T> {
     pub used: Used,
 }
 
-/// The tokens, cost and model of an answer.
+/// The tokens, cost and model of an answer, or of several.
+#[derive(Default)]
 pub struct Used {
-    tokens: Tokens,
-    cost: Credits,
+    pub tokens: Tokens,
+    pub cost: Credits,
     model: String,
 }
 
 impl Used {
+    /// Adds what earlier answers used.
+    #[must_use]
+    pub fn plus(self, earlier: Self) -> Self {
+        Self {
+            tokens: self.tokens.plus(earlier.tokens),
+            cost: self.cost.checked_add(earlier.cost).unwrap_or(Credits::MAX),
+            model: self.model,
+        }
+    }
+
     /// Converts it to the form that an assist stores.
     pub fn of_assist(self) -> assists::ModelUsage {
         assists::ModelUsage {

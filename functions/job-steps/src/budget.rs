@@ -5,6 +5,7 @@
 //! so a customer is never charged more than was reserved.
 
 use crate::Ctx;
+use crate::ask::Used;
 use domain::billing::plans::{
     ModelPrice, TokensBound, answer_bound, cost as cost_of, tokens_of_bytes,
 };
@@ -79,6 +80,12 @@ impl<'a> Budget<'a> {
                 output: 0,
             },
         }
+    }
+
+    /// Counts an answer that the row does not count yet.
+    pub fn spend(&mut self, used: &Used) {
+        self.spent = self.spent.checked_add(used.cost).unwrap_or(Credits::MAX);
+        self.taken = self.taken.plus(used.tokens);
     }
 
     /// The error for a budget that is used up.

@@ -8,7 +8,10 @@
 
 mod ask;
 mod assists;
+mod base;
+mod brief;
 mod budget;
+mod changes;
 mod code;
 mod config;
 mod delegated;
@@ -73,7 +76,12 @@ async fn on_work(
         (JobWork::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
         (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
-        (JobWork::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,
+        (JobWork::Code, Staged::Coding(job)) => {
+            let run = async |ctx: &Ctx, row: &JobRow, steps: &Steps| {
+                code::run(ctx, row, steps, deadline).await
+            };
+            step(ctx, job, &steps, deadline, run).await
+        }
         (JobWork::Review, Staged::Reviewing(job)) => {
             step(ctx, job, &steps, deadline, review::run).await
         }

@@ -9,7 +9,7 @@ use crate::{BoxError, Web};
 use bytes::Bytes;
 use domain::time::Timestamp;
 use http::header::{ACCEPT, USER_AGENT};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use octocrab::service::middleware::base_uri::BaseUriLayer;
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
@@ -24,10 +24,13 @@ pub(crate) struct Call {
     route: Route,
     body: Option<Value>,
     accept: &'static str,
+    /// Whether a 302 is an answer. Others are addresses of what has moved.
+    found: bool,
 }
 
 const JSON: &str = "application/vnd.github+json";
 const DIFF: &str = "application/vnd.github.diff";
+pub(crate) const AGENT: &str = concat!("tallyhook/", env!("CARGO_PKG_VERSION"));
 
 /// A successful response.
 pub(crate) struct Answer {
@@ -44,6 +47,15 @@ impl Call {
             route,
             body: None,
             accept: JSON,
+            found: false,
+        }
+    }
+
+    /// A request that GitHub answers with the address of a file.
+    pub fn get_file(operation: &'static str, route: Route) -> Self {
+        Self {
+            found: true,
+            ..Self::get(operation, route)
         }
     }
 
@@ -62,6 +74,7 @@ impl Call {
             route,
             body: Some(body),
             accept: JSON,
+            found: false,
         }
     }
 
@@ -72,6 +85,7 @@ impl Call {
             route,
             body: Some(body),
             accept: JSON,
+            found: false,
         }
     }
 
@@ -82,6 +96,7 @@ impl Call {
             route,
             body: Some(body),
             accept: JSON,
+            found: false,
         }
     }
 
@@ -92,6 +107,7 @@ impl Call {
             route,
             body: Some(body),
             accept: JSON,
+            found: false,
         }
     }
 
@@ -117,9 +133,14 @@ impl Call {
             .method(self.method.clone())
             .uri(self.route.below(prefix).as_str())
             .header(ACCEPT, self.accept)
-            .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")));
+            .header(USER_AGENT, AGENT);
         let request = crab.build_request(request, self.body.as_ref())?;
-        let response = octocrab::map_github_error(crab.execute(request).await?).await?;
+        let response = crab.execute(request).await?;
+        let response = if self.found && response.status() == StatusCode::FOUND {
+            response
+        } else {
+            octocrab::map_github_error(response).await?
+        };
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Answer {
@@ -148,6 +169,10 @@ impl Answer {
 }
 
 impl Answer {
+    pub fn into_bytes(self) -> Bytes {
+        self.body
+    }
+
     /// The body as text; invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

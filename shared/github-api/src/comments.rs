@@ -35,6 +35,29 @@ struct CommentShape {
     performed_via_github_app: Option<AppShape>,
 }
 
+/// A comment that somebody else wrote on an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueComment {
+    pub author: String,
+    /// GitHub's word for what the author is to the repository.
+    pub association: String,
+    pub body: String,
+}
+
+#[derive(Deserialize)]
+struct SaidShape {
+    body: Option<String>,
+    user: Option<AuthorShape>,
+    #[serde(default)]
+    author_association: String,
+    performed_via_github_app: Option<AppShape>,
+}
+
+#[derive(Deserialize)]
+struct AuthorShape {
+    login: String,
+}
+
 #[derive(Deserialize)]
 struct AppShape {
     id: u64,
@@ -106,6 +129,46 @@ impl Repository {
             }
         }
         Ok(None)
+    }
+
+    /// The newest comments of an issue, oldest first, up to 100 and without our own. GitHub lists
+    /// them by their age, so the last page has the newest.
+    pub async fn issue_comments(&self, issue: u64) -> Result<Vec<IssueComment>, GithubError> {
+        let (mut said, last) = self.comments_page(issue, 1).await?;
+        if last > 1 {
+            let before = if last > 2 {
+                self.comments_page(issue, last - 1).await?.0
+            } else {
+                said
+            };
+            let newest = self.comments_page(issue, last).await?.0;
+            said = before.into_iter().chain(newest).collect();
+        }
+        let newest = said.len().saturating_sub(100);
+        Ok(said.split_off(newest))
+    }
+
+    async fn comments_page(
+        &self,
+        issue: u64,
+        page: u64,
+    ) -> Result<(Vec<IssueComment>, u64), GithubError> {
+        let route = comments(issue)
+            .query("per_page", "100")
+            .query("page", &page.to_string());
+        let answer = self.send(Call::get("read the comments", route)).await?;
+        let listed: Vec<SaidShape> = answer.read()?;
+        let ours = |said: &SaidShape| {
+            let app = said.performed_via_github_app.as_ref();
+            app.is_some_and(|app| app.id == self.app_id())
+        };
+        let said = listed.into_iter().filter(|said| !ours(said));
+        let said = said.map(|said| IssueComment {
+            author: said.user.map_or_else(String::new, |user| user.login),
+            association: said.author_association,
+            body: said.body.unwrap_or_default(),
+        });
+        Ok((said.collect(), last_page(&answer.headers).unwrap_or(page)))
     }
 
     /// Returns our comment on one page, and the number of the last page.
@@ -188,6 +251,30 @@ mod tests {
             .comment_ensure(&order)
             .await
             .map(CommentId::get)
+    }
+
+    #[tokio::test]
+    async fn the_newest_comments_of_others_are_read() {
+        let said = |login: &str, app: Option<u64>| {
+            let app = app.map(|id| json!({ "id": id }));
+            json!({ "id": 1, "body": "text", "user": { "login": login }, "author_association": "MEMBER",
+                "performed_via_github_app": app })
+        };
+        let pages = r#"<https://github.test/x?per_page=100&page=9>; rel="last""#;
+        let first = Reply::with(200, &[("link", pages)], json!([said("ada", None)]));
+        let peer = Peer::script([
+            (PAGE_1, first),
+            found(PAGE_8, json!([said("bob", None), said("bot", Some(42))])),
+            found(
+                PAGE_9,
+                json!([said("eve", Some(43)), { "id": 2, "body": null, "user": null }]),
+            ),
+        ]);
+        let said = repository(&peer).await.issue_comments(5).await;
+        let said = said.expect("comments");
+        let authors: Vec<&str> = said.iter().map(|said| said.author.as_str()).collect();
+        assert_eq!(authors, ["bob", "eve", ""]);
+        assert_eq!(said[0].association, "MEMBER");
     }
 
     #[tokio::test]

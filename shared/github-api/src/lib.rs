@@ -14,6 +14,7 @@
 
 mod answers;
 mod app;
+mod archives;
 mod branches;
 mod call;
 mod comments;
@@ -35,8 +36,9 @@ mod sign_in;
 mod testing;
 mod trees;
 
+pub use archives::Archive;
 pub use branches::BranchCreated;
-pub use comments::CommentOrder;
+pub use comments::{CommentOrder, IssueComment};
 pub use commits::{CommitOrder, Committed};
 pub use error::GithubError;
 pub use files::{FILE_BYTES_MAX, File, FileContent, Tree, TreeEntry};

@@ -181,6 +181,11 @@ impl Repository {
         }
     }
 
+    /// The address of the API, and the transport for a request without any token.
+    pub(crate) fn outside(&self) -> (&http::Uri, crate::Web) {
+        self.sessions.outside()
+    }
+
     pub(crate) fn app_id(&self) -> u64 {
         self.sessions.app.id
     }

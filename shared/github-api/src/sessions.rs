@@ -127,6 +127,11 @@ impl Sessions {
         }
     }
 
+    /// The address of the API, and the transport for a request without any token.
+    pub fn outside(&self) -> (&Uri, Web) {
+        (&self.base, self.web.clone())
+    }
+
     /// Returns a session with at least [`MARGIN`] left.
     pub async fn session(&self, scope: Scope, now: Timestamp) -> Result<Arc<Session>, GithubError> {
         let slot = self.slot(scope);

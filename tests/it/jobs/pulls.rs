@@ -303,7 +303,10 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
         { "path": "src/main.rs", "content": "fn main() {}\n" },
     ]);
     let world = World::with(FaultPlan::Seeded(51), &[]).await;
-    world.vendors.model.script(
+    let plan = json!({ "plan": "p", "files": ["README.md", "src/main.rs"] });
+    let model = &world.vendors.model;
+    model.script("plan", vec![plan.to_string(); 9]);
+    model.script(
         "code",
         vec![json!({ "title": "t", "body": "b", "changes": changes }).to_string(); 9],
     );

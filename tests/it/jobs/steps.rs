@@ -23,6 +23,11 @@ fn code(changes: Value) -> String {
     json!({ "title": "A title", "body": "A body", "changes": changes }).to_string()
 }
 
+/// A model's answer to the planning step that names these files.
+fn plan_of(files: &[&str]) -> String {
+    json!({ "plan": "A plan", "files": files }).to_string()
+}
+
 async fn job_with(step: &str, answers: Vec<String>) -> World {
     let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(step, answers);
@@ -227,7 +232,12 @@ async fn a_change_that_changes_nothing_ends_the_job() {
         json!([{ "path": "README.md", "content": same }]),
         json!([{ "path": "not/there", "delete": true }]),
     ] {
-        let world = job_with("code", vec![code(changes)]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
+        let model = &world.vendors.model;
+        model.script("plan", vec![plan_of(&["README.md"])]);
+        model.script("code", vec![code(changes)]);
+        world.github_sends("issues.opened").await;
+        world.settle().await;
         // The review sees an empty diff and requests changes; the stand-in coder then corrects it.
         let job = world.commented_job().await;
         assert_eq!((job.state, job.rounds), (JobState::PrOpened, 1));
@@ -235,7 +245,9 @@ async fn a_change_that_changes_nothing_ends_the_job() {
     }
     // A reviewer that approves an empty diff does not help either.
     let world = World::with(FaultPlan::None, &[]).await;
-    world.vendors.model.script(
+    let model = &world.vendors.model;
+    model.script("plan", vec![plan_of(&["README.md"])]);
+    model.script(
         "code",
         vec![code(json!([{ "path": "README.md", "content": same }]))],
     );

@@ -22,9 +22,12 @@ async fn proposed(fault_plan: FaultPlan, changes: Value) -> World {
         let github = &world.vendors.github;
         github.push_entry((OWNER, REPOSITORY), "main", path, entry);
     }
+    let plan =
+        json!({ "plan": "A plan", "files": ["README.md", "run.sh", "logo.png", "docs/deep/a.md"] });
     let code = json!({ "title": "A title", "body": "A body", "changes": changes });
     let review = json!({ "verdict": "approve", "notes": "" });
     let model = &world.vendors.model;
+    model.script("plan", vec![plan.to_string()]);
     model.script("code", vec![code.to_string()]);
     model.script("review", vec![review.to_string()]);
     world.github_sends("issues.opened").await;
@@ -104,11 +107,11 @@ async fn everything_else_stays_what_it_is() {
     world.done().await;
 }
 
-/// 180,000 lines of which most change: the review's diff is bounded work.
+/// 60,000 lines of which most change: the review's diff is bounded work.
 #[tokio::test(start_paused = true)]
-async fn a_file_of_180_000_lines_is_reviewed() {
+async fn a_file_of_60_000_lines_is_reviewed() {
     let world = World::with(FaultPlan::None, &[]).await;
-    let old: String = (0..180_000).map(|n| format!("{n:>18}\n")).collect();
+    let old: String = (0..60_000).map(|n| format!("{n}\n")).collect();
     let new: String = (0..8_000).map(|n| format!("{:>11}\n", n * 7)).collect();
     world
         .vendors
@@ -116,6 +119,8 @@ async fn a_file_of_180_000_lines_is_reviewed() {
         .push_file(OWNER, REPOSITORY, "main", "big.txt", &old);
     let change = json!([{ "path": "big.txt", "content": new }]);
     let code = json!({ "title": "A title", "body": "A body", "changes": change });
+    let plan = json!({ "plan": "A plan", "files": ["big.txt"] });
+    world.vendors.model.script("plan", vec![plan.to_string()]);
     world.vendors.model.script("code", vec![code.to_string()]);
     world.github_sends("issues.opened").await;
     world.settle().await;

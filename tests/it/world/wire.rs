@@ -141,6 +141,7 @@ impl Wire {
     pub fn new(vendors: &Vendors, faults: Faults, now: Now) -> Self {
         let vendors = StandInWeb::new(faults)
             .host("github.wire", vendors.github.router())
+            .host("codeload.github.wire", vendors.github.archives())
             .host("stripe.wire", vendors.stripe.router())
             .host("model.wire", vendors.model.router());
         Self {

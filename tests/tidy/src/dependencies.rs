@@ -23,7 +23,14 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ),
     (
         "job-steps",
-        &["catalogue", "github-api", "model-api", "queues", "store"],
+        &[
+            "agent",
+            "catalogue",
+            "github-api",
+            "model-api",
+            "queues",
+            "store",
+        ],
     ),
     ("pull-requests", &["github-api", "queues", "store"]),
     (
@@ -110,7 +117,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("octocrab", &["github-api"]),
     ("jsonwebtoken", &["github-api", STAND_INS]),
     ("async-stripe*", &["stripe-api"]),
-    ("zstd", &["store"]),
+    ("zstd", &["store", "bench"]),
     ("dynoxide-rs", &[STAND_INS]),
     ("rustack-*", &[STAND_INS]),
     ("clap", &["tallyhook"]),

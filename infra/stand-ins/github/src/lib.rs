@@ -23,6 +23,7 @@ use state::State;
 mod access;
 pub mod app_key;
 mod apps;
+mod archives;
 mod compare;
 mod contents;
 mod diff;
@@ -100,6 +101,7 @@ impl GitHub {
             .merge(objects::routes())
             .merge(trees::routes())
             .merge(contents::routes())
+            .merge(archives::routes())
             .merge(compare::routes())
             .merge(pulls::routes())
             .merge(issues::routes());
@@ -114,6 +116,11 @@ impl GitHub {
             .layer(DefaultBodyLimit::disable())
             .layer(from_fn_with_state(self.clone(), with_headers))
             .with_state(self.clone())
+    }
+
+    /// The host of archives, `codeload.` and the name of the API's host.
+    pub fn archives(&self) -> Router {
+        archives::codeload().with_state(self.clone())
     }
 
     /// Pages for people, to be mounted at `html_base`.

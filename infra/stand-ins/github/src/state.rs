@@ -28,6 +28,9 @@ pub(super) struct State {
     /// Webhooks that are not delivered yet; a restart drops them.
     #[serde(skip)]
     pub outbox: Vec<Webhook>,
+    /// Addresses of archives by their secrets; a restart drops them.
+    #[serde(skip)]
+    pub links: BTreeMap<String, super::archives::Link>,
     pub read_lag: u32,
     /// For how long lists omit a new entry, in milliseconds; missing in older states.
     #[serde(default)]

@@ -32,6 +32,9 @@ struct CodeAsked {
     #[serde(default)]
     files: Vec<File>,
     notes: Option<String>,
+    /// Why the last changes could not be made.
+    #[serde(default)]
+    problems: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -74,15 +77,18 @@ fn plan(asked: PlanAsked) -> Value {
                 .or(asked.tree.first()),
         );
     }
+    let note = note_path(issue.number);
+    files.extend(asked.tree.iter().find(|path| **path == note));
     json!({"plan": format!("Resolve issue {}: {}", issue.number, issue.title), "files": files})
 }
 
 fn code(asked: CodeAsked) -> Value {
     let wanted = replacements(asked.issue.text());
+    let whole = !asked.problems.is_empty();
     let mut changes: Vec<Value> = asked
         .files
         .iter()
-        .filter_map(|file| replaced(file, &wanted))
+        .flat_map(|file| replaced(file, &wanted, whole))
         .collect();
     if changes.is_empty() {
         changes.push(note(&asked));
@@ -195,20 +201,38 @@ fn pair(text: &str) -> Option<(&str, &str)> {
     (!old.is_empty() && !old.contains('`')).then_some((old, new))
 }
 
-fn replaced(file: &File, wanted: &[(&str, &str)]) -> Option<Value> {
-    let content = wanted
-        .iter()
-        .fold(file.content.clone(), |text, (old, new)| {
-            text.replace(old, new)
-        });
-    (content != file.content).then(|| json!({"path": file.path, "content": content}))
+/// The changes that replace every wanted text of a file: an edit for each that occurs once, or the
+/// whole file if one of them does not.
+fn replaced(file: &File, wanted: &[(&str, &str)], whole: bool) -> Vec<Value> {
+    let mut content = file.content.clone();
+    let mut edits = Vec::new();
+    let mut once = !whole;
+    for (old, new) in wanted.iter().filter(|(old, new)| old != new) {
+        match content.matches(old).count() {
+            0 => continue,
+            1 => edits.push(json!({"path": file.path, "old": old, "new": new})),
+            _ => once = false,
+        }
+        content = content.replace(old, new);
+    }
+    if content == file.content {
+        Vec::new()
+    } else if once {
+        edits
+    } else {
+        vec![json!({"path": file.path, "content": content})]
+    }
+}
+
+fn note_path(number: u64) -> String {
+    format!("docs/notes/issue-{number}.md")
 }
 
 /// The file that is written when there is nothing to replace, so that every issue leads to a
 /// change.
 fn note(asked: &CodeAsked) -> Value {
     let Issue { number, title, .. } = &asked.issue;
-    let path = format!("docs/notes/issue-{number}.md");
+    let path = note_path(*number);
     let before = asked
         .files
         .iter()

@@ -70,8 +70,27 @@ async fn code_replaces_what_the_issue_says_or_leaves_a_note() {
     .await;
     assert_eq!(
         answer["changes"],
-        json!([{"path": "a", "content": "blue blue"}, {"path": "b", "content": "<b>"}])
+        json!([{"path": "a", "content": "blue blue"}, {"path": "b", "old": "green", "new": "<b>"}]),
+        "an edit where the text stands once, else the whole file"
     );
+    let problems = json!([{"path": "b", "problem": "`old` does not occur."}]);
+    let answer = ask(
+        &model,
+        "code",
+        json!({"issue": issue(both), "plan": "p", "files": files, "problems": problems}),
+    )
+    .await;
+    assert_eq!(
+        answer["changes"][1],
+        json!({"path": "b", "content": "<b>"}),
+        "edits that could not be made become whole files"
+    );
+    let answer = ask(
+        &model,
+        "code",
+        json!({"issue": issue(both), "plan": "p", "files": files, "notes": "typo"}),
+    )
+    .await;
     assert!(
         answer["body"]
             .as_str()

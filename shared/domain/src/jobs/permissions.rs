@@ -100,6 +100,11 @@ impl Policy {
 /// The associations of people whom the repository's owner let in.
 const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 
+/// Whether GitHub's author association says that the owner let the person in.
+pub fn is_insider(association: &str) -> bool {
+    INSIDERS.contains(&association)
+}
+
 /// Whether a person has a role. `found` is what GitHub answered, or `None` if it knows no such
 /// person.
 ///
@@ -109,7 +114,7 @@ const INSIDERS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 pub fn is_enough(found: Option<Role>, needed: Role, event: &IssueEvent) -> bool {
     let Some(found) = found else {
         let (_, association) = requester(event);
-        return needed <= Role::Write && INSIDERS.contains(&association);
+        return needed <= Role::Write && is_insider(association);
     };
     found >= needed
 }
