@@ -8,6 +8,7 @@ pub mod checkouts;
 pub mod contracts;
 pub mod conversion;
 pub mod crash;
+pub mod customers;
 pub mod dunning;
 pub mod entitlements;
 pub mod invoices;
