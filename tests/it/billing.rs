@@ -17,6 +17,7 @@ pub mod marketplace;
 pub mod metering;
 pub mod one_subscription;
 pub mod past_catalogues;
+pub mod plan_limits;
 pub mod purchases;
 pub mod refunds;
 pub mod reversals;
