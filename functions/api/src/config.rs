@@ -15,7 +15,7 @@ use queues::{Queue, Queues};
 use rest::ApiError;
 use settings::{
     AutoProvision, CatalogueSettings, DashboardUrl, GithubWebUrl, LedgerSettings, PlatformSettings,
-    QueueSettings, StripeSettings,
+    PublishableKey, QueueSettings, StripeSettings,
 };
 use store::{Store, Switchboard};
 use stripe_api::{PriceChoice, StripeApi};
@@ -32,6 +32,7 @@ pub struct Config {
     queues: QueueSettings,
     auto_provision: AutoProvision,
     catalogue: CatalogueSettings,
+    publishable_key: PublishableKey,
     stripe: StripeSettings,
     github_web_url: GithubWebUrl,
     dashboard_url: String,
@@ -53,6 +54,7 @@ impl Settings for Config {
             queues: QueueSettings::read(env, queues),
             auto_provision: Settings::read(env),
             catalogue: Settings::read(env),
+            publishable_key: Settings::read(env),
             stripe: Settings::read(env),
             github_web_url: Settings::read(env),
             dashboard_url: DashboardUrl::read_required(env),
@@ -76,6 +78,7 @@ pub struct Ctx {
     pub(crate) switches: Switchboard,
     pub(crate) auto_provision: Switch,
     pub(crate) catalogue: Catalogue,
+    pub(crate) publishable_key: Option<String>,
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) github_web_url: String,
     pub(crate) dashboard_url: String,
@@ -95,6 +98,7 @@ impl Ctx {
             queues: config.queues.connect(&platform),
             auto_provision: config.auto_provision.0,
             catalogue: config.catalogue.0,
+            publishable_key: config.publishable_key.0,
             stripe: config.stripe.connect(&platform),
             github_web_url: config.github_web_url.0,
             dashboard_url: config.dashboard_url,

@@ -11,7 +11,8 @@ mod notices;
 
 use self::accounts::{account, api_keys, members, session, signup};
 use self::billing::{
-    auto_top_up, checkout, payment_methods, period, plans, portal, spend_limit, subscription, usage,
+    auto_top_up, checkout, customer, payment_methods, period, plans, portal, spend_limit,
+    subscription, usage,
 };
 use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
 use self::ledger::{credits, debits, grants, holds};
@@ -51,6 +52,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(grants::list))
         .routes(routes!(checkout::create))
         .routes(routes!(portal::create))
+        .routes(routes!(customer::change))
         .routes(routes!(
             subscription::show,
             subscription::create,

@@ -4,12 +4,13 @@ use crate::amounts::{self, BadModelPrice};
 use crate::fields::{Fields, Page, Placed};
 use crate::plans::{Meters, prices};
 use domain::billing::plans::{
-    CreditPack, MeterInfo, MeterKind, ModelPrice, PhasePredicate, PlanId,
+    CheckoutOption, CreditPack, MeterInfo, MeterKind, ModelPrice, PhasePredicate, PlanId,
 };
 use domain::billing::usage::Meter;
 use domain::jobs::phases::{Phase, PhaseResult};
 use domain::units::Credits;
 use domain::units::{Currency, Money};
+use std::collections::BTreeSet;
 
 const METERS_MAX: usize = 100;
 const PACKS_MAX: usize = 100;
@@ -163,6 +164,28 @@ fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64)
             0
         }
     }
+}
+
+/// Reads what Checkout does besides selling.
+pub fn checkout(head: &mut Fields<'_>) -> BTreeSet<CheckoutOption> {
+    let mut options = BTreeSet::new();
+    for Placed { value, line } in head.texts("checkout", CheckoutOption::ALL.len()) {
+        match CheckoutOption::parse(&value) {
+            Some(option) => {
+                options.insert(option);
+            }
+            None => {
+                let known = CheckoutOption::ALL.map(CheckoutOption::as_str).join(", ");
+                head.fault(
+                    line,
+                    format!(
+                        "checkout has {value:?}, which is none of its options; choose from {known}"
+                    ),
+                );
+            }
+        }
+    }
+    options
 }
 
 pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {

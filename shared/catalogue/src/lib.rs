@@ -129,6 +129,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         .credits("low_balance")
         .map_or(Credits::ZERO, |credits| credits.value);
     let phase = goods::phase(&mut head);
+    let checkout = goods::checkout(&mut head);
     head.close();
     check::check(page.faults, &plans, &packs, &models, default.as_ref());
     Some(Catalogue {
@@ -143,6 +144,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         output_reserve,
         low_balance,
         phase,
+        checkout,
     })
 }
 

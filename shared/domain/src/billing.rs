@@ -5,6 +5,7 @@ pub mod marketplace;
 pub mod pack_terms;
 pub mod payments;
 pub mod plans;
+pub mod quotas;
 pub mod refunds;
 pub mod spending;
 pub mod subscriptions;

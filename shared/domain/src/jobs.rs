@@ -319,6 +319,7 @@ pub fn delegated(facts: JobFacts) -> JobRow {
 pub fn refused(facts: JobFacts, reason: &str) -> JobRow {
     let at = facts.created_at;
     let terms = Terms {
+        places: crate::billing::quotas::QuotaPlaces::default(),
         funding: Funding::Free,
         spending: None,
         ..facts.terms.clone()

@@ -10,12 +10,10 @@ const CATALOGUE: Setting = Setting::optional(
 );
 const PUBLISHABLE_KEY: Setting = Setting::optional(
     "STRIPE_PUBLISHABLE_KEY",
-    "Stripe's publishable key, `pk_…`. A function refuses to start if its mode is not that of `STRIPE_SECRET_KEY`, where both \
-     are given by value.",
-)
-.outside_template();
-const PRICE: &str = "The id of a price, `price_…`, that exists at Stripe already and was not made by `catalogue push`. On AWS, \
-                     write it into the catalogue.";
+    "Stripe's publishable key, `pk_…`, for pages that show an embedded Checkout. A function refuses to start if its mode is not \
+     that of `STRIPE_SECRET_KEY`, where both are given by value.",
+);
+const PRICE: &str = "The id of a price, `price_…`, that exists at Stripe already and was not made by `catalogue push`.";
 
 /// The catalogue, parsed and validated.
 pub struct CatalogueSettings(pub Catalogue);
@@ -24,7 +22,7 @@ impl Settings for CatalogueSettings {
     fn read(env: &mut Env) -> Self {
         env.record(CATALOGUE);
         for (name, _) in catalogue::PRICES {
-            env.record(Setting::optional(name, PRICE).outside_template());
+            env.record(Setting::optional(name, PRICE));
         }
         env.record(PUBLISHABLE_KEY);
         let read = catalogue::from_settings(|name| env.find(name));
@@ -32,6 +30,15 @@ impl Settings for CatalogueSettings {
             env.error(errors.to_string());
             catalogue::built_in()
         }))
+    }
+}
+
+/// Stripe's publishable key, if there is one. The catalogue's settings compare its mode.
+pub struct PublishableKey(pub Option<String>);
+
+impl Settings for PublishableKey {
+    fn read(env: &mut Env) -> Self {
+        Self(env.optional(PUBLISHABLE_KEY))
     }
 }
 

@@ -22,7 +22,7 @@ mod tables;
 mod urls;
 
 #[cfg(feature = "catalogue")]
-pub use self::catalogue::CatalogueSettings;
+pub use self::catalogue::{CatalogueSettings, PublishableKey};
 #[cfg(feature = "queues")]
 pub use self::queues::QueueSettings;
 #[cfg(feature = "github")]

@@ -15,7 +15,7 @@ pub(crate) mod terms;
 mod rows;
 
 use crate::Store;
-use crate::billing::quotas::{count_change, uncount_change};
+use crate::billing::quotas::{count_change, uncount_change, use_change};
 use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
 use crate::db::error::StoreError;
@@ -31,6 +31,7 @@ use crate::ledger::Post;
 use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::billing::plans::Limit;
+use domain::billing::quotas::{LEVEL, QuotaUse};
 use domain::billing::usage::{Meter, Tokens};
 use domain::ids::{AccountId, JobId, RepositoryId};
 use domain::jobs::caps::Cap;
@@ -49,6 +50,8 @@ pub struct NewJob {
     pub order: IssueText,
     /// The number of jobs that its period allows.
     pub limit: Limit,
+    /// What it counts on the plan's other quotas.
+    pub uses: Vec<QuotaUse>,
     /// The hold to place for it, if it is paid from credits.
     pub hold: Option<Posting>,
     /// The caps that it counts against.
@@ -70,6 +73,8 @@ pub enum JobCreated {
     Capped(Cap),
     /// The quota of the period is used up; nothing was created.
     QuotaUsed,
+    /// Another quota of the plan has no room for it; nothing was created.
+    OtherQuotaUsed(Meter),
     /// The account is closed because its owner moved to another one; nothing was created.
     AccountClosed,
     /// The job could cost more than what is left of the customer's spend limit for this billing
@@ -104,6 +109,8 @@ enum Refusal {
     /// The cap at this place of the job's caps.
     Capped(usize),
     QuotaUsed,
+    /// By its place among the other quotas.
+    OtherQuotaUsed(usize),
     AccountClosed,
     Spending(SpendingRefused),
     Posting(PostingRefused),
@@ -114,6 +121,8 @@ const MOVE: &str = "move a job";
 
 /// The meter that counts every job against a quota.
 static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
+/// The meter of the jobs that are at work.
+static AGENTS: LazyLock<Meter> = LazyLock::new(Meter::agents);
 
 impl Store {
     /// Creates a job in one transaction: the fact, the issue's current job, the row, the first
@@ -155,6 +164,13 @@ impl Store {
                 .or(Refusal::Capped(place));
         }
         tx.add(count.item(&self.table)).or(Refusal::QuotaUsed);
+        for (place, used) in new.uses.iter().enumerate() {
+            let Some(change) = use_change(&facts.account, used) else {
+                return Ok(JobCreated::OtherQuotaUsed(used.meter.clone()));
+            };
+            tx.add(change.item(&self.table))
+                .or(Refusal::OtherQuotaUsed(place));
+        }
         tx.add(put_new(&self.table, row));
         tx.add(put_new(&self.table, first_step(new)?));
         tx.add(begun.item(&self.table)).or(Refusal::AccountClosed);
@@ -175,6 +191,10 @@ impl Store {
                     StoreError::inconsistent(CREATE, "a cap that is not the job's".to_owned())
                 }),
             Refusal::QuotaUsed => Ok(JobCreated::QuotaUsed),
+            Refusal::OtherQuotaUsed(place) => match new.uses.get(place) {
+                Some(used) => Ok(JobCreated::OtherQuotaUsed(used.meter.clone())),
+                None => Ok(JobCreated::QuotaUsed),
+            },
             Refusal::AccountClosed => Ok(JobCreated::AccountClosed),
             Refusal::Spending(SpendingRefused::Beyond) => Ok(JobCreated::SpendLimitReached),
             Refusal::Spending(SpendingRefused::Changed) => Err(StoreError::contended(CREATE)),
@@ -381,6 +401,10 @@ impl Store {
                 }
             }
             BillingEffect::Released { .. } => items.push(self.place_returned(row)),
+        }
+        if transition.returns_agent() {
+            let account = &row.facts.account;
+            items.push(uncount_change(account, &AGENTS, LEVEL, 1).item(&self.table));
         }
         if transition.frees_issue() {
             let open = keys::open(row.facts.repository, row.facts.issue_number);

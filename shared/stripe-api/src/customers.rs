@@ -24,6 +24,17 @@ pub struct CustomerOrder<'a> {
 pub struct CustomerChange<'a> {
     pub email: Option<&'a str>,
     pub name: Option<&'a str>,
+    pub address: Option<&'a BillingAddress<'a>>,
+}
+
+/// A billing address. Stripe removes what is empty.
+pub struct BillingAddress<'a> {
+    pub line1: &'a str,
+    pub line2: &'a str,
+    pub city: &'a str,
+    pub state: &'a str,
+    pub postal_code: &'a str,
+    pub country: &'a str,
 }
 
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -113,7 +124,17 @@ impl StripeApi {
         change: &CustomerChange<'_>,
         key: &str,
     ) -> Result<(), StripeError> {
-        let form = json!({ "email": change.email, "name": change.name });
+        let address = change.address.map(|address| {
+            json!({
+                "line1": address.line1,
+                "line2": address.line2,
+                "city": address.city,
+                "state": address.state,
+                "postal_code": address.postal_code,
+                "country": address.country,
+            })
+        });
+        let form = json!({ "email": change.email, "name": change.name, "address": address });
         let _customer: Customer = self
             .to(UPDATE)
             .write(&["customers", id.as_str()], form, key)

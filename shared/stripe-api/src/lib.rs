@@ -42,7 +42,7 @@ pub use checkout::{
     CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, Line, PaymentStatus, SessionMode,
     SessionStatus,
 };
-pub use customers::{ACCOUNT_NOTE, Customer, CustomerChange, CustomerOrder};
+pub use customers::{ACCOUNT_NOTE, BillingAddress, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
 pub use events::{EventFilter, RawEvent};
 pub use invoices::{Invoice, InvoiceLine, InvoiceStatus};

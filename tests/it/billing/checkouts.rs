@@ -1,6 +1,7 @@
 //! Purchases: checkouts, the portal and payment methods. One request creates one session, wherever
 //! a process dies and however often it is repeated. Only Stripe's events grant credits.
 
+mod options;
 mod payment_methods;
 
 use crate::world::program::{Program, program};

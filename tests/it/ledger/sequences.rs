@@ -1,5 +1,6 @@
 //! Random sequences of all postings, compared with a trivially simple model.
 
+mod grants;
 mod payments;
 
 use super::{NOW, account, books, fine, gift, hold, hold_id, micros, settle};

@@ -4,6 +4,7 @@ use super::{act, on_both, opened};
 use crate::billing::spending::crowds::{PERIOD, job, money};
 use crate::ledger::{NOW, account, gift, micros};
 use domain::billing::plans::Limit;
+use domain::billing::quotas::QuotaUse;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
 use domain::jobs::assists::{Assist, AssistFacts, AssistKind, AssistTask, CommitRef};
@@ -42,6 +43,15 @@ fn job_of_issue(id: &AccountId, n: u64, issue: u64) -> NewJob {
     new
 }
 
+fn of_quota(meter: Meter, limit: Limit) -> QuotaUse {
+    QuotaUse {
+        meter,
+        period: PERIOD.to_owned(),
+        amount: 1,
+        limit,
+    }
+}
+
 #[tokio::test]
 async fn a_new_job_says_why_it_is_none() {
     on_both(async |_, store, on| {
@@ -62,6 +72,16 @@ async fn a_new_job_says_why_it_is_none() {
         let mut beyond = job_of_issue(&id, 3, 3);
         beyond.limit = Limit::Of(1);
         assert_eq!(made(&beyond).await, JobCreated::QuotaUsed, "{on}");
+        beyond.limit = Limit::Unlimited;
+        beyond.uses = vec![
+            of_quota(Meter::tokens(), Limit::Unlimited),
+            of_quota(Meter::agents(), Limit::Of(1)),
+        ];
+        assert_eq!(made(&beyond).await, JobCreated::New, "{on}");
+        let mut busy = job_of_issue(&id, 6, 6);
+        busy.uses.clone_from(&beyond.uses);
+        let full = JobCreated::OtherQuotaUsed(Meter::agents());
+        assert_eq!(made(&busy).await, full, "{on}");
 
         let closed = made(&job_of_issue(&account(9), 4, 4)).await;
         assert_eq!(closed, JobCreated::AccountClosed, "{on}");
@@ -240,6 +260,7 @@ fn assist(id: &AccountId, n: u8, sha: &str) -> NewAssist {
             instead_of: None,
         }),
         counts: None,
+        uses: Vec::new(),
         hold: None,
     }
 }
@@ -264,6 +285,14 @@ async fn a_new_assist_says_why_it_is_none() {
         assert_eq!(ask(&counted(3, &shas[1])).await, AssistCreated::New, "{on}");
         let used_up = ask(&counted(4, &shas[2])).await;
         assert_eq!(used_up, AssistCreated::UsedUp, "{on}");
+        let calls = |n, sha: &str| NewAssist {
+            uses: vec![of_quota(Meter::api_calls(), Limit::Of(1))],
+            ..assist(&id, n, sha)
+        };
+        assert_eq!(ask(&calls(6, &shas[2])).await, AssistCreated::New, "{on}");
+        let used_up = ask(&calls(7, &shas[3])).await;
+        let expected = AssistCreated::QuotaUsed(Meter::api_calls());
+        assert_eq!(used_up, expected, "{on}");
 
         let mut poor = assist(&id, 5, &shas[3]);
         let (held, label) = ((micros(7), Credits::ZERO), EntryDetails::default());

@@ -239,7 +239,9 @@ fn a_role_fits_its_settings() {
             let mine = template
                 .variables(function)
                 .into_iter()
-                .filter(|(variable, _)| suffixes.iter().any(|suffix| variable.ends_with(suffix)));
+                .filter(|(variable, _)| suffixes.iter().any(|suffix| variable.ends_with(suffix)))
+                // Browsers get it, so it is no secret.
+                .filter(|(variable, _)| variable != "STRIPE_PUBLISHABLE_KEY");
             mine.map(|(_, value)| logical(&value).replace("ssm:/tallyhook/Stage}/", ""))
                 .collect()
         };

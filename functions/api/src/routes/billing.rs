@@ -2,6 +2,7 @@
 
 pub mod auto_top_up;
 pub mod checkout;
+pub mod customer;
 pub mod payment_methods;
 pub mod period;
 pub mod plans;

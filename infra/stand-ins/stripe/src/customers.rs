@@ -18,6 +18,7 @@ const SEARCH_LAGS_SECONDS: i64 = 60;
 const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
 /// Plain text fields; an empty value clears one.
 const TEXTS: [&str; 4] = ["email", "name", "description", "phone"];
+const ADDRESS: [&str; 6] = ["city", "country", "line1", "line2", "postal_code", "state"];
 
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
@@ -190,13 +191,14 @@ fn check(params: &Params) -> Result<(), ApiError> {
     params.only(
         &[
             &TEXTS[..],
-            &["metadata", "invoice_settings", "payment_method"],
+            &["address", "metadata", "invoice_settings", "payment_method"],
         ]
         .concat(),
     )?;
     params
         .inside("invoice_settings")
         .only(&["default_payment_method"])?;
+    params.inside("address").only(&ADDRESS)?;
     metadata::check(params)
 }
 
@@ -212,6 +214,18 @@ fn apply(customer: &mut Map<String, Value>, params: &Params) {
                 },
             );
         }
+    }
+    if params.mentions("address") {
+        let new = params.inside("address");
+        let old = customer.get("address").cloned().unwrap_or_default();
+        let field = |name: &str| match new.get(name) {
+            Some("") => Value::Null,
+            Some(text) => json!(text),
+            None => old[name].clone(),
+        };
+        let address = ADDRESS.map(|name| (name.to_owned(), field(name)));
+        let address = address.into_iter().collect();
+        customer.insert("address".to_owned(), Value::Object(address));
     }
     if let Some(metadata) = customer.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata::merge(metadata, params);

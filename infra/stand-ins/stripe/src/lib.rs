@@ -60,6 +60,7 @@ mod products;
 mod prorations;
 mod refunds;
 mod request_checks;
+mod session_options;
 mod sessions;
 mod subscriptions;
 #[cfg(test)]

@@ -84,6 +84,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let data = data(&params, mode, account.now)?;
     let mut session = blank(account.now, mode, &params)?;
     addresses(&mut session, &params)?;
+    super::session_options::apply(&mut session, &params, mode)?;
     session["expires_at"] = json!(expiry(&params, account.now)?);
     session["customer"] = json!(params.get("customer"));
     session["customer_details"] = customer_details(customer.as_ref(), params.get("customer_email"));

@@ -80,6 +80,16 @@ fn faults_of_the_head_and_its_meters() {
             "line 3, the catalogue: color is not a field of this table",
         ),
         (
+            "= 1000\ndefault",
+            "= 1000\ncheckout = [\"automatic_tax\", \"tips\"]\ndefault",
+            "line 3, the catalogue: checkout has \"tips\", which is none of its options; choose from automatic_tax,",
+        ),
+        (
+            "= 1000\ndefault",
+            "= 1000\ncheckout = [\"automatic_tax\", \"invoice_creation\"]\ndefault",
+            "",
+        ),
+        (
             "default_plan = \"payg\"",
             "default_plan = \"pay\"",
             "line 3, default_plan: no plan has the id pay",

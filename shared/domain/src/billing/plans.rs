@@ -72,6 +72,8 @@ pub struct Catalogue {
     pub low_balance: Credits,
     /// Which reported phases of external agents are billable.
     pub phase: PhasePredicate,
+    /// What Checkout does besides selling.
+    pub checkout: BTreeSet<CheckoutOption>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,6 +253,20 @@ pub enum Limit {
 pub enum OverQuota {
     Refuse,
     Charge,
+}
+
+words! {
+    /// What Checkout does besides selling.
+    CheckoutOption {
+        /// Stripe calculates and collects taxes.
+        AutomaticTax = "automatic_tax",
+        /// Customers can enter their tax id.
+        TaxIdCollection = "tax_id_collection",
+        /// Customers can enter a promotion code.
+        AllowPromotionCodes = "allow_promotion_codes",
+        /// Stripe makes an invoice for each pack. It always makes one for a plan.
+        InvoiceCreation = "invoice_creation",
+    }
 }
 
 /// How the ids of the products of packs begin.

@@ -51,6 +51,21 @@ impl Meter {
         Self("tokens".to_owned())
     }
 
+    /// Jobs that work at the same time.
+    pub fn agents() -> Self {
+        Self("agents".to_owned())
+    }
+
+    /// Members of the account.
+    pub fn users() -> Self {
+        Self("users".to_owned())
+    }
+
+    /// Calls of the API that begin work.
+    pub fn api_calls() -> Self {
+        Self("api_calls".to_owned())
+    }
+
     /// Free assists, which have a daily limit.
     pub fn free_assists() -> Self {
         Self("free_assists".to_owned())

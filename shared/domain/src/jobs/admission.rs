@@ -6,6 +6,7 @@ use super::{Funding, Offer};
 use crate::accounts::Account;
 use crate::billing::entitlements::MeteredTo;
 use crate::billing::plans::Limit;
+use crate::billing::usage::Meter;
 use crate::ids::JobId;
 use crate::ledger::{Balance, HoldId};
 use crate::text::words;
@@ -21,18 +22,22 @@ words! {
         /// Too many delivered jobs are not reported to Stripe yet.
         TooMuchUnbilled = "too_much_unbilled",
         QuotaUsed = "quota_used",
+        /// As many jobs are at work as the plan has agents.
+        AgentsBusy = "agents_busy",
         SpendLimitReached = "spend_limit_reached",
         InsufficientCredits = "insufficient_credits",
     }
 }
 
 /// What has to be read about an account to decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// How many delivered jobs are not reported to Stripe yet.
     pub unbilled: u64,
     /// How many jobs the quota's period counts.
     pub used: u64,
+    /// How much is used of each of the offer's other quotas, in its order.
+    pub others_used: Vec<u64>,
     pub balance: Balance,
     /// Whether the job's reservation fits the spend limit.
     pub spending_fits: bool,
@@ -62,6 +67,14 @@ pub fn obstacle(
     }
     if beyond(standing.used, offer.limit) {
         return Some(Obstacle::QuotaUsed);
+    }
+    let mut others = offer.uses.iter().zip(&standing.others_used);
+    if let Some((full, _)) = others.find(|(one, used)| one.is_beyond(**used)) {
+        return Some(if full.meter == Meter::agents() {
+            Obstacle::AgentsBusy
+        } else {
+            Obstacle::QuotaUsed
+        });
     }
     if !standing.spending_fits {
         return Some(Obstacle::SpendLimitReached);

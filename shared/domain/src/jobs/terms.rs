@@ -8,6 +8,7 @@ use crate::billing::plans::{
     BasisPoints, Billable, Catalogue, Limit, MeterCharge, MeteredUnit, Pays, Period, Plan, Quota,
     price,
 };
+use crate::billing::quotas::{self, QuotaPlaces, QuotaUse};
 use crate::billing::spending::{SpendChange, SpendLine, SpendUnit, Spending, billing_period};
 use crate::billing::usage::{Meter, Tokens, Usage, UsageIdentifier, UsageSource};
 use crate::ids::{AccountId, CustomerId};
@@ -29,6 +30,8 @@ pub struct Terms {
     pub priced_by: String,
     /// What it adds to the account's spending; absent if it costs nothing.
     pub spending: Option<Spending>,
+    /// What it counts on the plan's other quotas.
+    pub places: QuotaPlaces,
 }
 
 /// Where a job's money comes from.
@@ -69,6 +72,8 @@ pub enum FixPaid {
 pub struct Offer {
     pub terms: Terms,
     pub limit: Limit,
+    /// What it counts on the plan's other quotas when it begins.
+    pub uses: Vec<QuotaUse>,
     /// How far the hold may take the available amount below zero.
     pub overdraft: Credits,
 }
@@ -105,6 +110,8 @@ impl Offer {
         };
         let quota = plan.quotas.get(&Meter::pull_requests());
         let renews = quota.map_or(crate::billing::plans::Renewal::Month, |quota| quota.renews);
+        let agent = quotas::agent(entitlements);
+        let tokens = quotas::tokens(entitlements, now);
         Self {
             terms: Terms {
                 funding,
@@ -113,7 +120,12 @@ impl Offer {
                 period: Period::at(renews, entitlements.period, now).key,
                 priced_by: catalogue.version.clone(),
                 spending: spending(plan, pays, billing_period(entitlements, now).key),
+                places: QuotaPlaces {
+                    agent: agent.is_some(),
+                    tokens_in: tokens.as_ref().map(|tokens| tokens.period.clone()),
+                },
             },
+            uses: agent.into_iter().chain(tokens).collect(),
             limit: quota.map_or(Limit::Unlimited, Quota::hard_limit),
             overdraft: plan.overdraft,
         }
@@ -130,6 +142,7 @@ impl Offer {
     ) -> Self {
         let mut offer = Self::of(catalogue, entitlements, customer, now);
         offer.limit = Limit::Unlimited;
+        offer.without_agent();
         let terms = &mut offer.terms;
         let Some(bytes) = prompt_bytes_max else {
             (terms.funding, terms.budget, terms.spending) = (Funding::Free, None, None);
@@ -168,6 +181,8 @@ impl Offer {
     /// The offer for a job of an external agent: the fix is charged as soon as it is reported, and
     /// no tokens are, since the agent pays for its own models.
     pub fn outside(mut self) -> Self {
+        self.without_agent();
+        self.uses.clear();
         let terms = &mut self.terms;
         (terms.billable, terms.budget) = (Billable::PrOpened, None);
         match &mut terms.funding {
@@ -198,6 +213,12 @@ impl Offer {
             (terms.funding, terms.spending) = (Funding::Free, None);
         }
         self
+    }
+
+    /// An assist is one short call, and an external agent is none of the plan's.
+    fn without_agent(&mut self) {
+        self.terms.places.agent = false;
+        self.uses.retain(|used| used.meter != Meter::agents());
     }
 
     /// The hold to place before the work, if the job is paid from credits.

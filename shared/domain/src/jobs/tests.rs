@@ -37,6 +37,7 @@ fn facts() -> JobFacts {
         retry_of: None,
         asked_by: "ann".to_owned(),
         terms: Terms {
+            places: crate::billing::quotas::QuotaPlaces::default(),
             funding: Funding::Metered {
                 customer: CustomerId::parse("cus_1").expect("an id"),
                 counts: vec![(Meter::pull_requests(), MeteredUnit::Pulls)],

@@ -123,6 +123,12 @@ impl Transition {
         self.entered.as_ref()
     }
 
+    /// Whether the transition returns the plan's agent that the job took: its work is done.
+    pub fn returns_agent(&self) -> bool {
+        let places = &self.row.facts.terms.places;
+        places.agent && self.from.work().is_some() && self.row.state.work().is_none()
+    }
+
     /// Whether the transition frees the issue for another job.
     pub fn frees_issue(&self) -> bool {
         if self.row.is_delegated() {

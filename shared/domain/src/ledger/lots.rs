@@ -45,7 +45,7 @@ pub fn left_of(entries: &[Entry], ends: &BTreeMap<PaymentId, Timestamp>, lot: &L
 pub fn lots_of(entries: &[Entry], ends: &BTreeMap<PaymentId, Timestamp>) -> Vec<Lot> {
     let Lots(mut lots) = Lots::of(entries, ends);
     // Stable, so that the older of two equal lots stays first.
-    lots.sort_by_key(|lot| lot.order());
+    lots.sort_by_key(Lot::order);
     lots
 }
 

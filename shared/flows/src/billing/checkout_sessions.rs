@@ -12,6 +12,7 @@ use crate::billing::intents::{key, key_reused, thawed, unreadable};
 use crate::billing::prices::from_stripe;
 use domain::accounts::Account;
 use domain::billing::pack_terms::WHAT;
+use domain::billing::plans::{Catalogue, CheckoutOption};
 use domain::ids::{ActionId, CheckoutSessionId, CustomerId};
 use domain::refusal::{FlowError, Refusal};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,15 @@ pub struct Order {
     /// The terms of a pack, which the session carries as metadata.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub terms: BTreeMap<String, String>,
+    /// The options of the catalogue, by their words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// The catalogue's options for a session that sells something.
+pub fn options(catalogue: &Catalogue) -> Vec<String> {
+    let words = catalogue.checkout.iter().map(|option| option.as_str());
+    words.map(str::to_owned).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +228,11 @@ async fn create(
         ui,
         reference: act.as_str(),
         metadata: &metadata,
+        options: &order
+            .options
+            .iter()
+            .filter_map(|word| CheckoutOption::parse(word))
+            .collect(),
     };
     stripe.checkout_create(&order, &key(act, attempt)).await
 }

@@ -25,11 +25,17 @@ pub async fn next_job(
     }
     let meter = Meter::pull_requests();
     let begins = offer.terms.begins(&account.id);
+    let mut others_used = Vec::new();
+    for other in &offer.uses {
+        let used = store.quota_used(&account.id, &other.meter, &other.period);
+        others_used.push(used.await?);
+    }
     let standing = Standing {
         unbilled: unbilled(store, &account.id, entitlements.plan, &offer.terms.funding).await?,
         used: store
             .quota_used(&account.id, &meter, &offer.terms.period)
             .await?,
+        others_used,
         balance: store.balance_find(&account.id).await?,
         spending_fits: store.spending_fits(begins.as_ref()).await?,
     };

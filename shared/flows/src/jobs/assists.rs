@@ -7,6 +7,7 @@ use crate::accounts::load;
 use crate::billing::spend_limit;
 use domain::billing::entitlements::{Entitlements, MeteredTo};
 use domain::billing::plans::{Catalogue, Limit};
+use domain::billing::quotas;
 use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
@@ -81,7 +82,9 @@ pub async fn order(
         .spending
         .as_ref()
         .map(|spending| (spending.unit, spending.period.clone()));
+    let call = quotas::api_call(&entitlements, now);
     let new = NewAssist {
+        uses: offer.uses.into_iter().chain(call).collect(),
         row: Assist::queued(facts),
         task,
         place,
@@ -110,6 +113,9 @@ pub async fn order(
             Err(refusal.await?.into())
         }
         AssistCreated::UsedUp => Err(used_up(now).into()),
+        AssistCreated::QuotaUsed(meter) => {
+            Err(quota_used(&entitlements, &meter, desk.dashboard_url, now).into())
+        }
     }
 }
 
@@ -145,6 +151,24 @@ fn out_of_credits(needed: Credits, what: &str, balance: Balance, url: &str) -> R
         balance.available
     );
     Refusal::payment_required("insufficient_credits", detail)
+}
+
+/// The refusal of work for which a quota of the plan has no room.
+pub fn quota_used(
+    entitlements: &Entitlements<'_>,
+    meter: &Meter,
+    url: &str,
+    now: Timestamp,
+) -> Refusal {
+    let why = quotas::refusal(entitlements, meter, now);
+    let mut letters = why.chars();
+    let first: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    let detail = format!("{first}{}; see your plan at {url}.", letters.as_str());
+    Refusal::forbidden("quota_used", detail)
 }
 
 fn used_up(now: Timestamp) -> Refusal {

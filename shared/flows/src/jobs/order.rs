@@ -94,6 +94,9 @@ impl Orders<'_> {
             }
             JobCreated::Capped(cap) => return refuse::capped(self, new, &cap).await,
             JobCreated::QuotaUsed => return refuse::quota_used(self, &entitlements, new).await,
+            JobCreated::OtherQuotaUsed(meter) => {
+                return refuse::other_quota_used(self, &entitlements, new, meter).await;
+            }
             JobCreated::SpendLimitReached => return refuse::spend_limit_reached(self, new).await,
             JobCreated::AccountClosed => return Ok(Placed::Closed),
             JobCreated::Joined(job) => return Ok(Placed::Joined(job)),
@@ -172,6 +175,7 @@ impl Orders<'_> {
             row: row(facts),
             order: IssueText::of(&issue.title, &issue.body),
             limit: offer.limit,
+            uses: offer.uses,
         }
     }
 

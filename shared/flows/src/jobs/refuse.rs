@@ -4,6 +4,7 @@
 use super::order::{Orders, Placed};
 use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::{Limit, Period, Plan, Renewal};
+use domain::billing::quotas::{self, period_of};
 use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::jobs::caps::Cap;
@@ -86,6 +87,30 @@ pub(super) async fn quota_used(
     let notice = Notice::new(topic, reason.clone(), facts.created_at);
     orders.owe(&facts.account, &notice).await?;
     refuse_privately(orders, new, &reason).await
+}
+
+/// Another quota of the plan has no room for the job: its agents are all at work, or its tokens are
+/// used up.
+pub(super) async fn other_quota_used(
+    orders: &Orders<'_>,
+    entitlements: &Entitlements<'_>,
+    new: NewJob,
+    meter: Meter,
+) -> Result<Placed, Failure> {
+    let facts = &new.row.facts;
+    let why = quotas::refusal(entitlements, &meter, facts.created_at);
+    let reason = format!("{why}.{}", pointer(orders, "See your plan at"));
+    // Agents are free again when a job is done, which is no news by mail.
+    if meter != Meter::agents() {
+        let period = period_of(entitlements, &meter, facts.created_at).key;
+        let notice = Notice::new(
+            Topic::QuotaUsed(meter, period),
+            reason.clone(),
+            facts.created_at,
+        );
+        orders.owe(&facts.account, &notice).await?;
+    }
+    refuse(orders, new, &reason).await
 }
 
 /// The job could cost more than the customer's spend limit leaves.
@@ -199,6 +224,7 @@ async fn record(
         | JobCreated::OutOfCredits(_)
         | JobCreated::Capped(_)
         | JobCreated::QuotaUsed
+        | JobCreated::OtherQuotaUsed(_)
         | JobCreated::AccountClosed
         | JobCreated::SpendLimitReached => {
             let job = refused.row.facts.id;

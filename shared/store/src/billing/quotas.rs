@@ -8,6 +8,7 @@ use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::billing::plans::Limit;
+use domain::billing::quotas::QuotaUse;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId};
 use domain::time::Timestamp;
@@ -158,6 +159,22 @@ pub(crate) fn count_change(
             ))
         }
     }
+}
+
+/// Counts what work uses of a quota when it begins, if the quota has room for it. Returns `None` if
+/// it never has.
+pub(crate) fn use_change(account: &AccountId, used: &QuotaUse) -> Option<Change> {
+    let counted = (&used.meter, used.period.as_str());
+    let change = count_change(account, counted, used.amount, Limit::Unlimited)?;
+    let Limit::Of(most) = used.limit else {
+        return Some(change);
+    };
+    // Of an amount that is counted later, something must be left.
+    let before = most.checked_sub(used.amount.max(1))?;
+    Some(change.when(
+        "attribute_not_exists(#used) OR #used <= :before",
+        vec![("before", number(before))],
+    ))
 }
 
 /// Returns an amount that was counted but not delivered.

@@ -139,7 +139,10 @@ impl Store {
         let tokens = used.input.saturating_add(used.output);
         let change = count_change(
             account,
-            (&*TOKENS, terms.period.as_str()),
+            (
+                &*TOKENS,
+                terms.places.tokens_in.as_ref().unwrap_or(&terms.period),
+            ),
             tokens,
             Limit::Unlimited,
         );

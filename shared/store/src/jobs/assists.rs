@@ -7,7 +7,7 @@
 mod parts;
 
 use crate::Store;
-use crate::billing::quotas::count_change;
+use crate::billing::quotas::{count_change, use_change};
 use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
 use crate::db::error::StoreError;
@@ -20,6 +20,7 @@ use crate::ledger::Post;
 use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
+use domain::billing::quotas::QuotaUse;
 use domain::billing::usage::{Meter, Tokens};
 use domain::ids::{AccountId, AssistId};
 use domain::jobs::BillingEffect;
@@ -40,6 +41,8 @@ pub struct NewAssist {
     /// The meter, the period, and the limit that it counts against. `None` if the assist is paid
     /// for.
     pub counts: Option<(Meter, String, Limit)>,
+    /// What it counts on the plan's quotas.
+    pub uses: Vec<QuotaUse>,
     /// The hold to place for it, if it is paid from credits.
     pub hold: Option<Posting>,
 }
@@ -64,6 +67,8 @@ pub enum AssistCreated {
     OutOfCredits(Balance),
     /// The limit of this period is reached; nothing was created.
     UsedUp,
+    /// A quota of the plan has no room for it; nothing was created.
+    QuotaUsed(Meter),
     /// The assist could cost more than what is left of the customer's spend limit for this billing
     /// period; nothing was created.
     SpendLimitReached,
@@ -94,6 +99,8 @@ enum Refusal {
     Existing,
     Taken,
     UsedUp,
+    /// By its place among the quotas.
+    QuotaUsed(usize),
     Spending(SpendingRefused),
     Posting(PostingRefused),
 }
@@ -147,6 +154,13 @@ impl Store {
         if let Some(count) = count {
             tx.add(count).or(Refusal::UsedUp);
         }
+        for (place, used) in new.uses.iter().enumerate() {
+            let Some(change) = use_change(&facts.account, used) else {
+                return Ok(AssistCreated::QuotaUsed(used.meter.clone()));
+            };
+            tx.add(change.item(&self.table))
+                .or(Refusal::QuotaUsed(place));
+        }
         tx.join(&reservation.items, Refusal::Spending);
         tx.join(&postings.items, Refusal::Posting);
         let (refusal, old) = match tx.commit().await? {
@@ -157,6 +171,10 @@ impl Store {
             Refusal::Existing => Ok(AssistCreated::Existing),
             Refusal::Taken => Ok(AssistCreated::Taken),
             Refusal::UsedUp => Ok(AssistCreated::UsedUp),
+            Refusal::QuotaUsed(place) => Ok(match new.uses.get(place) {
+                Some(used) => AssistCreated::QuotaUsed(used.meter.clone()),
+                None => AssistCreated::UsedUp,
+            }),
             Refusal::Spending(SpendingRefused::Beyond) => Ok(AssistCreated::SpendLimitReached),
             Refusal::Spending(SpendingRefused::Changed) => Err(StoreError::contended(ASK)),
             Refusal::Posting(refused) => match postings.post(refused, &old)? {

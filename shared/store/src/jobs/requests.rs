@@ -2,12 +2,14 @@
 //! due until it has an outcome.
 
 use crate::Store;
+use crate::billing::quotas::use_change;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::table::Updated;
-use crate::db::tx::Change;
+use crate::db::tx::{Change, Committed, put_new};
 use crate::db::versions::{Written, tries_change, tries_of};
+use domain::billing::quotas::QuotaUse;
 use domain::ids::{AccountId, JobId};
 use domain::jobs::RESEND_AFTER;
 use domain::jobs::repositories::RepositoryName;
@@ -23,20 +25,40 @@ pub enum RequestMade {
     Same(Box<JobRequest>),
     /// The same action already made a different request.
     ActReused,
+    /// The quota of calls has no room for it; nothing was recorded.
+    QuotaUsed,
+}
+
+/// Reasons to refuse a request, in order of precedence. `Made` comes first, because a repeated
+/// request also finds the quota used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Made,
+    QuotaUsed,
 }
 
 const MAKE: &str = "make a request";
 
 impl Store {
-    /// Records a request, once per action.
-    pub async fn request_make(&self, request: &JobRequest) -> Result<RequestMade, StoreError> {
-        match self
-            .table
-            .put_new(MAKE, request_attributes(request))
-            .await?
-        {
-            Updated::Done(()) => Ok(RequestMade::New),
-            Updated::Refused(_) => {
+    /// Records a request and counts the call, once per action.
+    pub async fn request_make(
+        &self,
+        request: &JobRequest,
+        call: Option<&QuotaUse>,
+    ) -> Result<RequestMade, StoreError> {
+        let mut tx = self.table.transaction(MAKE);
+        tx.add(put_new(&self.table, request_attributes(request)))
+            .or(Refusal::Made);
+        if let Some(call) = call {
+            let Some(change) = use_change(&request.account, call) else {
+                return Ok(RequestMade::QuotaUsed);
+            };
+            tx.add(change.item(&self.table)).or(Refusal::QuotaUsed);
+        }
+        match tx.commit().await? {
+            Committed::Written => Ok(RequestMade::New),
+            Committed::Refused(Refusal::QuotaUsed, _) => Ok(RequestMade::QuotaUsed),
+            Committed::Refused(Refusal::Made, _) => {
                 let known = self.request_find(&request.id).await?;
                 let known =
                     known.ok_or_else(|| StoreError::bad_item(MAKE, request.id.as_str(), "pk"))?;

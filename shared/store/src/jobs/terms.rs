@@ -4,6 +4,7 @@ use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::plans::{BasisPoints, Billable, MeteredUnit, Rate};
+use domain::billing::quotas::QuotaPlaces;
 use domain::billing::spending::{SpendLine, SpendUnit, Spending};
 use domain::billing::usage::Meter;
 use domain::ids::CustomerId;
@@ -22,6 +23,16 @@ pub(crate) fn terms_attributes(terms: &Terms) -> Attributes {
             .map(|budget| ("budget", number(budget.micros()))),
     );
     more.extend(terms.spending.iter().flat_map(spending_attributes));
+    if terms.places.agent {
+        more.push(("takes_agent", AttributeValue::Bool(true)));
+    }
+    more.extend(
+        terms
+            .places
+            .tokens_in
+            .as_ref()
+            .map(|period| ("tokens_period", text(period))),
+    );
     match &terms.funding {
         Funding::Prepaid { held, markup, fee } => more.extend([
             ("funding", text(PREPAID)),
@@ -71,6 +82,10 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
         period: item.text("period")?.to_owned(),
         priced_by: item.text("priced_by")?.to_owned(),
         spending: spending_of(item)?,
+        places: QuotaPlaces {
+            agent: item.switch("takes_agent")?.is_on(),
+            tokens_in: item.find_text("tokens_period")?.map(str::to_owned),
+        },
     })
 }
 

@@ -4,9 +4,10 @@ use super::CheckoutSession;
 use crate::StripeApi;
 use crate::error::StripeError;
 use crate::subscriptions::{PriceChoice, Trial, chosen};
+use domain::billing::plans::CheckoutOption;
 use domain::ids::{CheckoutSessionId, CustomerId, PriceId};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A session to create.
 pub struct CheckoutOrder<'a> {
@@ -17,6 +18,8 @@ pub struct CheckoutOrder<'a> {
     pub reference: &'a str,
     /// Metadata for the session and for the payment, subscription or setup that it leads to.
     pub metadata: &'a BTreeMap<String, String>,
+    /// What the session does besides selling. A setup does nothing of it.
+    pub options: &'a BTreeSet<CheckoutOption>,
 }
 
 pub enum CheckoutMode<'a> {
@@ -111,10 +114,38 @@ fn form(order: &CheckoutOrder<'_>) -> Value {
             form["return_url"] = json!(return_url);
         }
     }
+    if !matches!(order.mode, CheckoutMode::Setup { .. }) {
+        for option in order.options {
+            choose(&mut form, *option, &order.mode);
+        }
+    }
     form["customer"] = json!(order.customer.as_str());
     form["client_reference_id"] = json!(order.reference);
     form["metadata"] = json!(order.metadata);
     form
+}
+
+/// Adds an option to a session that sells something. Taxes need the address of the customer, and a
+/// tax id their name, which Stripe then stores on the customer.
+fn choose(form: &mut Value, option: CheckoutOption, mode: &CheckoutMode<'_>) {
+    let enabled = json!({ "enabled": true });
+    match option {
+        CheckoutOption::AutomaticTax => {
+            form["automatic_tax"] = enabled;
+            form["customer_update"]["address"] = json!("auto");
+        }
+        CheckoutOption::TaxIdCollection => {
+            form["tax_id_collection"] = enabled;
+            form["customer_update"]["name"] = json!("auto");
+            form["customer_update"]["address"] = json!("auto");
+        }
+        CheckoutOption::AllowPromotionCodes => form["allow_promotion_codes"] = json!(true),
+        CheckoutOption::InvoiceCreation => {
+            if let CheckoutMode::Payment { .. } = mode {
+                form["invoice_creation"] = enabled;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +174,7 @@ mod tests {
             ui,
             reference: "acc_1",
             metadata: &metadata,
+            options: &BTreeSet::new(),
         };
         let made = peer
             .api()
@@ -194,6 +226,48 @@ mod tests {
                 "ui_mode=hosted_page",
             ]
         );
+    }
+
+    /// The parameters: docs.stripe.com/api/checkout/sessions/create.
+    #[test]
+    fn each_mode_takes_the_options_that_it_can_have() {
+        let (customer, metadata) = (CustomerId::parse("cus_1").expect("an id"), BTreeMap::new());
+        let price = PriceId::parse("price_1").expect("an id");
+        let options = BTreeSet::from(CheckoutOption::ALL);
+        let of = |mode| {
+            let form = form(&CheckoutOrder {
+                customer: &customer,
+                mode,
+                ui: HOSTED,
+                reference: "acc_1",
+                metadata: &metadata,
+                options: &options,
+            });
+            [
+                "automatic_tax",
+                "tax_id_collection",
+                "invoice_creation",
+                "allow_promotion_codes",
+                "customer_update",
+            ]
+            .map(|name| form[name].clone())
+        };
+        let on = json!({ "enabled": true });
+        let update = json!({ "address": "auto", "name": "auto" });
+        let payment = of(CheckoutMode::Payment {
+            price: &price,
+            quantity: 1,
+        });
+        let sold = [&on, &on, &on, &json!(true), &update].map(Clone::clone);
+        assert_eq!(payment, sold);
+        let plan = of(CheckoutMode::Subscription {
+            prices: &[],
+            trial: None,
+        });
+        let without_invoice = [&on, &on, &Value::Null, &json!(true), &update].map(Clone::clone);
+        assert_eq!(plan, without_invoice);
+        let setup = of(CheckoutMode::Setup { currency: "usd" });
+        assert_eq!(setup, [const { Value::Null }; 5]);
     }
 
     #[tokio::test]

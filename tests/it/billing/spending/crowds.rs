@@ -3,6 +3,7 @@
 use crate::ledger::{NOW, account, books, gift, micros};
 use domain::accounts::{Account, AccountBilling, NewAccount};
 use domain::billing::plans::{Billable, Limit, MeteredUnit, Rate};
+use domain::billing::quotas::QuotaPlaces;
 use domain::billing::spending::{
     MICROS, SpendChange, SpendLimit, SpendLine, SpendUnit, Spending, Spent,
 };
@@ -59,6 +60,7 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
             period: PERIOD.to_owned(),
             priced_by: "v".to_owned(),
             spending: Some(spending),
+            places: QuotaPlaces::default(),
         },
         created_at: NOW,
     };
@@ -66,6 +68,7 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         row: jobs::queued(facts),
         order: IssueText::of("t", "b"),
         limit: Limit::Unlimited,
+        uses: Vec::new(),
         hold: None,
         caps: Vec::new(),
     }

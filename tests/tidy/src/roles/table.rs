@@ -235,6 +235,8 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ),
     ("api", GET, &["LedgerTable"]),
     ("api", ADD, &["LedgerTable"]),
+    // What is left of each grant follows from all entries.
+    ("api", LIST, &["LedgerTable"]),
     ("api", SECRET, &["api/ledger-key", "api/stripe-secret-key"]),
     ("web", LOG, &["WebLogs"]),
     ("web", GET, &["MainTable"]),

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::{Entitlements, entitlements};
 use domain::billing::plans::{Limit, Period, Renewal};
+use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::retry::Failure;
@@ -72,11 +73,10 @@ pub async fn used(
     let mut quotas = Vec::new();
     for meter in &meters {
         let quota = plan.quotas.get(meter);
-        let period = Period::at(
-            quota.map_or(of_jobs, |quota| quota.renews),
-            entitlements.period,
-            now,
-        );
+        let period = match quota {
+            Some(_) => period_of(entitlements, meter, now),
+            None => Period::at(of_jobs, entitlements.period, now),
+        };
         let limit = quota.map_or(Limit::Unlimited, |quota| quota.limit);
         let used = ctx.store.quota_used(account, meter, &period.key).await?;
         quotas.push(QuotaUse::of(meter, limit, used, period));

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::{Coverage, Entitlements};
 use domain::billing::plans::Period;
+use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::jobs::admission::Obstacle;
 use domain::time::Timestamp;
@@ -36,7 +37,7 @@ pub struct AccountShown {
     can_use_service: bool,
     /// Why the next job would be refused: `account_closed`, `no_subscription` (the plan is billed
     /// through a subscription, and there is none), `too_much_unbilled`, `quota_used`,
-    /// `spend_limit_reached` or `insufficient_credits`.
+    /// `agents_busy` (as many jobs are at work as the plan has agents), `spend_limit_reached` or `insufficient_credits`.
     reason: Option<&'static str>,
     /// The number of pull requests in the current period.
     current_usage: u64,
@@ -112,7 +113,7 @@ pub async fn quota(
     } = load(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
     let mut quotas = Vec::new();
     for (meter, quota) in &entitlements.plan.quotas {
-        let period = Period::at(quota.renews, entitlements.period, now);
+        let period = period_of(&entitlements, meter, now);
         let used = ctx
             .store
             .quota_used(&account.id, meter, &period.key)
@@ -155,10 +156,5 @@ pub async fn invoices(
 
 /// Returns the period in which the account's meter counts now.
 pub fn period(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -> Period {
-    let renews = entitlements
-        .plan
-        .quotas
-        .get(meter)
-        .map_or(domain::billing::plans::Renewal::Month, |quota| quota.renews);
-    Period::at(renews, entitlements.period, now)
+    period_of(entitlements, meter, now)
 }

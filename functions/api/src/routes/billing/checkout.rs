@@ -12,7 +12,7 @@ use domain::billing::pack_terms::PackTerms;
 use domain::billing::plans::{Catalogue, CreditPack, Plan};
 use domain::billing::subscriptions::Subscription;
 use domain::refusal::FlowError;
-use flows::billing::checkout_sessions::{Mode, Order, session};
+use flows::billing::checkout_sessions::{Mode, Order, options, session};
 use flows::billing::subscription_lock::locked;
 use flows::billing::subscriptions::{already_subscribed, live};
 use flows::billing::{Shop, intents, prices, subscriptions};
@@ -50,6 +50,9 @@ pub struct CheckoutShown {
     url: Option<String>,
     /// The client secret with which your page shows the session. Only for embedded sessions.
     client_secret: Option<String>,
+    /// Stripe's publishable key, with which your page loads Stripe.js. Only for embedded sessions, if
+    /// it is set.
+    publishable_key: Option<String>,
     /// The status at Stripe.
     status: String,
     /// When the session expires.
@@ -103,7 +106,7 @@ pub async fn create(
         Wish::Pack(..) => work.await?,
         Wish::Plan(_) => locked(&shop, &account.id, &act, work).await?,
     };
-    Ok((StatusCode::CREATED, Json(shown(session))))
+    Ok((StatusCode::CREATED, Json(shown(&ctx, session))))
 }
 
 /// Parses `ui`: whether a page of the customer shows the session.
@@ -194,11 +197,14 @@ async fn order(
         success_url: pages.success_url,
         cancel_url: pages.cancel_url,
         terms,
+        options: options(shop.catalogue),
     })
 }
 
-pub fn shown(session: CheckoutSession) -> CheckoutShown {
+pub fn shown(ctx: &Ctx, session: CheckoutSession) -> CheckoutShown {
+    let embedded = session.client_secret.is_some();
     CheckoutShown {
+        publishable_key: ctx.publishable_key.clone().filter(|_| embedded),
         id: session.id.to_string(),
         url: session.url,
         client_secret: session

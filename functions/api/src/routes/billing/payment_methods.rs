@@ -123,13 +123,14 @@ pub async fn add(
         embedded,
         success_url: pages.success_url,
         cancel_url: pages.cancel_url,
+        options: Vec::new(),
         terms: BTreeMap::new(),
     };
     let shop = ctx.shop(&stripe);
     let begun = intents::begun(&ctx.store, &account.id, &act, &what).await?;
     let intent = begun.unwrap_or_else(|| intents::new(what, &order, shop.now));
     let session = session(&shop, &account, &act, intent).await?;
-    Ok((StatusCode::CREATED, Json(shown(session))))
+    Ok((StatusCode::CREATED, Json(shown(&ctx, session))))
 }
 
 /// Removes a payment method permanently.

@@ -9,11 +9,16 @@ use crate::routes::jobs::listing::begun;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
+use domain::billing::quotas;
+use domain::billing::usage::Meter;
 use domain::ids::JobId;
 use domain::jobs::JobState;
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, JobRequest};
+use domain::refusal::FlowError;
 use domain::work::Lifecycle;
+use flows::accounts::load;
+use flows::jobs::assists;
 use flows::jobs::lookup::find;
 use http::StatusCode;
 use queues::Message;
@@ -178,11 +183,19 @@ async fn ask(
         tries: Lifecycle::owed(now),
         outcome: None,
     };
-    match ctx.store.request_make(&request).await? {
+    let entitled = load(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
+    let call = quotas::api_call(&entitled.entitlements, now);
+    match ctx.store.request_make(&request, call.as_ref()).await? {
         RequestMade::New => {
             tracing::info!(account.id = %caller.account, job.id = %request.id, by = %caller.by, audit = true, "requested a job");
         }
         RequestMade::Same(_) => {}
+        RequestMade::QuotaUsed => {
+            let url = ctx.page("/billing");
+            let meter = Meter::api_calls();
+            let refusal = assists::quota_used(&entitled.entitlements, &meter, &url, now);
+            return Err(FlowError::from(refusal).into());
+        }
         RequestMade::ActReused => {
             let detail =
                 "This `Idempotency-Key` was used for another job; use a new one for each job.";

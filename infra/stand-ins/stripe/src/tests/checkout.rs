@@ -411,3 +411,55 @@ async fn the_outbox_hands_each_event_over_once_and_survives_a_restart() {
         json!([])
     );
 }
+
+#[tokio::test]
+async fn a_session_has_the_options_that_its_mode_allows() {
+    let (scene, price) = shop().await;
+    let all = "&customer=cus_1&automatic_tax[enabled]=true&tax_id_collection[enabled]=true&allow_promotion_codes=true\
+        &invoice_creation[enabled]=true&customer_update[name]=auto&customer_update[address]=auto";
+    let open = session(&scene, &price, all).await;
+    for name in ["automatic_tax", "tax_id_collection", "invoice_creation"] {
+        assert_eq!(open[name]["enabled"], true, "{name}");
+    }
+    assert_eq!(open["allow_promotion_codes"], true);
+    let line =
+        format!("mode=payment&line_items[0][price]={price}&line_items[0][quantity]=1&{URLS}");
+    for (form, message) in [
+        (
+            format!("{line}&customer=cus_1&tax_id_collection[enabled]=true"),
+            "Tax ID collection requires updating business name",
+        ),
+        (
+            format!("{line}&customer_update[name]=auto"),
+            "`customer_update` can only be used with `customer`",
+        ),
+        (
+            format!("mode=setup&currency=usd&{URLS}&automatic_tax[enabled]=true"),
+            "`automatic_tax` cannot be used in `setup` mode",
+        ),
+        (
+            format!("mode=setup&currency=usd&{URLS}&invoice_creation[enabled]=true"),
+            "when `mode` is set to `payment`",
+        ),
+    ] {
+        let refused = scene.post("/v1/checkout/sessions", "", &form).await;
+        let refused = refused.expect(400);
+        let text = refused["error"]["message"].as_str().expect("a text");
+        assert!(text.contains(message), "{form}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_customers_address_is_changed_field_by_field() {
+    let scene = scene();
+    let path = "/v1/customers/cus_1";
+    scene
+        .make(path, "address[line1]=1 Main Street&address[country]=US")
+        .await;
+    let after = scene
+        .make(path, "address[city]=Springfield&address[line1]=")
+        .await;
+    let address = json!({"city": "Springfield", "country": "US", "line1": null, "line2": null, "postal_code": null,
+        "state": null});
+    assert_eq!(after["address"], address);
+}

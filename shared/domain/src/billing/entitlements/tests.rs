@@ -58,6 +58,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
 /// `trial` is one account's own plan.
 fn catalogue() -> Catalogue {
     Catalogue {
+        checkout: std::collections::BTreeSet::new(),
         version: "1".to_owned(),
         currency: Currency::parse("usd").expect("a currency"),
         default_plan: id("payg"),

@@ -45,6 +45,7 @@ fn names_are_plain() {
 #[test]
 fn a_pack_is_found_by_its_name_its_price_or_its_product() {
     let catalogue = Catalogue {
+        checkout: std::collections::BTreeSet::new(),
         version: String::new(),
         currency: Currency::parse("usd").expect("a currency"),
         default_plan: PlanId::parse("payg").expect("a name"),

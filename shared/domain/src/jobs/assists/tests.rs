@@ -21,6 +21,7 @@ fn assist() -> Assist {
         account: AccountId::mint(NOW, [2; 10]),
         kind: AssistKind::CommitSummary,
         terms: Terms {
+            places: crate::billing::quotas::QuotaPlaces::default(),
             funding: Funding::Prepaid {
                 held,
                 markup: BasisPoints(2_000),

@@ -90,6 +90,7 @@ fn a_fix_is_known_again_however_it_is_written() {
 fn a_fix_is_paid_for_in_the_plan_s_way() {
     let report = report(Phase::Mitigate, PhaseResult::Success);
     let terms = |funding| Terms {
+        places: crate::billing::quotas::QuotaPlaces::default(),
         funding,
         billable: Billable::PrOpened,
         budget: None,

@@ -11,6 +11,7 @@ fn account() -> AccountId {
 
 fn terms(funding: Funding, spending: Spending) -> Terms {
     Terms {
+        places: crate::billing::quotas::QuotaPlaces::default(),
         funding,
         billable: Billable::PrOpened,
         budget: None,

@@ -8,7 +8,9 @@ use crate::jobs::delegated::WAITED_FOR;
 fn an_outside_agent_s_job_pays_for_the_fix_and_for_no_tokens() {
     let credits = |whole: u64| Credits::from_micros(whole * MICROS).expect("credits");
     let offer = |funding| Offer {
+        uses: Vec::new(),
         terms: Terms {
+            places: crate::billing::quotas::QuotaPlaces::default(),
             funding,
             billable: Billable::Merged,
             budget: Some(credits(600)),

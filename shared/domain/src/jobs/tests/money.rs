@@ -49,6 +49,7 @@ fn prepaid(state: JobState, billable: Billable, cost: u64) -> JobRow {
     };
     let row = at(state);
     let terms = Terms {
+        places: crate::billing::quotas::QuotaPlaces::default(),
         funding,
         billable,
         ..row.facts.terms.clone()

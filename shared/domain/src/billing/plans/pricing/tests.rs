@@ -264,6 +264,7 @@ fn a_model_is_known_by_its_name_with_or_without_a_date() {
         output: 1,
     };
     let catalogue = Catalogue {
+        checkout: std::collections::BTreeSet::new(),
         version: String::new(),
         currency: Currency::parse("usd").expect("a currency"),
         default_plan: PlanId::parse("payg").expect("a plan"),
