@@ -209,7 +209,7 @@ impl Account<'_> {
         let destination = if charge["payment_method_details"]["type"] == "card" {
             json!({
                 "type": "card",
-                "card": {"reference": null, "reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
+                "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
             })
         } else {
             json!({
@@ -220,7 +220,6 @@ impl Account<'_> {
         shape(
             &[
                 "customer_account",
-                "pending_reason",
                 "receipt_number",
                 "source_transfer_reversal",
                 "transfer_reversal",
