@@ -27,13 +27,13 @@ pub struct CustomerChange<'a> {
     pub address: Option<&'a BillingAddress<'a>>,
 }
 
-/// A billing address. Stripe removes what is empty.
+/// A billing address; absent fields stay.
 pub struct BillingAddress<'a> {
     pub line1: &'a str,
-    pub line2: &'a str,
-    pub city: &'a str,
-    pub state: &'a str,
-    pub postal_code: &'a str,
+    pub line2: Option<&'a str>,
+    pub city: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub postal_code: Option<&'a str>,
     pub country: &'a str,
 }
 

@@ -31,7 +31,7 @@ pub struct CustomerWanted {
     /// The mail address for notices and receipts. Only with a session.
     #[schema(max_length = 254)]
     email: Option<String>,
-    /// The billing address, as a whole.
+    /// The billing address. Its absent fields stay as they are, too.
     address: Option<AddressWanted>,
 }
 
@@ -157,10 +157,10 @@ fn address(wanted: &AddressWanted) -> Result<BillingAddress<'_>, ApiError> {
     }
     Ok(BillingAddress {
         line1: text("line1", line1)?,
-        line2: line2.as_deref().unwrap_or_default(),
-        city: city.as_deref().unwrap_or_default(),
-        state: state.as_deref().unwrap_or_default(),
-        postal_code: postal_code.as_deref().unwrap_or_default(),
+        line2: line2.as_deref(),
+        city: city.as_deref(),
+        state: state.as_deref(),
+        postal_code: postal_code.as_deref(),
         country,
     })
 }
