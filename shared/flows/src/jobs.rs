@@ -5,5 +5,6 @@ pub mod assists;
 #[cfg(feature = "github")]
 pub mod github;
 pub mod lookup;
+pub mod obstacles;
 pub mod order;
 mod refuse;

@@ -56,7 +56,8 @@ pub async fn list(
             (pager(cursor.as_ref().map(|_| "/jobs"), next.as_deref()))
         }
     };
-    Ok(Page::framed("Jobs", member.frame(&ctx, "/jobs").await?).with(&content))
+    let standing = member.standing(&ctx).await?;
+    Ok(Page::framed("Jobs", member.frame(&standing, "/jobs")).with(&content))
 }
 
 fn line(job: &JobShown) -> Vec<Markup> {
@@ -79,8 +80,10 @@ pub async fn show(
     let live = (!is_over).then(|| format!("/jobs/{}/progress", job.id));
     let content = html! { div data-live=[live] { (progress(&job)) } };
     let heading = format!("{} #{}", job.repository, job.issue);
-    let page = Page::framed(&heading, member.frame(&ctx, "/jobs").await?);
-    Ok(page.with(&content))
+    let standing = member.standing(&ctx).await?;
+    let page = Page::framed(&heading, member.frame(&standing, "/jobs"));
+    let page = page.with(&content);
+    Ok(if is_over { page } else { page.unfinished() })
 }
 
 /// Returns the part of a job's page that changes while the job proceeds.

@@ -241,8 +241,16 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("web", LIST, &["MainTable"]),
     ("web", MOVE, &["MainTable"]),
     ("web", CHECK, &["MainTable"]),
-    ("web", LIST, &["MainTable/index/timeline"]),
-    ("web", SECRET, &["web/github-client-secret"]),
+    (
+        "web",
+        LIST,
+        &["MainTable/index/timeline", "LedgerTable/index/timeline"],
+    ),
+    (
+        "web",
+        SECRET,
+        &["web/github-client-secret", "web/stripe-secret-key"],
+    ),
     ("admin", LOG, &["AdminLogs"]),
     ("admin", GET, &["EventsTable"]),
     ("admin", LIST, &["EventsTable"]),
