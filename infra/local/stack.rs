@@ -297,6 +297,7 @@ fn stand_ins(parts: &Parts) -> StandInWeb {
 /// Whether a path belongs to `web`, as the template routes it.
 fn is_page(path: &str) -> bool {
     let pages = [
+        "/",
         "/billing",
         "/jobs",
         "/signin",
@@ -316,6 +317,7 @@ fn is_page(path: &str) -> bool {
         "/welcome/",
         "/assets/",
         "/jobs/",
+        "/settings/",
         "/billing/top-up/",
         "/billing/success/",
         "/billing/plan/",

@@ -3,6 +3,7 @@
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::accounts::api_keys::ApiKey;
 use domain::billing::plans::Catalogue;
+use domain::ids::AccountId;
 use domain::inbox::events::StripeMode;
 use domain::switches::Switch;
 use flows::accounts::rates::Rates;
@@ -11,6 +12,7 @@ use flows::billing::Shop;
 use flows::billing::usage_reports::Reporter;
 use flows::cache::Cache;
 use flows::jobs::assists::Desk;
+use flows::jobs::requests;
 use http::HeaderMap;
 use queues::{Queue, Queues};
 use rest::{ApiError, site};
@@ -148,6 +150,21 @@ impl Ctx {
             catalogue: &self.catalogue,
             now: &*self.outside.clock,
             random: &*self.outside.random,
+        }
+    }
+
+    /// Returns what requests, retries and cancels jobs for an account.
+    pub(crate) fn requests<'a>(
+        &'a self,
+        account: &'a AccountId,
+        by: &'a str,
+    ) -> requests::Desk<'a> {
+        requests::Desk {
+            store: &self.store,
+            queues: &self.queues,
+            account,
+            by,
+            now: self.outside.now(),
         }
     }
 

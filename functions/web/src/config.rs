@@ -2,6 +2,7 @@
 
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::billing::plans::Catalogue;
+use domain::inbox::events::StripeMode;
 use flows::accounts::rates::Rates;
 use flows::accounts::sessions::Found;
 use flows::billing::Shop;
@@ -9,12 +10,13 @@ use flows::billing::usage_reports::Reporter;
 use flows::cache::Cache;
 use github_api::SignIn;
 use http::HeaderMap;
+use queues::{Queue, Queues};
 use rest::{ApiError, site};
 use settings::{
-    CatalogueSettings, DashboardUrl, LedgerReadSettings, PlatformSettings, SignInSettings,
-    StripeSettings,
+    CatalogueSettings, DashboardUrl, LedgerReadSettings, PlatformSettings, QueueSettings,
+    SignInSettings, StripeSettings,
 };
-use store::Store;
+use store::{Store, Switchboard};
 use stripe_api::{CheckoutSession, PriceChoice, StripeApi};
 
 const RATE_LIMIT_PER_MINUTE: Setting = Setting::optional(
@@ -26,6 +28,7 @@ const RATE_LIMIT_PER_MINUTE: Setting = Setting::optional(
 pub struct Config {
     platform: PlatformSettings,
     ledger: LedgerReadSettings,
+    queues: QueueSettings,
     sign_in: SignInSettings,
     dashboard_url: DashboardUrl,
     catalogue: CatalogueSettings,
@@ -38,6 +41,7 @@ impl Settings for Config {
         Self {
             platform: Settings::read(env),
             ledger: Settings::read(env),
+            queues: QueueSettings::read(env, [Queue::GithubEvents]),
             sign_in: Settings::read(env),
             dashboard_url: Settings::read(env),
             catalogue: Settings::read(env),
@@ -58,6 +62,8 @@ fn rate_limit(env: &mut Env) -> u64 {
 /// The context that every handler shares.
 pub struct Ctx {
     pub(crate) store: Store,
+    pub(crate) switches: Switchboard,
+    pub(crate) queues: Queues,
     sign_in: Option<Keyed<SignIn>>,
     pub(crate) dashboard_url: Option<String>,
     pub(crate) catalogue: Catalogue,
@@ -76,6 +82,8 @@ impl Ctx {
         let platform = config.platform.connect(&outside);
         Self {
             store: config.ledger.connect(&platform),
+            switches: config.ledger.switches(&platform),
+            queues: config.queues.connect(&platform),
             sign_in: config.sign_in.connect(&platform),
             dashboard_url: config.dashboard_url.0,
             catalogue: config.catalogue.0,
@@ -111,6 +119,14 @@ impl Ctx {
             .client()
             .await
             .map_err(|failure| ApiError::failure(&failure))
+    }
+
+    /// Returns Stripe's mode, if Stripe is configured.
+    pub(crate) async fn stripe_mode(&self) -> Result<Option<StripeMode>, ApiError> {
+        if self.stripe.is_none() {
+            return Ok(None);
+        }
+        Ok(self.stripe().await?.mode())
     }
 
     pub(crate) fn shop<'a>(&'a self, stripe: &'a StripeApi) -> Shop<'a> {

@@ -33,6 +33,10 @@ const NAV: &[NavItem] = &[
         label: "Jobs",
     },
     NavItem {
+        path: "/settings/members",
+        label: "Settings",
+    },
+    NavItem {
         path: "/setup",
         label: "Accounts",
     },
@@ -130,17 +134,33 @@ impl Member {
 
     /// Whether the person may buy and change what the account pays for.
     pub fn may_bill(&self) -> bool {
+        self.may(Scope::Billing)
+    }
+
+    /// Whether the person's role has the scope.
+    pub fn may(&self, scope: Scope) -> bool {
         let role = self.person.role;
-        role.is_some_and(|role| role.scopes().contains(&Scope::Billing))
+        role.is_some_and(|role| role.scopes().contains(&scope))
     }
 
     /// Returns an error unless the form comes from our own page and the person may bill.
     pub fn bills(&self, ctx: &Ctx, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
+        self.acts(ctx, headers, token, Scope::Billing)
+    }
+
+    /// Returns an error unless the form comes from our own page and the person's role has the scope.
+    pub fn acts(
+        &self,
+        ctx: &Ctx,
+        headers: &HeaderMap,
+        token: &str,
+        scope: Scope,
+    ) -> Result<(), ApiError> {
         vouched(ctx, &self.person, headers, Some(token))?;
-        if self.may_bill() {
+        if self.may(scope) {
             return Ok(());
         }
-        let detail = "Only admins of this account can buy and change plans; ask one of them.";
+        let detail = "Your role in this account does not allow this; ask an admin of the account.";
         Err(ApiError::forbidden("missing_scope", detail))
     }
 

@@ -4,6 +4,9 @@ mod accounts;
 mod assets;
 mod billing;
 mod jobs;
+mod landing;
+mod plans;
+mod settings;
 
 use crate::Ctx;
 use accounts::{setup, sign_in, welcome};
@@ -14,12 +17,15 @@ use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Ctx>> {
     Router::new()
+        .route("/", get(landing::show))
         .route("/assets/{digest}/{name}", get(assets::show))
         .route("/billing", get(billing::home::show))
         .merge(billing())
-        .route("/jobs", get(jobs::list))
+        .merge(settings::routes())
+        .route("/jobs", get(jobs::list).post(jobs::run))
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/progress", get(jobs::part))
+        .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/signin", get(sign_in::begin))
         .route("/signin/callback", get(sign_in::callback))
         .route("/signout", post(sign_in::sign_out))

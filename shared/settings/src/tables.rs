@@ -96,6 +96,11 @@ impl LedgerReadSettings {
         let store = self.main.connect(platform);
         store.with_ledger_to_read(self.table.clone())
     }
+
+    /// Returns the operators' switches, except those of [`EventsSettings::ingest`].
+    pub fn switches(&self, platform: &Platform) -> Switchboard {
+        self.main.switches(platform)
+    }
 }
 
 /// The main table and the ledger, for functions that move credits.

@@ -215,7 +215,10 @@ async fn a_payment_method_lets_the_account_work() {
         program.get("/api/v1/account").await["can_use_service"],
         true
     );
-    assert!(late.contains("href=\"/jobs\">Run your first fix"), "{late}");
+    assert!(
+        late.contains("href=\"/jobs#run\">Run your first fix"),
+        "{late}"
+    );
     program.world.done().await;
 }
 

@@ -56,7 +56,6 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
             "stripe-api",
         ],
     ),
-    // `flows` brings the queues; no flow that `web` imports sends to one, and its role allows none.
     (
         "web",
         &[

@@ -42,12 +42,12 @@ fn return_to(ctx: &Ctx, headers: &HeaderMap) -> ReturnTo {
 }
 
 /// The identity of what a form does, made with its page.
-fn fresh(ctx: &Ctx) -> String {
+pub fn fresh(ctx: &Ctx) -> String {
     hex::encode(ctx.outside.random_bytes::<16>())
 }
 
 /// Reads the identity that a form carries.
-fn identity(once: &str) -> Result<IdempotencyKey, ApiError> {
+pub fn identity(once: &str) -> Result<IdempotencyKey, ApiError> {
     IdempotencyKey::parse(once).ok_or_else(|| {
         ApiError::bad_request("bad_body", "Send the form exactly as the page has it.")
     })

@@ -237,6 +237,7 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("api", ADD, &["LedgerTable"]),
     ("api", SECRET, &["api/ledger-key", "api/stripe-secret-key"]),
     ("web", LOG, &["WebLogs"]),
+    ("web", SEND, &["GithubEventsQueue"]),
     ("web", GET, &["MainTable"]),
     ("web", LIST, &["MainTable"]),
     ("web", MOVE, &["MainTable"]),

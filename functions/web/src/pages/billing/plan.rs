@@ -9,12 +9,12 @@ use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::home::next_charge;
 use crate::pages::billing::top_up::{Done, check_out};
 use crate::pages::billing::{amount, flash, fresh, identity, read_only, tab};
+use crate::pages::plans::terms;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use catalogue::offers::rate_text;
 use domain::billing::entitlements::plan_of;
-use domain::billing::plans::{Availability, Limit, MeterKind, OverQuota, Pays, Plan, Renewal};
+use domain::billing::plans::Plan;
 use domain::billing::subscriptions::{Status, Subscription};
 use domain::ids::ActionId;
 use flows::billing::plan_changes;
@@ -22,7 +22,7 @@ use flows::billing::purchases::Wish;
 use flows::billing::subscriptions::live;
 use http::HeaderMap;
 use maud::{Markup, html};
-use pages::{Page, Tone, badge, grouped, money, once, post, table};
+use pages::{Page, Tone, badge, once, post, table};
 use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -92,16 +92,7 @@ fn offer(
     html! {
         div.card {
             h3 { (plan.name) " " @if is_mine { (badge(Tone::Good, "Your plan")) } }
-            p {
-                @match (plan.sold, plan.price) {
-                    (Availability::ByAgreement, _) => { strong { "By agreement" } }
-                    (Availability::Public, Some(price)) => { strong { (money(price.amount)) } " a " (price.every.as_str()) }
-                    (Availability::Public, None) if plan.charges.is_empty() => { strong { "No fee" } }
-                    (Availability::Public, None) => { strong { "No fixed fee" } }
-                }
-            }
-            p { (plan.description) }
-            ul.quiet { @for text in included(ctx, plan) { li { (text) } } }
+            (terms(ctx, plan))
             @if member.may_bill() && !is_subscribed && Wish::plan(&ctx.catalogue, plan.id.as_str()).is_ok() {
                 @if subscription.is_some() {
                     (post("/billing/plan/preview", &member.csrf(), &html! {
@@ -118,62 +109,6 @@ fn offer(
             }
         }
     }
-}
-
-/// Returns what a plan includes, in words.
-fn included(ctx: &Ctx, plan: &Plan) -> Vec<String> {
-    let name = |meter: &domain::billing::usage::Meter| {
-        let info = ctx.catalogue.meters.get(meter);
-        info.map_or_else(|| meter.to_string(), |info| within(&info.name))
-    };
-    let mut lines = Vec::new();
-    for charge in &plan.charges {
-        let rate = rate_text(&charge.rate, ctx.catalogue.currency);
-        lines.push(format!("{}: {rate}", capital(&name(&charge.meter))));
-    }
-    for (meter, quota) in &plan.quotas {
-        let is_level =
-            matches!(ctx.catalogue.meters.get(meter), Some(info) if info.kind == MeterKind::Level);
-        let every = match quota.renews {
-            _ if is_level => "",
-            Renewal::Never => " in all",
-            Renewal::Month | Renewal::Subscription => " a month",
-        };
-        let beyond = match quota.beyond {
-            OverQuota::Charge => ", and more at the price above",
-            OverQuota::Refuse => "",
-        };
-        lines.push(match quota.limit {
-            Limit::Unlimited => format!("Unlimited {}", name(meter)),
-            Limit::Of(limit) => {
-                let limit = grouped(&limit.to_string());
-                format!("{limit} {}{every}{beyond}", name(meter))
-            }
-        });
-    }
-    if plan.pays == Pays::Credits {
-        lines.push("Fixes are paid from credits".to_owned());
-    }
-    if plan.trial_days > 0 {
-        lines.push(format!("{} days free", plan.trial_days));
-    }
-    lines
-}
-
-/// Returns a name as it is written within a sentence: `API calls` stays, `Tokens` does not.
-fn within(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(|first| first.to_lowercase().to_string());
-    match letters.as_str().chars().next() {
-        Some(second) if second.is_uppercase() => name.to_owned(),
-        _ => first.unwrap_or_default() + letters.as_str(),
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
 }
 
 /// The form that buys a plan.

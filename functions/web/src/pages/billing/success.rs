@@ -261,7 +261,7 @@ async fn next_step(ctx: &Ctx, standing: &Standing<'_>) -> Result<Markup, ApiErro
     Ok(match obstacle {
         None if has_jobs => html! { p { a.button.primary href="/jobs" { "See your jobs" } } },
         None => html! {
-            p { a.button.primary href="/jobs" { "Run your first fix" } }
+            p { a.button.primary href="/jobs#run" { "Run your first fix" } }
             p.quiet { "Add the label " code { "tallyhook" } " to an issue of a repository with the App." }
         },
         Some(why) => missing(why, standing),
