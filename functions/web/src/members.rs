@@ -19,7 +19,7 @@ use domain::units::Credits;
 use flows::accounts::rates::{Rated, Who};
 use flows::accounts::sessions::Person;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pages::{Frame, NavItem, Tone, grouped};
 use std::sync::Arc;
 
@@ -52,10 +52,12 @@ impl FromRequestParts<Arc<Ctx>> for Member {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, Response> {
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let found = find(ctx, &parts.headers).await;
         let Some(person) = found.map_err(IntoResponse::into_response)? else {
+            // A form is not sent again after the sign-in, and many of its paths have no page.
+            let path = if reads { parts.uri.path() } else { "/billing" };
             // What follows the path is only kept where a person comes back from Stripe.
-            let path = parts.uri.path();
             let query = parts.uri.query().filter(|_| path == "/billing/success");
             let back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
             return Err(to(&format!("/signin?return_to={}", encoded(&back))));
@@ -74,7 +76,8 @@ impl FromRequestParts<Arc<Ctx>> for Member {
                 Err(ApiError::too_many(detail, seconds).into_response())
             }
             Ok(Rated::Within(_)) => Ok(Self { account, person }),
-            // As in the API, reads stay open while the store cannot count.
+            // As in the API, reads stay open while the store cannot count, and nothing else does.
+            Err(error) if !reads => Err(ApiError::from(error).into_response()),
             Err(error) => {
                 tracing::warn!(account.id = %account, %error, "could not count a request");
                 Ok(Self { account, person })

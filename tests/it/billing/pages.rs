@@ -161,6 +161,9 @@ async fn a_checkout_of_another_customer_looks_absent() {
         format!("/signin?return_to={}", success(&theirs)),
         "the sign-in leads back to the purchase"
     );
+    let form = [("pack", "1k"), ("quantity", "1"), ("once", "a")];
+    let answer = guest.sends(TOP_UP, &form).await;
+    assert_eq!(location(&answer), "/signin?return_to=/billing");
     world.settle().await;
     program.world.done().await;
 }

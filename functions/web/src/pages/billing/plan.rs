@@ -12,7 +12,7 @@ use crate::pages::billing::{amount, flash, fresh, identity, read_only, tab};
 use crate::pages::plans::terms;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::billing::entitlements::plan_of;
 use domain::billing::plans::Plan;
 use domain::billing::subscriptions::{Status, Subscription};
@@ -256,7 +256,7 @@ pub async fn resume(
     let stripe = ctx.stripe().await?;
     let resumed = plan_changes::resume(&ctx.shop(&stripe), &member.account, act).await?;
     tracing::info!(account.id = %member.account, subscription.id = %resumed, by = member.by(), audit = true, "resumed a subscription");
-    Ok(redirect("/billing/plan?done=resumed").into_response())
+    Ok(redirect("/billing/plan?done=resumed"))
 }
 
 fn act(member: &Member, once: &str, route: &str) -> Result<ActionId, ApiError> {
