@@ -10,6 +10,7 @@ pub mod catalogue;
 
 pub mod cli;
 pub mod demo;
+pub mod demo_sign_in;
 pub mod ledger;
 
 pub mod server;

@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use boot::{Env, LevelFilter, Outside, Trust};
 use clap::Parser;
 use local_stack::cli::{Cli, Command, Options};
+use local_stack::demo_sign_in::{self, Link};
 use local_stack::ledger::LedgerTables;
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
@@ -47,11 +48,16 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let token = env
         .find("OPERATOR_TOKEN")
         .map_or_else(|| fresh_token(&real), |list| first_token(&list));
+    let link = fresh_token(&real);
     let stack = Arc::new(start(&cli.options, &base, real, settings, &token).await?);
-    let server = server::Server::start(Arc::clone(&stack), listener);
+    let server = server::Server::start(Arc::clone(&stack), listener, Link::new(link.clone()));
+    let demo = cli
+        .options
+        .has_stand_in_github()
+        .then(|| format!("{base}{}/{link}", demo_sign_in::PATH));
     let kept = vendors_file::keep(&cli.options, &stack.vendors);
     let outcome = tokio::select! {
-        outcome = act(&cli, &stack, &base, &token) => outcome,
+        outcome = act(&cli, &stack, (&base, demo.as_deref()), &token) => outcome,
         signal = tokio::signal::ctrl_c() => signal.context("cannot wait for Ctrl-C"),
     };
     server.stop().await;
@@ -80,7 +86,7 @@ async fn start(
         .or_insert_with(|| base.to_owned());
     settings
         .entry("DASHBOARD_URL".to_owned())
-        .or_insert_with(|| format!("{base}/setup"));
+        .or_insert_with(|| format!("{base}/billing"));
     if options.has_stand_in_github() {
         // Browsers open these pages, so they need the address of this server.
         settings.insert(
@@ -122,7 +128,12 @@ async fn start(
     Ok(stack)
 }
 
-async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Result<()> {
+async fn act(
+    cli: &Cli,
+    stack: &Stack,
+    (base, demo): (&str, Option<&str>),
+    token: &str,
+) -> anyhow::Result<()> {
     if matches!(cli.command, Some(Command::Demo { .. })) && !cli.options.has_stand_in_github() {
         bail!(
             "the demo needs the stand-in GitHub; run it without --github-url, or use `cargo run -- serve`"
@@ -133,14 +144,14 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
             say(&demo::play(stack, base, |_| {}).await?.json().to_string())
         }
         Some(Command::Demo { json: false }) => show(stack, base).await?,
-        Some(Command::Serve) => serve(base, token).await,
+        Some(Command::Serve) => serve(base, demo, token).await,
         // Handled in `run`, before anything started.
         Some(Command::App(_) | Command::Catalogue(_) | Command::Ledger(_)) => {}
         None => {
             if cli.options.has_stand_in_github() {
                 show(stack, base).await?;
             }
-            serve(base, token).await;
+            serve(base, demo, token).await;
         }
     }
     Ok(())
@@ -155,14 +166,17 @@ async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(base: &str, token: &str) {
+async fn serve(base: &str, demo: Option<&str>, token: &str) {
+    let dashboard = demo.map_or_else(String::new, |link| {
+        format!("dashboard     {link}  (signed in as the demo's owner, once)\n  ")
+    });
     say(&format!(
         "\nServing until Ctrl-C:\n\n  \
-         overview      {base}\n  \
+         overview      {base}\n  {dashboard}\
          GitHub        {base}/stand-ins/github\n  \
          Stripe        {base}/stand-ins/stripe\n  \
          mailbox       {base}/stand-ins/mail\n  \
-         buy credits   {base}/#buy\n  \
+         buy credits   {base}/billing/top-up\n  \
          API           {base}/api/v1/docs\n\n\
          Next: open the overview and follow the steps there, from a sign-up to a pull request of your own.\n\
          Operator token (for /api/v1/admin/…): {token}"

@@ -1,5 +1,6 @@
 //! The HTTP server on 127.0.0.1, and the queues and schedules that invoke the functions.
 
+use crate::demo_sign_in::{self, Link};
 use crate::shop;
 use crate::stack::Stack;
 use anyhow::Context;
@@ -47,12 +48,12 @@ pub struct Server {
 
 impl Server {
     /// Serves HTTP on the listener and invokes the functions from their queues and schedules.
-    pub fn start(stack: Arc<Stack>, listener: TcpListener) -> Self {
+    pub fn start(stack: Arc<Stack>, listener: TcpListener, link: Link) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let address = listener.local_addr();
         let base = address.map_or_else(|_| String::new(), |address| format!("http://{address}"));
-        let app = app(&stack, base);
+        let app = app(&stack, base, link);
         let mut until = stopped.clone();
         tasks.spawn(async move {
             let ended = async move {
@@ -145,7 +146,7 @@ async fn seal(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
 }
 
 /// All HTTP functions and the stand-ins' pages on one port.
-fn app(stack: &Arc<Stack>, base: String) -> Router {
+fn app(stack: &Arc<Stack>, base: String, link: Link) -> Router {
     let github = {
         let stack = Arc::clone(stack);
         any(move |request: Request| async move {
@@ -170,6 +171,12 @@ fn app(stack: &Arc<Stack>, base: String) -> Router {
             }
         })
     };
+    let demo = {
+        let (stack, link) = (Arc::clone(stack), Arc::new(link));
+        get(move |Path(token): Path<String>| async move {
+            demo_sign_in::follow(&stack, &link, &token).await
+        })
+    };
     let mut app = Router::new()
         .route("/", get(move || async move { Html(index(&base)) }))
         .route("/github/webhook", github);
@@ -180,6 +187,7 @@ fn app(stack: &Arc<Stack>, base: String) -> Router {
         .nest("/stand-ins/stripe", stack.vendors.stripe.pages())
         .nest("/stand-ins/stripe/api", stack.vendors.stripe.router())
         .nest("/stand-ins/mail", stack.vendors.mail.pages())
+        .route(&format!("{}/{{token}}", demo_sign_in::PATH), demo)
         .route("/stand-ins/{vendor}/", get(without_slash))
         .fallback(other_functions(stack))
         .layer(DefaultBodyLimit::disable())
@@ -246,12 +254,10 @@ code,pre{font-size:.9em}pre{overflow-x:auto}li{margin:.4rem 0}</style>
 </ol>
 <h2 id="buy">Buy credits</h2>
 <ol>
-<li>Start a checkout with your API key. The response contains its <code>url</code>:
-<pre>curl -X POST {base}/api/v1/billing/checkout -H "authorization: Bearer $KEY" -H 'content-type: application/json' \
-  -H 'idempotency-key: my-first-purchase' -d '{"pack":"1k"}'</pre></li>
-<li>Open the <code>url</code> and press "Pay". The stand-in Stripe sends its webhooks, signed as Stripe signs them.</li>
-<li>The credits have arrived:
-<pre>curl {base}/api/v1/billing/balance -H "authorization: Bearer $KEY"</pre></li>
+<li>Open <a href="/billing/top-up">Top up</a> and buy a pack. It leads to the stand-in Stripe's checkout.</li>
+<li>Press "Pay". The stand-in Stripe sends its webhooks, signed as Stripe signs them, and the page shows the credits.</li>
+<li>A program does the same with its API key: <code>POST /api/v1/billing/checkout</code>, see the
+<a href="/api/v1/docs">documentation</a>.</li>
 </ol>
 <h2>Everything else</h2>
 <ul>
@@ -259,7 +265,7 @@ code,pre{font-size:.9em}pre{overflow-x:auto}li{margin:.4rem 0}</style>
 <li><a href="/stand-ins/stripe">Stand-in Stripe</a>: customers, payments, subscriptions, meters</li>
 <li><a href="/stand-ins/mail">Mailbox</a>: every mail that was sent</li>
 <li><a href="/api/v1/docs">API documentation</a>; <a href="/api/v1/plans">plans and prices</a></li>
-<li><a href="/signin">Sign in</a> with the stand-in GitHub; <a href="/setup">your accounts</a>; <a href="/api/v1/session">your session</a></li>
+<li><a href="/billing">Dashboard</a>; <a href="/signin">sign in</a> with the stand-in GitHub; <a href="/setup">your accounts</a>; <a href="/api/v1/session">your session</a></li>
 <li><code>POST /github/webhook</code>, <code>POST /stripe/webhook</code>: signed with <code>local-secret</code> unless you set other secrets</li>
 <li><code>GET /api/v1/admin/events</code> and <a href="/api/v1/admin/openapi.json">other operator routes</a>, with the operator token that was printed at start</li>
 <li><a href="/health">Health</a></li>

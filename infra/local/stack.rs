@@ -302,18 +302,34 @@ fn stand_ins(parts: &Parts) -> StandInWeb {
 
 /// Whether a path belongs to `web`, as the template routes it.
 fn is_page(path: &str) -> bool {
-    matches!(
-        path,
-        "/billing"
-            | "/jobs"
-            | "/signin"
-            | "/signin/callback"
-            | "/signout"
-            | "/setup"
-            | "/setup/account"
-    ) || ["/welcome/", "/assets/", "/jobs/"]
-        .iter()
-        .any(|start| path.starts_with(start))
+    let pages = [
+        "/",
+        "/billing",
+        "/jobs",
+        "/signin",
+        "/signin/callback",
+        "/signout",
+        "/setup",
+        "/setup/account",
+        "/billing/top-up",
+        "/billing/success",
+        "/billing/cancelled",
+        "/billing/plan",
+        "/billing/transactions",
+        "/billing/transactions.csv",
+        "/billing/invoices",
+    ];
+    let folders = [
+        "/welcome/",
+        "/assets/",
+        "/jobs/",
+        "/settings/",
+        "/billing/top-up/",
+        "/billing/success/",
+        "/billing/plan/",
+        "/billing/invoices/",
+    ];
+    pages.contains(&path) || folders.iter().any(|start| path.starts_with(start))
 }
 
 /// The default settings; the command line replaces those of real services.

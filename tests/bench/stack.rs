@@ -6,6 +6,7 @@
 
 use domain::inbox::{EventSource, EventState};
 use domain::time::Timestamp;
+use local_stack::demo_sign_in::Link;
 use local_stack::signing::github_request;
 use local_stack::stack::{Parts, Stack};
 use local_stack::world::{CUSTOMER, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors};
@@ -26,7 +27,7 @@ const SAMPLE: &str = include_str!("../../events/github/issues.opened.json");
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let (stack, base) = start().await?;
-    let server = server::Server::start(Arc::clone(&stack), base.0);
+    let server = server::Server::start(Arc::clone(&stack), base.0, Link::none());
     webhooks(&stack, &base.1).await?;
     jobs(&stack, &base.1).await?;
     server.stop().await;

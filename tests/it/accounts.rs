@@ -4,5 +4,6 @@ pub mod admin;
 pub mod dashboard;
 pub mod keys;
 pub mod members;
+pub mod pages;
 pub mod sign_in;
 pub mod signups;

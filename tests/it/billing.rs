@@ -16,6 +16,7 @@ pub mod late_usage;
 pub mod marketplace;
 pub mod metering;
 pub mod one_subscription;
+pub mod pages;
 pub mod past_catalogues;
 pub mod plan_limits;
 pub mod purchases;

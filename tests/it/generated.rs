@@ -55,6 +55,15 @@ Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or
 | `GET /setup`, `POST /setup` | shows and chooses which account pays for a GitHub owner |
 | `POST /setup/account` | makes a person the admin of the account whose key they enter |
 | `GET /welcome/{token}`, `POST /welcome/{token}` | a page that shows an account's first key once |
+| `GET /` | what Tallyhook does, its plans and prices |
+| `GET /billing` | the account's plan, credits and quotas |
+| `GET /billing/top-up`, with forms below it | packs of credits, automatic top-up, the spend limit, payment methods |
+| `GET /billing/success`, `GET /billing/cancelled` | where Checkout returns to |
+| `GET /billing/plan`, with forms below it | the plans; buys, previews, changes, cancels and resumes |
+| `GET /billing/transactions`, `GET /billing/transactions.csv` | every movement of credits, with filters |
+| `GET /billing/invoices`, `GET /billing/invoices/{id}/pdf` | the invoices and their files |
+| `GET /jobs`, `GET /jobs/{id}`, with forms below them | the jobs, and one job as it proceeds; requests, retries and cancels them |
+| `GET /settings/members`, `…/keys`, `…/notices`, `…/account`, with forms below them | the account's people and programs, its mails, itself |
 
 ## The API
 

@@ -169,7 +169,7 @@ async fn by_session(ctx: &Ctx, parts: &Parts) -> Result<Caller, ApiError> {
     let person = person(ctx, &parts.headers)
         .await?
         .ok_or_else(unauthorized)?;
-    vouched(&person, &ctx.dashboard_url, parts)?;
+    vouched(&person, ctx.dashboard_url.as_deref(), parts)?;
     let session = person.session;
     let (Some(account), Some(role)) = (session.account, person.role) else {
         let detail = "You are signed in without an account. Choose one of yours with `PUT /api/v1/session/account`. If you signed up by \

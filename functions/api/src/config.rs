@@ -3,6 +3,7 @@
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::accounts::api_keys::ApiKey;
 use domain::billing::plans::Catalogue;
+use domain::ids::AccountId;
 use domain::inbox::events::StripeMode;
 use domain::switches::Switch;
 use flows::accounts::rates::Rates;
@@ -11,8 +12,10 @@ use flows::billing::Shop;
 use flows::billing::usage_reports::Reporter;
 use flows::cache::Cache;
 use flows::jobs::assists::Desk;
+use flows::jobs::requests;
+use http::HeaderMap;
 use queues::{Queue, Queues};
-use rest::ApiError;
+use rest::{ApiError, site};
 use settings::{
     AutoProvision, CatalogueSettings, DashboardUrl, GithubWebUrl, LedgerSettings, PlatformSettings,
     PublishableKey, QueueSettings, StripeSettings,
@@ -35,7 +38,7 @@ pub struct Config {
     publishable_key: PublishableKey,
     stripe: StripeSettings,
     github_web_url: GithubWebUrl,
-    dashboard_url: String,
+    dashboard_url: DashboardUrl,
     rate_limit_per_minute: u64,
 }
 
@@ -57,7 +60,7 @@ impl Settings for Config {
             publishable_key: Settings::read(env),
             stripe: Settings::read(env),
             github_web_url: Settings::read(env),
-            dashboard_url: DashboardUrl::read_required(env),
+            dashboard_url: Settings::read(env),
             rate_limit_per_minute: rate_limit(env),
         }
     }
@@ -81,7 +84,7 @@ pub struct Ctx {
     pub(crate) publishable_key: Option<String>,
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) github_web_url: String,
-    pub(crate) dashboard_url: String,
+    pub(crate) dashboard_url: Option<String>,
     pub(crate) keys: Cache<ApiKey>,
     pub(crate) sessions: Cache<Found>,
     pub(crate) prices: Cache<Vec<PriceChoice>>,
@@ -101,7 +104,7 @@ impl Ctx {
             publishable_key: config.publishable_key.0,
             stripe: config.stripe.connect(&platform),
             github_web_url: config.github_web_url.0,
-            dashboard_url: config.dashboard_url,
+            dashboard_url: config.dashboard_url.0,
             keys: Cache::default(),
             sessions: Cache::default(),
             prices: Cache::default(),
@@ -154,23 +157,40 @@ impl Ctx {
         }
     }
 
+    /// Returns what requests, retries and cancels jobs for an account.
+    pub(crate) fn requests<'a>(
+        &'a self,
+        account: &'a AccountId,
+        by: &'a str,
+    ) -> requests::Desk<'a> {
+        requests::Desk {
+            store: &self.store,
+            queues: &self.queues,
+            catalogue: &self.catalogue,
+            account,
+            billing_url: self.dashboard(),
+            by,
+            now: self.outside.now(),
+        }
+    }
+
     pub(crate) fn assists(&self) -> Desk<'_> {
         Desk {
             store: &self.store,
             queues: &self.queues,
             catalogue: &self.catalogue,
-            dashboard_url: &self.dashboard_url,
+            dashboard_url: self.dashboard(),
             now: self.outside.now(),
         }
     }
 
-    /// Returns the URL of a page on the dashboard's site. The setting may end with its billing
-    /// page.
-    pub(crate) fn page(&self, path: &str) -> String {
-        let site = self
-            .dashboard_url
-            .strip_suffix("/billing")
-            .unwrap_or(&self.dashboard_url);
-        format!("{site}{path}")
+    /// Returns the address of the dashboard, or its path if no setting names the address.
+    pub(crate) fn dashboard(&self) -> &str {
+        site::dashboard(self.dashboard_url.as_deref())
+    }
+
+    /// Returns the URL of a page of our site.
+    pub(crate) fn page(&self, headers: &HeaderMap, path: &str) -> String {
+        site::page(self.dashboard_url.as_deref(), headers, path)
     }
 }

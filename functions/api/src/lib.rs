@@ -29,6 +29,10 @@ pub fn router(ctx: Ctx) -> Router {
     let (router, _) = routes::all().split_for_parts();
     router
         .merge(routes::aliases::all(&ctx))
+        .route(
+            routes::jobs::cancel_form::PATH,
+            axum::routing::post(routes::jobs::cancel_form::submit),
+        )
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))

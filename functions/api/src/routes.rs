@@ -5,7 +5,7 @@ pub mod aliases;
 mod billing;
 mod docs;
 mod health;
-mod jobs;
+pub mod jobs;
 mod ledger;
 mod notices;
 

@@ -1,14 +1,16 @@
 //! Pages and redirects for browsers: sign-in with GitHub, setup after an installation, the first
 //! API key, and for members of an account its billing and its jobs.
 //!
-//! This function holds the App's client secret and the session cookies. It holds neither the
-//! ledger's key nor Stripe's. Safe to run twice: a sign-in's state is used once, a first key
-//! follows from its link, and an owner is linked by a conditional write.
+//! This function holds the App's client secret, a key of Stripe and the session cookies. It does not
+//! hold the ledger's key: it shows entries and writes none. Safe to run twice: a sign-in's state is
+//! used once, a first key follows from its link, an owner is linked by a conditional write, and each
+//! form carries the identity of what it does.
 
 mod config;
 mod members;
 mod oauth_state;
 mod pages;
+mod problems;
 mod visitors;
 
 pub use config::{Config, Ctx};
@@ -28,6 +30,7 @@ pub fn router(ctx: Ctx) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))
         .layer(request_ids)
+        .layer(middleware::from_fn(problems::as_pages))
         .with_state(Arc::new(ctx))
 }
 

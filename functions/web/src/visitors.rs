@@ -60,5 +60,6 @@ pub fn vouched(
     headers: &HeaderMap,
     token: Option<&str>,
 ) -> Result<(), ApiError> {
-    rest::csrf::check_csrf(&person.csrf_token(), token, headers, &ctx.dashboard_url)
+    let site = ctx.dashboard_url.as_deref();
+    rest::csrf::check_csrf(&person.csrf_token(), token, headers, site)
 }

@@ -1,9 +1,12 @@
 //! Accounts: who may act for them, what they may do, and which owners they pay for.
 
 pub mod joining;
+pub mod mailing;
 #[cfg(feature = "github")]
 pub mod memberships;
 pub mod owners;
+pub mod people;
+pub mod programs;
 pub mod rates;
 pub mod sessions;
 

@@ -7,7 +7,13 @@ pub mod intents;
 #[cfg(feature = "stripe")]
 pub mod payment_methods;
 #[cfg(feature = "stripe")]
+pub mod plan_changes;
+#[cfg(feature = "stripe")]
+pub mod portal;
+#[cfg(feature = "stripe")]
 pub mod prices;
+#[cfg(feature = "stripe")]
+pub mod purchases;
 #[cfg(feature = "stripe")]
 pub mod rivals;
 pub mod spend_limit;
@@ -17,6 +23,8 @@ pub mod subscription_changes;
 pub mod subscription_lock;
 #[cfg(feature = "stripe")]
 pub mod subscriptions;
+#[cfg(feature = "stripe")]
+pub mod top_ups;
 #[cfg(feature = "stripe")]
 pub mod unbilled;
 #[cfg(feature = "stripe")]

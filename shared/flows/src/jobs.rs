@@ -2,8 +2,11 @@
 
 pub mod admission;
 pub mod assists;
+pub mod cancellations;
 #[cfg(feature = "github")]
 pub mod github;
 pub mod lookup;
+pub mod obstacles;
 pub mod order;
 mod refuse;
+pub mod requests;

@@ -1,39 +1,39 @@
-// Two things that need a script: times in the reader's zone, and regions that follow the server.
+// Times in the reader's zone, and regions that follow the server.
 (() => {
+  const get = (id) => document.getElementById(id);
+  const visible = () => document.visibilityState === "visible";
   const times = (root) => root.querySelectorAll("time[datetime]").forEach((time) => {
-    const at = new Date(time.dateTime);
-    if (time.title || isNaN(at)) return;
+    if (time.title) return;
     time.title = time.textContent;
-    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    time.textContent = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
   });
+  const say = (text) => { get("live-status").textContent = text; };
   const follow = (region) => {
     const started = Date.now();
     let tag = "", failures = 0, timer;
-    const say = (text) => {
-      const line = document.getElementById("live-status");
-      if (line) line.textContent = text;
-    };
     const next = () => {
       const age = Date.now() - started;
-      const wait = age < 60000 ? 2000 : age < 300000 ? 5000 : 15000;
-      timer = setTimeout(look, Math.min(60000, wait * 2 ** failures));
+      const wait = age < 6e4 ? 2e3 : age < 3e5 ? 5e3 : 15e3;
+      timer = setTimeout(look, Math.min(6e4, wait * 2 ** failures));
     };
     const look = async () => {
       timer = 0;
       // A hidden page sends nothing.
-      if (document.visibilityState !== "visible") return;
+      if (!visible()) return;
       try {
         const answer = await fetch(region.dataset.live, { headers: { "if-none-match": tag }, cache: "no-store" });
+        const said = (name) => answer.headers.get(name);
         if (answer.status === 401) return say("Reload to sign in again.");
-        if (!answer.ok && answer.status !== 304) throw new Error(answer.status);
-        if (answer.status === 200) {
-          tag = answer.headers.get("etag") || "";
+        if (!answer.ok && answer.status !== 304) throw answer;
+        if (answer.ok) {
+          tag = said("etag") || "";
           region.innerHTML = await answer.text();
           times(region);
         }
+        if (said("x-balance")) get("balance").textContent = said("x-balance");
         failures = 0;
         say("");
-        if (answer.headers.get("x-live") === "done") return region.removeAttribute("data-live");
+        if (said("x-live") === "done") return region.removeAttribute("data-live");
       } catch {
         failures = Math.min(failures + 1, 5);
         say("Not updated since " + new Date().toLocaleTimeString() + ". Trying again.");
@@ -41,7 +41,7 @@
       next();
     };
     document.addEventListener("visibilitychange", () => {
-      if (!timer && region.dataset.live && document.visibilityState === "visible") look();
+      if (!timer && region.dataset.live && visible()) look();
     });
     next();
   };

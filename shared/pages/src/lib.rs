@@ -12,9 +12,9 @@ mod text;
 
 pub use assets::asset;
 
-pub use page::{Forms, Frame, NavItem, Page, fragment};
+pub use page::{Forms, Frame, NavItem, Page, fragment, with_balance};
 pub use parts::{
     Bar, Tone, badge, bar, chart, copyable, csrf, definitions, empty, field, notice, once, pager,
-    post, steps, table,
+    post, steps, table, tabs,
 };
 pub use text::{credits, grouped, moment, money};

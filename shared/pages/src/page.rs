@@ -55,6 +55,7 @@ pub struct Page {
     forms: Forms,
     is_live: bool,
     is_secret: bool,
+    is_unfinished: bool,
     frame: Option<Frame>,
     body: String,
 }
@@ -68,6 +69,7 @@ impl Page {
             forms: Forms::Nowhere,
             is_live: false,
             is_secret: false,
+            is_unfinished: false,
             frame: None,
             body: String::new(),
         }
@@ -95,6 +97,14 @@ impl Page {
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.is_secret = true;
+        self
+    }
+
+    /// Makes a browser without the script load the page again, because something on it is about to
+    /// change.
+    #[must_use]
+    pub const fn unfinished(mut self) -> Self {
+        self.is_unfinished = true;
         self
     }
 
@@ -136,6 +146,7 @@ impl Page {
                     link rel="icon" href=(ICON);
                     link rel="stylesheet" href=(style_path());
                     @if self.is_live { script src=(script_path()) defer {} }
+                    @if self.is_unfinished { noscript { meta http-equiv="refresh" content="5"; } }
                 }
                 body {
                     a.skip href="#content" { "Skip to content" }
@@ -163,9 +174,7 @@ fn header(frame: &Frame) -> Markup {
         header {
             div.top {
                 a.brand href=(frame.home) { "Tallyhook" }
-                @if let Some(balance) = &frame.balance {
-                    a href="/billing" { (balance) }
-                }
+                a #balance href="/billing" { (frame.balance.as_deref().unwrap_or_default()) }
                 @if let Some(who) = &frame.who { span.who { (who) } }
                 @if let Some((path, token)) = &frame.sign_out {
                     form method="post" action=(path) {
@@ -229,7 +238,8 @@ fn policy(forms: Forms, is_live: bool) -> HeaderValue {
 }
 
 /// Returns a part of a page that the script fetches, or only a status if it has not changed. `done`
-/// tells the script that it will not change any more. A part has no control that can have the focus.
+/// tells the script that it will not change any more; only then may the part have a control that can
+/// have the focus.
 pub fn fragment(content: &Markup, known: Option<&str>, done: bool) -> Response {
     let digest = hex::encode(Sha256::digest(&content.0));
     let tag = format!("\"{}\"", digest.get(..16).unwrap_or(&digest));
@@ -244,6 +254,15 @@ pub fn fragment(content: &Markup, known: Option<&str>, done: bool) -> Response {
     }
     if done {
         headers.insert("x-live", HeaderValue::from_static("done"));
+    }
+    response
+}
+
+/// Adds the balance to a part of a page, for the page's head.
+#[must_use]
+pub fn with_balance(mut response: Response, balance: &str) -> Response {
+    if let Ok(balance) = HeaderValue::from_str(balance) {
+        response.headers_mut().insert("x-balance", balance);
     }
     response
 }

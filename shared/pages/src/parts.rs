@@ -1,6 +1,6 @@
 //! The parts within a page.
 
-use crate::text::{grouped, moment};
+use crate::text::{grouped, moment, span};
 use domain::time::Timestamp;
 use maud::{Markup, html};
 
@@ -63,6 +63,19 @@ pub fn table(caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Markup {
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The pages of one area, of which one is current.
+pub fn tabs(label: &str, items: &[(&str, &str)], current: &str) -> Markup {
+    html! {
+        nav.nav.tabs aria-label=(label) {
+            ul {
+                @for (path, name) in items {
+                    li { a href=(path) aria-current=[(*path == current).then_some("page")] { (name) } }
                 }
             }
         }
@@ -183,9 +196,24 @@ pub fn chart(title: &str, unit: &str, series: &[(String, u64)]) -> Markup {
     }
 }
 
-/// The states of a piece of work, in order.
+/// The states of a piece of work, in order: when it began, and how long after that each state began.
 pub fn steps(moments: &[(Markup, Timestamp)]) -> Markup {
-    html! { ol.steps { @for (what, at) in moments { li { span { (what) } span.quiet { (moment(*at)) } } } } }
+    let first = moments.first().map(|(_, at)| *at);
+    html! {
+        ol.steps {
+            @for (index, (what, at)) in moments.iter().enumerate() {
+                li {
+                    span { (what) }
+                    span.quiet {
+                        @match first.filter(|_| index > 0) {
+                            Some(first) => { "+" (span(at.since(first))) }
+                            None => (moment(*at)),
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A link to the next page of a list, and back to its start.
@@ -222,6 +250,7 @@ mod tests {
             badge(Tone::Good, BAD),
             empty(BAD, &text),
             table(BAD, &[BAD], &[vec![text.clone()]]),
+            tabs(BAD, &[(BAD, BAD)], BAD),
             definitions(&[(BAD, text.clone())]),
             post(BAD, BAD, &once(BAD)),
             field(BAD, BAD, BAD, BAD),

@@ -3,6 +3,7 @@
 use domain::time::Timestamp;
 use domain::units::{Credits, Money};
 use maud::{Markup, html};
+use std::time::Duration;
 
 /// Groups the whole part of a decimal in threes: `1234567.5` becomes `1,234,567.5`.
 pub fn grouped(decimal: &str) -> String {
@@ -41,6 +42,18 @@ pub fn money(amount: Money) -> Markup {
     html! { data value=(number) { (grouped(number)) " " (currency) } }
 }
 
+/// Shows a length of time by its two largest units, such as `2 min 5 s`.
+pub fn span(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+        (0, 0, 0) if seconds == 0 => format!("{} ms", length.as_millis()),
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (0, hours, minutes) => format!("{hours} h {} min", minutes % 60),
+        (days, hours, _) => format!("{days} d {} h", hours % 24),
+    }
+}
+
 /// Shows a time in UTC. The script rewrites it to the reader's zone, with the UTC text beside it.
 pub fn moment(at: Timestamp) -> Markup {
     let exact = at.to_string();
@@ -63,6 +76,19 @@ mod tests {
             ("12345.6", "12,345.6"),
         ] {
             assert_eq!(grouped(plain), expected);
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_has_two_units() {
+        for (millis, expected) in [
+            (8, "8 ms"),
+            (59_999, "59 s"),
+            (125_000, "2 min 5 s"),
+            (7_260_000, "2 h 1 min"),
+            (90_000_000, "1 d 1 h"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), expected);
         }
     }
 

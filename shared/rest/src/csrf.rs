@@ -4,19 +4,20 @@
 //! every change also needs the CSRF token, which follows from the session's text.
 
 use crate::ApiError;
-use http::{HeaderMap, Uri, header};
+use crate::site::host;
+use http::{HeaderMap, HeaderValue, Uri, header};
 use subtle::ConstantTimeEq;
 
 /// The header in which scripts of our pages send the CSRF token.
 pub const CSRF: &str = "x-csrf-token";
 
 /// Returns an error unless the token is the session's and the `Origin` header, if present, is our
-/// own site.
+/// own site: that of the setting, or the one to which the request was sent.
 pub fn check_csrf(
     expected: &str,
     token: Option<&str>,
     headers: &HeaderMap,
-    site: &str,
+    site: Option<&str>,
 ) -> Result<(), ApiError> {
     let token = token.unwrap_or_default().as_bytes();
     let right: bool = expected.as_bytes().ct_eq(token).into();
@@ -24,13 +25,26 @@ pub fn check_csrf(
         let detail = "Send the `csrf_token` of `GET /api/v1/session` as `X-CSRF-Token`; each session has its own.";
         return Err(ApiError::forbidden("bad_csrf_token", detail));
     }
-    let ours = origin(site);
     match headers.get(header::ORIGIN) {
-        Some(said) if ours.is_none_or(|ours| said.as_bytes() != ours.as_bytes()) => {
+        Some(said) if !is_ours(said, headers, site) => {
             let detail = "This request comes from another site; use the dashboard.";
             Err(ApiError::forbidden("foreign_origin", detail))
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether an origin is that of the setting, or without one the host to which the request was sent.
+fn is_ours(said: &HeaderValue, headers: &HeaderMap, site: Option<&str>) -> bool {
+    let Ok(said) = said.to_str() else {
+        return false;
+    };
+    match site {
+        Some(site) => origin(site).is_some_and(|ours| said == ours),
+        None => host(headers).is_some_and(|host| {
+            let after = said.strip_prefix("https://");
+            after.or_else(|| said.strip_prefix("http://")) == Some(host)
+        }),
     }
 }
 
@@ -56,5 +70,28 @@ mod tests {
         ] {
             assert_eq!(origin(url).as_deref(), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn without_a_setting_the_origin_is_the_host_of_the_request() {
+        let allowed = |said: &'static str, site: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("a.test:8420"));
+            headers.insert(header::ORIGIN, HeaderValue::from_static(said));
+            check_csrf("token", Some("token"), &headers, site).is_ok()
+        };
+        assert!(allowed("https://a.test:8420", None) && allowed("http://a.test:8420", None));
+        for foreign in [
+            "https://a.test",
+            "https://b.test:8420",
+            "null",
+            "a.test:8420",
+        ] {
+            assert!(!allowed(foreign, None), "{foreign}");
+        }
+        assert!(!allowed(
+            "https://a.test:8420",
+            Some("https://b.test/billing")
+        ));
     }
 }

@@ -1,6 +1,6 @@
 //! What the HTTP functions share: extractors, errors as JSON problems, request ids, idempotency
 //! keys, cursors, views and the common parts of their OpenAPI documents, and for browsers session
-//! cookies and the CSRF check.
+//! cookies, the CSRF check and the address of our site.
 //!
 //! This crate calls no vendor, no store and no queue. Every extractor rejects with an [`ApiError`],
 //! so a malformed request gets the same kind of response everywhere.
@@ -14,6 +14,8 @@ mod extract;
 pub mod idempotency;
 pub mod requests;
 mod respond;
+pub mod site;
+pub mod tables;
 pub mod views;
 pub mod welcome;
 

@@ -35,5 +35,5 @@ pub use platform::{Platform, PlatformSettings};
 #[cfg(feature = "stripe")]
 pub use stripe::StripeSettings;
 pub use switches::{AutoProvision, BillingEnabled};
-pub use tables::{EventsSettings, LedgerSettings, MainSettings};
+pub use tables::{EventsSettings, LedgerReadSettings, LedgerSettings, MainSettings};
 pub use urls::{DashboardUrl, GithubWebUrl, PublicUrl};

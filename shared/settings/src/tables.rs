@@ -76,6 +76,33 @@ impl MainSettings {
     }
 }
 
+/// The main table and the ledger, for functions that show entries and write none.
+pub struct LedgerReadSettings {
+    main: MainSettings,
+    table: String,
+}
+
+impl Settings for LedgerReadSettings {
+    fn read(env: &mut Env) -> Self {
+        Self {
+            main: MainSettings::read(env),
+            table: env.text(LEDGER_TABLE),
+        }
+    }
+}
+
+impl LedgerReadSettings {
+    pub fn connect(&self, platform: &Platform) -> Store {
+        let store = self.main.connect(platform);
+        store.with_ledger_to_read(self.table.clone())
+    }
+
+    /// Returns the operators' switches, except those of [`EventsSettings::ingest`].
+    pub fn switches(&self, platform: &Platform) -> Switchboard {
+        self.main.switches(platform)
+    }
+}
+
 /// The main table and the ledger, for functions that move credits.
 pub struct LedgerSettings {
     main: MainSettings,

@@ -4,8 +4,9 @@ use boot::{Env, Setting, Settings};
 
 const DASHBOARD_URL: Setting = Setting::optional(
     "DASHBOARD_URL",
-    "The address of the dashboard. Sign-in and checkout return there, comments and mails link to it, and sessions accept \
-     requests from no other site. `api` requires it; comments and mails have no link without it.",
+    "The address of the dashboard, `https://…/billing`. Checkout returns to its site, comments and mails link to it, and \
+     sessions accept requests from no other site. Without it, `api` and `web` use the address of each request, and comments \
+     and mails have no link.",
 );
 const PUBLIC_URL: Setting = Setting::required(
     "PUBLIC_URL",
@@ -23,17 +24,6 @@ pub struct DashboardUrl(pub Option<String>);
 impl Settings for DashboardUrl {
     fn read(env: &mut Env) -> Self {
         Self(env.optional(DASHBOARD_URL).map(without_slash))
-    }
-}
-
-impl DashboardUrl {
-    /// Reads the address for a function that requires it.
-    pub fn read_required(env: &mut Env) -> String {
-        let required = Setting {
-            required: true,
-            ..DASHBOARD_URL
-        };
-        without_slash(env.text(required))
     }
 }
 

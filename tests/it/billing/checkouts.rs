@@ -97,7 +97,10 @@ async fn a_pack_is_checked_out_paid_and_granted() {
     let back = "http://tallyhook.test/billing/success?session_id={CHECKOUT_SESSION_ID}";
     assert_eq!(
         (&there["success_url"], &there["cancel_url"]),
-        (&json!(back), &json!("http://tallyhook.test/billing"))
+        (
+            &json!(back),
+            &json!("http://tallyhook.test/billing/cancelled")
+        )
     );
     assert_eq!(there["amount_total"], 2_000);
     program.world.settle().await;

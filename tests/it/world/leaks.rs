@@ -198,7 +198,8 @@ pub fn listen() {
 pub fn look(path: &str, response: &Response<Bytes>) {
     let text = String::from_utf8_lossy(response.body());
     let refused = response.status().is_client_error() || response.status().is_server_error();
-    let shows_key = path.contains("/api-keys") && !refused;
+    let is_of_keys = path.contains("/api-keys") || path.starts_with("/settings/keys");
+    let shows_key = is_of_keys && !refused;
     let secret = secret(&text).or_else(|| token(&text).filter(|_| !shows_key));
     let words = || {
         found(&WORDS, &text)

@@ -63,8 +63,18 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
             "stripe-api",
         ],
     ),
-    // `flows` brings the queues; no flow that `web` imports sends to one, and its role allows none.
-    ("web", &["github-api", "pages", "queues", "rest", "store"]),
+    (
+        "web",
+        &[
+            "catalogue",
+            "github-api",
+            "pages",
+            "queues",
+            "rest",
+            "store",
+            "stripe-api",
+        ],
+    ),
 ];
 
 /// What the crates that functions share may know. An adapter or the catalogue is not listed: it may know the domain only.

@@ -298,8 +298,6 @@ fn a_role_fits_its_adapters() {
                     && (action.starts_with(right) || place.ends_with(right))
             });
             match (knows, may) {
-                // `flows` brings the queues' adapter; this function imports no flow that sends.
-                (true, false) if (function.as_str(), adapter) == ("web", "queues") => {}
                 (true, false) => faults.push(format!(
                     "{function}: it uses {adapter}, its role allows nothing of it"
                 )),

@@ -1,5 +1,6 @@
 //! Jobs and assists: clients request and follow them, and external agents report on them.
 
+pub mod cancel_form;
 pub mod commit_summaries;
 mod delegated;
 pub mod listing;

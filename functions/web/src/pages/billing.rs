@@ -1,76 +1,83 @@
-//! `/billing`: the account's credits with the arithmetic behind them, and its invoices. Read-only.
+//! The pages of billing: an account's plan and credits, and what can be bought.
 
-use crate::members::Member;
+pub mod home;
+pub mod invoices;
+pub mod limits;
+pub mod plan;
+pub mod success;
+pub mod top_up;
+pub mod transactions;
+
+use crate::members::{Member, Standing};
 use crate::{ApiError, Ctx};
-use axum::extract::State;
-use domain::time::Timestamp;
 use domain::units::{Credits, Currency, Money};
+use flows::billing::purchases::ReturnTo;
+use http::HeaderMap;
 use maud::{Markup, html};
-use pages::{Page, Tone, credits, moment, money, notice, table};
-use rest::views::InvoiceShown;
-use std::sync::Arc;
+use pages::{Forms, Page, Tone, grouped, money, notice, tabs};
+use rest::IdempotencyKey;
 
-/// Shows the balance and the invoices.
-pub async fn show(member: Member, State(ctx): State<Arc<Ctx>>) -> Result<Page, ApiError> {
-    let balance = ctx.store.balance_find(&member.account).await?;
-    let invoices = ctx.store.invoice_list(&member.account).await?;
-    let rows: Vec<_> = invoices
-        .iter()
-        .map(|invoice| line(&InvoiceShown::of(invoice)))
-        .collect();
-    let total = balance.available.checked_add(balance.held);
-    let content = html! {
-        section.card {
-            h2 { "Credits" }
-            @if total.is_some_and(Credits::is_zero) {
-                p { "This account has no credits. A plan that is billed through Stripe or GitHub needs none." }
-            } @else {
-                p.figure { (credits(balance.available)) }
-                @if let Some(total) = total {
-                    p.quiet {
-                        "Balance " (credits(total)) " − held for work in progress " (credits(balance.held))
-                        " = " (credits(balance.available)) " available"
-                    }
-                }
-            }
-            @if !balance.debt.is_zero() {
-                (notice(Tone::Bad, &html! {
-                    "You owe " (credits(balance.debt))
-                    ": credits were taken back after they had been spent. The next top-up pays this first."
-                }))
-            }
-        }
-        section {
-            h2 { "Invoices" }
-            @if rows.is_empty() {
-                p { "There are no invoices. Work that credits pay for is not invoiced again." }
-            } @else {
-                (table("Newest first", &["Invoice", "Created", "State", "#Due", "#Paid"], &rows))
-            }
-        }
-    };
-    Ok(Page::framed("Billing", member.frame(&ctx, "/billing").await?).with(&content))
+const TABS: &[(&str, &str)] = &[
+    ("/billing", "Overview"),
+    ("/billing/top-up", "Top up"),
+    ("/billing/plan", "Plan"),
+    ("/billing/transactions", "Transactions"),
+    ("/billing/invoices", "Invoices"),
+];
+
+/// Starts a page of billing. Its forms may lead to Stripe.
+fn tab(member: &Member, standing: &Standing<'_>, heading: &str, current: &str) -> Page {
+    Page::framed(heading, member.frame(standing, "/billing"))
+        .forms(Forms::Stripe)
+        .with(&tabs("Billing", TABS, current))
 }
 
-fn line(invoice: &InvoiceShown) -> Vec<Markup> {
-    let name = invoice.number.as_ref().unwrap_or(&invoice.id);
-    vec![
-        html! {
-            @match &invoice.url {
-                Some(url) => { a href=(url) rel="noreferrer" { (name) } }
-                None => (name),
-            }
-        },
-        html! {
-            @match Timestamp::parse(&invoice.created_at) {
-                Some(at) => (moment(at)),
-                None => (invoice.created_at),
-            }
-        },
-        html! { (invoice.status) },
-        amount(invoice.amount_due_minor, &invoice.currency),
-        amount(invoice.amount_paid_minor, &invoice.currency),
-    ]
+/// Where a Checkout sends the browser.
+fn return_to(ctx: &Ctx, headers: &HeaderMap) -> ReturnTo {
+    ReturnTo {
+        embedded: false,
+        success_url: ctx.page(headers, "/billing/success?session_id={CHECKOUT_SESSION_ID}"),
+        cancel_url: ctx.page(headers, "/billing/cancelled"),
+    }
+}
+
+/// The identity of what a form does, made with its page.
+pub fn fresh(ctx: &Ctx) -> String {
+    hex::encode(ctx.outside.random_bytes::<16>())
+}
+
+/// Reads the identity that a form carries.
+pub fn identity(once: &str) -> Result<IdempotencyKey, ApiError> {
+    IdempotencyKey::parse(once).ok_or_else(|| {
+        ApiError::bad_request("bad_body", "Send the form exactly as the page has it.")
+    })
+}
+
+/// What a form did, shown on the page that it leads to.
+fn flash(done: Option<&str>) -> Markup {
+    let text = match done {
+        Some("automatic") => "Automatic top-up is on.",
+        Some("automatic-off") => "Automatic top-up is off.",
+        Some("cancelled") => "The subscription is cancelled.",
+        Some("changed") => "The plan is changed.",
+        Some("limit") => "The spend limit is saved. It applies to work that starts from now on.",
+        Some("limit-off") => "The spend limit is removed.",
+        Some("resumed") => "The subscription continues.",
+        _ => return html! {},
+    };
+    notice(Tone::Good, &html! { (text) })
+}
+
+/// What people see who may not buy.
+fn read_only() -> Markup {
+    notice(
+        Tone::Plain,
+        &html! { "Only admins of this account can buy and change plans. You can read everything here." },
+    )
+}
+
+fn decimal(amount: Credits) -> Markup {
+    html! { (grouped(&amount.to_string())) }
 }
 
 fn amount(minor: i64, currency: &str) -> Markup {
@@ -80,4 +87,16 @@ fn amount(minor: i64, currency: &str) -> Markup {
             None => { (minor) " minor units of " (currency) }
         }
     }
+}
+
+/// Shows an amount as people type it into a field.
+fn typed(amount: Money) -> String {
+    let text = amount.to_string();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Reads an amount of money as people type it.
+fn minor_of(text: &str, currency: Currency) -> Option<i64> {
+    let units = domain::units::decimal_parse(text.trim(), currency.decimals())?;
+    i64::try_from(units).ok()
 }

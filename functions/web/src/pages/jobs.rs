@@ -1,18 +1,27 @@
-//! `/jobs` and `/jobs/{id}`: the account's jobs, and one job as it proceeds. Read-only.
+//! `/jobs` and `/jobs/{id}`: the account's jobs, and one job as it proceeds. Forms request a job, retry
+//! one and cancel one.
 
 use crate::members::Member;
+use crate::pages::accounts::sign_in::redirect;
+use crate::pages::billing::{fresh, identity};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::Response;
+use domain::accounts::api_keys::Scope;
+use domain::ids::JobId;
+use domain::jobs::JobState;
+use domain::jobs::requests::Agent;
 use domain::time::Timestamp;
 use flows::jobs::lookup::{Found, find};
+use flows::jobs::requests;
 use http::{HeaderMap, header};
 use maud::{Markup, html};
 use pages::{
-    Page, Tone, badge, definitions, empty, fragment, grouped, moment, pager, steps, table,
+    Page, Tone, badge, definitions, empty, fragment, grouped, moment, once, pager, post, steps,
+    table,
 };
 use rest::views::JobShown;
-use rest::{Params, Path, cursors};
+use rest::{Form, Params, Path, cursors};
 use serde::Deserialize;
 use std::sync::Arc;
 use store::Cursor;
@@ -46,17 +55,42 @@ pub async fn list(
         .iter()
         .map(|row| line(&JobShown::of(row)))
         .collect();
+    let usual = jobs.rows.first().map(|row| &row.facts);
+    let usual = usual.map(|facts| format!("{}/{}", facts.owner_login, facts.repository_name));
     let content = html! {
         @if rows.is_empty() && cursor.is_none() {
             (empty("No jobs yet", &html! {
-                "A job begins when an issue of a repository with the App gets the label " code { "tallyhook" } "."
+                "A job begins when an issue of a repository with the App gets the label " code { "tallyhook" }
+                ", or with the form below. " a href="/setup" { "Install the App" }
             }))
         } @else {
             (table("Newest first", &["State", "Job", "Pull request", "Began", "#Price"], &rows))
             (pager(cursor.as_ref().map(|_| "/jobs"), next.as_deref()))
         }
+        @if member.may(Scope::Jobs) { (run_form(&ctx, &member, usual.as_deref())) }
     };
-    Ok(Page::framed("Jobs", member.frame(&ctx, "/jobs").await?).with(&content))
+    let standing = member.standing(&ctx).await?;
+    Ok(Page::framed("Jobs", member.frame(&standing, "/jobs")).with(&content))
+}
+
+fn run_form(ctx: &Ctx, member: &Member, usual: Option<&str>) -> Markup {
+    html! {
+        section.card #run {
+            h2 { "Run a fix" }
+            (post("/jobs", &member.csrf(), &html! {
+                (once(&fresh(ctx)))
+                div.fields {
+                    label {
+                        "Repository"
+                        input type="text" name="repository" value=[usual] placeholder="owner/name" required;
+                    }
+                    label { "Issue" input type="number" name="issue" min="1" required; }
+                    button.primary { "Run" }
+                }
+            }))
+            p.quiet { "Tallyhook reads the open issue and opens a pull request that closes it. It is charged only if it delivers." }
+        }
+    }
 }
 
 fn line(job: &JobShown) -> Vec<Markup> {
@@ -75,12 +109,33 @@ pub async fn show(
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<Page, ApiError> {
-    let (job, is_over) = load(&ctx, &member, &id).await?;
+    let Loaded {
+        job,
+        is_over,
+        can_cancel,
+        can_retry,
+    } = load(&ctx, &member, &id).await?;
     let live = (!is_over).then(|| format!("/jobs/{}/progress", job.id));
-    let content = html! { div data-live=[live] { (progress(&job)) } };
+    let csrf = member.csrf();
+    let content = html! {
+        div data-live=[live] { (progress(&job)) }
+        @if member.may(Scope::Jobs) && can_cancel {
+            // `api` holds the key of the ledger, so it cancels.
+            (post(&format!("/api/v1/pages/jobs/{}/cancel", job.id), &csrf, &html! { button.danger { "Cancel this job" } }))
+            p.quiet { "Nothing is billed for a cancelled job." }
+        }
+        @if member.may(Scope::Jobs) && can_retry {
+            (post(&format!("/jobs/{}/retry", job.id), &csrf, &html! {
+                (once(&fresh(&ctx)))
+                button.primary { "Retry" }
+            }))
+            p.quiet { "A retry is a new job for the same issue. It is charged like any other: only if it delivers." }
+        }
+    };
     let heading = format!("{} #{}", job.repository, job.issue);
-    let page = Page::framed(&heading, member.frame(&ctx, "/jobs").await?);
-    Ok(page.with(&content))
+    let standing = member.standing(&ctx).await?;
+    let page = Page::framed(&heading, member.frame(&standing, "/jobs")).with(&content);
+    Ok(if is_over { page } else { page.unfinished() })
 }
 
 /// Returns the part of a job's page that changes while the job proceeds.
@@ -90,19 +145,124 @@ pub async fn part(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (job, is_over) = load(&ctx, &member, &id).await?;
+    let loaded = load(&ctx, &member, &id).await?;
     let known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok());
-    Ok(fragment(&progress(&job), known, is_over))
+    Ok(fragment(&progress(&loaded.job), known, loaded.is_over))
 }
 
-/// Returns the job as the API shows it, and whether it has ended.
-async fn load(ctx: &Ctx, member: &Member, id: &str) -> Result<(JobShown, bool), ApiError> {
+/// A job as its page shows it.
+struct Loaded {
+    job: JobShown,
+    /// Whether nothing on the page is about to change.
+    is_over: bool,
+    can_cancel: bool,
+    can_retry: bool,
+}
+
+async fn load(ctx: &Ctx, member: &Member, id: &str) -> Result<Loaded, ApiError> {
     Ok(match find(&ctx.store, &member.account, id).await? {
-        Found::Job(row) => (JobShown::of(&row), row.state.is_over()),
-        Found::Request(request) => (JobShown::requested(&request), request.outcome.is_some()),
+        Found::Job(row) => {
+            // What follows an opened pull request can take weeks, so no page waits for it.
+            let is_over = row.state.is_over() || row.state == JobState::PrOpened;
+            Loaded {
+                job: JobShown::of(&row),
+                is_over,
+                can_cancel: !is_over,
+                can_retry: requests::may_retry(row.state).is_ok(),
+            }
+        }
+        Found::Request(request) => Loaded {
+            job: JobShown::requested(&request),
+            is_over: request.outcome.is_some(),
+            can_cancel: false,
+            can_retry: false,
+        },
     })
+}
+
+/// The form that requests a job.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunForm {
+    repository: String,
+    issue: u64,
+    once: String,
+    csrf_token: String,
+}
+
+/// Requests a job for an issue and leads to it.
+pub async fn run(
+    member: Member,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(form): Form<RunForm>,
+) -> Result<Response, ApiError> {
+    member.acts(&ctx, &headers, &form.csrf_token, Scope::Jobs)?;
+    may_begin(&ctx, &member).await?;
+    let act = identity(&form.once)?
+        .act(&member.account, "pages/jobs")
+        .id();
+    let by = member.by();
+    let wanted = (form.repository.trim(), form.issue);
+    let desk = desk(&ctx, &member, &by);
+    let id = requests::request(&desk, &act, wanted, Agent::Tallyhook).await?;
+    Ok(redirect(&format!("/jobs/{id}")))
+}
+
+/// The form that retries a job.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryForm {
+    once: String,
+    csrf_token: String,
+}
+
+/// Retries a job and leads to the new one.
+pub async fn retry(
+    member: Member,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<RetryForm>,
+) -> Result<Response, ApiError> {
+    member.acts(&ctx, &headers, &form.csrf_token, Scope::Jobs)?;
+    may_begin(&ctx, &member).await?;
+    let once = identity(&form.once)?;
+    let act = |job: &JobId| {
+        let route = format!("pages/jobs/{job}/retry");
+        once.act(&member.account, &route).id()
+    };
+    let by = member.by();
+    let id = requests::retry(&desk(&ctx, &member, &by), &id, act).await?;
+    Ok(redirect(&format!("/jobs/{id}")))
+}
+
+fn desk<'a>(ctx: &'a Ctx, member: &'a Member, by: &'a str) -> requests::Desk<'a> {
+    requests::Desk {
+        store: &ctx.store,
+        queues: &ctx.queues,
+        catalogue: &ctx.catalogue,
+        account: &member.account,
+        billing_url: "/billing/plan",
+        by,
+        now: ctx.outside.now(),
+    }
+}
+
+/// Returns an error while an operator has paused the account.
+async fn may_begin(ctx: &Ctx, member: &Member) -> Result<(), ApiError> {
+    let now = ctx.outside.now();
+    let switch = ctx
+        .switches
+        .switch_now(now, |switches| switches.account(&member.account))
+        .await;
+    if switch.is_on() {
+        return Ok(());
+    }
+    let detail = "This account is paused, so it cannot start new work; contact support.";
+    Err(ApiError::conflict("account_paused", detail))
 }
 
 fn progress(job: &JobShown) -> Markup {

@@ -1,11 +1,9 @@
-//! Whether an account's next job would be accepted: reads what `domain::jobs::admission` needs.
+//! Whether an account's next job would be accepted, after its expired holds are released.
 
 use crate::accounts::Entitled;
-use domain::billing::plans::{Catalogue, Limit, Plan};
-use domain::billing::usage::Meter;
-use domain::ids::AccountId;
-use domain::jobs::admission::{Obstacle, Standing, obstacle};
-use domain::jobs::{Funding, Offer};
+use crate::jobs::obstacles::next_job_as_recorded;
+use domain::billing::plans::{Catalogue, Pays};
+use domain::jobs::admission::Obstacle;
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::Store;
@@ -17,51 +15,11 @@ pub async fn next_job(
     entitled: &Entitled<'_>,
     now: Timestamp,
 ) -> Result<Option<Obstacle>, Failure> {
-    let (account, entitlements) = (&entitled.account, &entitled.entitlements);
-    let offer = Offer::of(catalogue, entitlements, &account.customer, now);
     // Creating a job releases expired holds before it refuses for lack of credits.
-    if matches!(offer.terms.funding, Funding::Prepaid { .. }) {
-        store.holds_release_expired(&account.id, now).await?;
+    if entitled.entitlements.plan.pays == Pays::Credits {
+        store
+            .holds_release_expired(&entitled.account.id, now)
+            .await?;
     }
-    let meter = Meter::pull_requests();
-    let begins = offer.terms.begins(&account.id);
-    let mut others_used = Vec::new();
-    for other in &offer.uses {
-        let used = store.quota_used(&account.id, &other.meter, &other.period);
-        others_used.push(used.await?);
-    }
-    let standing = Standing {
-        unbilled: unbilled(store, &account.id, entitlements.plan, &offer.terms.funding).await?,
-        used: store
-            .quota_used(&account.id, &meter, &offer.terms.period)
-            .await?,
-        others_used,
-        balance: store.balance_find(&account.id).await?,
-        spending_fits: store.spending_fits(begins.as_ref()).await?,
-    };
-    let most = entitlements.plan.unbilled_max;
-    Ok(obstacle(
-        account,
-        entitlements.metered_to,
-        most,
-        &offer,
-        &standing,
-    ))
-}
-
-/// Returns how many delivered jobs are not reported to Stripe yet, counted up to the plan's limit.
-pub async fn unbilled(
-    store: &Store,
-    account: &AccountId,
-    plan: &Plan,
-    funding: &Funding,
-) -> Result<u64, Failure> {
-    let (Funding::Metered { counts, .. }, Limit::Of(most)) = (funding, plan.unbilled_max) else {
-        return Ok(0);
-    };
-    let records = u64::try_from(counts.len()).unwrap_or(u64::MAX).max(1);
-    let owed = store
-        .owed_count(account, most.saturating_mul(records))
-        .await?;
-    Ok(owed / records)
+    next_job_as_recorded(store, catalogue, entitled, now).await
 }

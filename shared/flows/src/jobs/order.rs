@@ -4,7 +4,7 @@
 //! its place in the quota. A job that was created but not sent is due, and a second run finds it
 //! and sends it again.
 
-use super::admission::unbilled;
+use super::obstacles::unbilled;
 use super::refuse;
 use crate::owe;
 use domain::accounts::Account;

@@ -8,6 +8,7 @@ use crate::db::table::{Table, UnrelatedItem};
 use crate::ledger::key_ring::{KeySource, LedgerSide};
 use crate::{Ingest, Switchboard};
 use aws_sdk_dynamodb::Client;
+use domain::retry::Failure;
 use std::sync::Arc;
 
 /// A source of random numbers. A write marks its row with one, so that it can recognize itself if
@@ -119,5 +120,15 @@ impl Store {
             ledger: Some(LedgerSide { table, keys }),
             ..self
         }
+    }
+
+    /// Returns the same store for a function that only shows entries. Without a key it can write
+    /// none.
+    #[must_use]
+    pub fn with_ledger_to_read(self, ledger_table: impl Into<String>) -> Self {
+        let keys: KeySource = Arc::new(|| {
+            Box::pin(async { Err(Failure::never("this function has no key of the ledger")) })
+        });
+        self.with_ledger(ledger_table, keys)
     }
 }

@@ -7,16 +7,14 @@ use crate::caller::{Caller, MayManageKeys, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Scope, TEST};
+use domain::accounts::api_keys::{ApiKey, KeyText, Scope};
 use domain::ids::KeyId;
-use domain::time::Timestamp;
+use flows::accounts::programs::{self, KeyMaker, KeyWish};
 use http::StatusCode;
-use rest::{Act, Body, IdempotencyKey, Path};
+use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
-use store::{KEYS_MAX, KeyCreated, key_digest};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
@@ -85,10 +83,6 @@ pub struct Rotation {
     overlap_hours: u32,
 }
 
-const NAME_CHARS_MAX: usize = 100;
-const DAYS_MAX: u32 = 3_650;
-const OVERLAP_HOURS_MAX: u32 = 720;
-
 /// Lists your API keys, newest first.
 #[utoipa::path(get, path = "/api/v1/api-keys", tag = "keys",
     responses((status = 200, body = ApiKeys)))]
@@ -116,33 +110,15 @@ pub async fn create(
     Body(wanted): Body<KeyWanted>,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
     let scopes = scopes(&caller, &wanted.scopes)?;
-    if wanted.name.trim().is_empty() || wanted.name.chars().count() > NAME_CHARS_MAX {
-        return Err(ApiError::bad_request(
-            "bad_name",
-            format!("`name` must have 1 to {NAME_CHARS_MAX} characters."),
-        ));
-    }
-    if wanted
-        .expires_in_days
-        .is_some_and(|days| days == 0 || days > DAYS_MAX)
-    {
-        return Err(ApiError::bad_request(
-            "bad_expiry",
-            format!("`expires_in_days` must be 1 to {DAYS_MAX}."),
-        ));
-    }
-    if ctx.store.api_key_list(&caller.account).await?.len() >= KEYS_MAX {
-        let detail = format!(
-            "An account can have at most {KEYS_MAX} keys; contact support if you need more."
-        );
-        return Err(ApiError::unprocessable("too_many_keys", detail));
-    }
-    let now = ctx.outside.now();
-    let end = wanted
-        .expires_in_days
-        .map(|days| now.plus(Duration::from_secs(u64::from(days) * 86_400)));
-    let act = once.act(&caller.account, "api-keys");
-    make(&ctx, &caller, &act, (wanted.name.trim(), scopes, end), now).await
+    let by = caller.by.to_string();
+    let maker = maker(&ctx, &caller, &by).await?;
+    let act = once.act(&caller.account, "api-keys").id();
+    let wish = KeyWish {
+        name: &wanted.name,
+        scopes,
+        expires_in_days: wanted.expires_in_days,
+    };
+    Ok(made(programs::create(&maker, &act, wish).await?))
 }
 
 /// Revokes an API key.
@@ -155,9 +131,9 @@ pub async fn revoke(
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let (key, digest) = existing(&ctx, &caller, &id).await?;
-    ctx.store.api_key_revoke(&digest, ctx.outside.now()).await?;
-    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.by, audit = true, "revoked a key");
+    let by = caller.by.to_string();
+    let who = (&caller.account, by.as_str());
+    programs::revoke(&ctx.store, who, &id, ctx.outside.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -175,78 +151,38 @@ pub async fn rotate(
     once: IdempotencyKey,
     Body(rotation): Body<Rotation>,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    if rotation.overlap_hours > OVERLAP_HOURS_MAX {
-        return Err(ApiError::bad_request(
-            "bad_overlap",
-            format!("`overlap_hours` must be 0 to {OVERLAP_HOURS_MAX}."),
-        ));
-    }
-    let (old, digest) = existing(&ctx, &caller, &id).await?;
-    let now = ctx.outside.now();
-    if !old.is_good(now) {
-        return Err(ApiError::conflict(
-            "key_ended",
-            "This key has ended; create a new one.",
-        ));
-    }
-    let act = once.act(&caller.account, &format!("api-keys/{}/rotate", old.id));
-    let made = make(
-        &ctx,
-        &caller,
-        &act,
-        (&old.name, old.scopes, old.expires_at),
-        now,
-    )
-    .await?;
-    let end = now.plus(Duration::from_secs(
-        u64::from(rotation.overlap_hours) * 3_600,
-    ));
-    ctx.store.api_key_expire(&digest, end).await?;
-    Ok(made)
+    let by = caller.by.to_string();
+    let maker = maker(&ctx, &caller, &by).await?;
+    let act = |key: &KeyId| {
+        let route = format!("api-keys/{key}/rotate");
+        once.act(&caller.account, &route).id()
+    };
+    Ok(made(
+        programs::rotate(&maker, (&id, rotation.overlap_hours), act).await?,
+    ))
 }
 
-type Wish<'a> = (&'a str, BTreeSet<Scope>, Option<Timestamp>);
+async fn maker<'a>(
+    ctx: &'a Ctx,
+    caller: &'a Caller,
+    by: &'a str,
+) -> Result<KeyMaker<'a>, ApiError> {
+    Ok(KeyMaker {
+        store: &ctx.store,
+        account: &caller.account,
+        by,
+        mode: ctx.stripe_mode().await?,
+        random: ctx.outside.random_bytes(),
+        now: ctx.outside.now(),
+    })
+}
 
-/// Creates the key of an act. The id follows from the act, so an act creates one key. The text is
-/// random, and only this response contains it.
-async fn make(
-    ctx: &Ctx,
-    caller: &Caller,
-    act: &Act,
-    (name, scopes, expires_at): Wish<'_>,
-    now: Timestamp,
-) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    let live = ctx.stripe_mode().await? == Some(domain::inbox::events::StripeMode::Live);
-    let text = KeyText::mint(if live { LIVE } else { TEST }, ctx.outside.random_bytes());
-    let key = ApiKey {
-        id: KeyId::of_act(&act.id()),
-        account: caller.account.clone(),
-        name: name.to_owned(),
-        scopes,
-        hint: text.hint(),
-        created_at: now,
-        expires_at,
-        revoked_at: None,
-        last_used_on: None,
+fn made((key, text): (ApiKey, KeyText)) -> (StatusCode, Json<KeyMade>) {
+    let made = KeyMade {
+        key: shown(&key),
+        secret: text.expose().to_owned(),
     };
-    match ctx.store.api_key_create(&key, &key_digest(&text)).await? {
-        KeyCreated::New => {}
-        KeyCreated::Existing(known) => {
-            let detail = format!(
-                "This `Idempotency-Key` has made the key {}; its text was shown then and cannot be shown again.",
-                known.id
-            );
-            return Err(ApiError::conflict("key_shown_before", detail));
-        }
-    }
-    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.by, audit = true, "made a key");
-    Ok((
-        StatusCode::CREATED,
-        Json(KeyMade {
-            key: shown(&key),
-            secret: text.expose().to_owned(),
-        }),
-    ))
+    (StatusCode::CREATED, Json(made))
 }
 
 fn scopes(caller: &Caller, words: &[String]) -> Result<BTreeSet<Scope>, ApiError> {
@@ -268,15 +204,6 @@ fn scopes(caller: &Caller, words: &[String]) -> Result<BTreeSet<Scope>, ApiError
         caller.may(*scope)?;
     }
     Ok(scopes)
-}
-
-async fn existing(ctx: &Ctx, caller: &Caller, id: &str) -> Result<(ApiKey, String), ApiError> {
-    let absent = || ApiError::not_found("There is no such key.");
-    let id = KeyId::parse(id).map_err(|_| absent())?;
-    ctx.store
-        .api_key_load(&caller.account, &id)
-        .await?
-        .ok_or_else(absent)
 }
 
 fn shown(key: &ApiKey) -> KeyShown {

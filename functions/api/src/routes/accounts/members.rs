@@ -6,12 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use domain::accounts::api_keys::{Role, Scope};
 use domain::accounts::members::Member;
-use domain::ids::UserId;
+use flows::accounts::people;
 use http::StatusCode;
 use rest::{Body, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{RoleSet, TakenOut};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
@@ -86,21 +85,12 @@ pub async fn change(
             ),
         )
     })?;
-    let user = user(&id)?;
+    let user = people::user(&id)?;
     may_all(&caller)?;
-    match ctx
-        .store
-        .member_role_set(&caller.account, user, role)
-        .await?
-    {
-        RoleSet::Now(member) => {
-            tracing::info!(account.id = %caller.account, user.id = %user, role = role.as_str(), by = %caller.by, audit = true,
-                "changed a member's role");
-            Ok(Json(shown(&member)))
-        }
-        RoleSet::LastAdmin => Err(last_admin()),
-        RoleSet::Absent => Err(absent()),
-    }
+    let by = caller.by.to_string();
+    let who = (&caller.account, by.as_str());
+    let member = people::set_role(&ctx.store, who, user, role).await?;
+    Ok(Json(shown(&member)))
 }
 
 /// Removes a member.
@@ -116,16 +106,11 @@ pub async fn remove(
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let user = user(&id)?;
+    let user = people::user(&id)?;
     may_all(&caller)?;
-    match ctx.store.member_take_out(&caller.account, user).await? {
-        TakenOut::Now => {
-            tracing::info!(account.id = %caller.account, user.id = %user, by = %caller.by, audit = true, "removed a member");
-            Ok(StatusCode::NO_CONTENT)
-        }
-        TakenOut::LastAdmin => Err(last_admin()),
-        TakenOut::Absent => Err(absent()),
-    }
+    let by = caller.by.to_string();
+    people::remove(&ctx.store, (&caller.account, &by), user).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Requires every scope, because a role can grant more than one.
@@ -133,21 +118,6 @@ fn may_all(caller: &Caller) -> Result<(), ApiError> {
     Scope::ALL
         .into_iter()
         .try_for_each(|scope| caller.may(scope).map(|_| ()))
-}
-
-fn user(id: &str) -> Result<UserId, ApiError> {
-    id.parse().map(UserId::new).map_err(|_| absent())
-}
-
-fn absent() -> ApiError {
-    ApiError::not_found("There is no such member.")
-}
-
-fn last_admin() -> ApiError {
-    ApiError::conflict(
-        "last_admin",
-        "An account needs an admin; give somebody else the role first.",
-    )
 }
 
 fn shown(member: &Member) -> MemberShown {

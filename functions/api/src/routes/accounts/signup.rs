@@ -15,7 +15,7 @@ use domain::accounts::signups::{
 };
 use domain::billing::plans::{Plan, PlanId};
 use domain::ids::AccountId;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use queues::Message;
 use rest::{Body, IdempotencyKey};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,7 @@ pub async fn create(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
     _: IdempotencyKey,
+    headers: HeaderMap,
     Body(wanted): Body<SignUpWanted>,
 ) -> Result<(StatusCode, Json<SignUpTaken>), ApiError> {
     let email = MailAddress::parse(&wanted.email).map_err(|_| {
@@ -123,7 +124,10 @@ pub async fn create(
         Json(SignUpTaken {
             status: "accepted",
             next,
-            dashboard_url: ctx.dashboard_url.clone(),
+            dashboard_url: ctx
+                .dashboard_url
+                .clone()
+                .unwrap_or_else(|| ctx.page(&headers, "/billing")),
         }),
     ))
 }

@@ -7,17 +7,13 @@ use crate::caller::{MayBill, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::billing::pack_terms::PackTerms;
 use domain::billing::top_ups::{Charge, TopUp, TopUpTerms};
-use domain::ids::AccountId;
-use domain::switches::Switch;
 use domain::time::Timestamp;
 use domain::units::Credits;
-use flows::billing::prices::{from_stripe, pack};
+use flows::billing::top_ups::{self, CAP_MINOR_MAX};
 use rest::Body;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{AccountBegun, TopUpSaved};
 use utoipa::ToSchema;
 
 /// Automatic top-up as you want it. Only `enabled` is needed to switch it off.
@@ -66,10 +62,6 @@ pub struct TopUpShown {
     off_because: Option<&'static str>,
 }
 
-const CAP_MINOR_MAX: i64 = 99_999_999;
-/// Concurrent changes of one account's settings; the last one counts.
-const TURNS_MAX: u32 = 4;
-
 /// Retrieves automatic top-up.
 #[utoipa::path(get, path = "/api/v1/billing/auto-top-up", tag = "billing",
     responses((status = 200, body = TopUpShown)))]
@@ -98,51 +90,14 @@ pub async fn set(
 ) -> Result<Json<TopUpShown>, ApiError> {
     let account = &caller.account;
     check(&wanted)?;
-    let terms = if wanted.enabled {
-        Some(terms(&ctx, &wanted)?)
+    let known = if wanted.enabled {
+        let terms = terms(&ctx, &wanted)?;
+        let stripe = ctx.stripe().await?;
+        top_ups::set(&ctx.shop(&stripe), account, &terms).await?
     } else {
-        None
+        top_ups::stop(&ctx.store, account, ctx.outside.now()).await?
     };
-    if terms.is_some() {
-        require_default_method(&ctx, account).await?;
-    }
-    let now = ctx.outside.now();
-    // From here on, the account's owner cannot move away from what is about to be charged.
-    if terms.is_some() && ctx.store.account_begin(account, now).await? == AccountBegun::Closed {
-        return Err(closed());
-    }
-    for _ in 0..TURNS_MAX {
-        let known = ctx.store.top_up_find(account).await?;
-        let next = match (&terms, &known) {
-            (Some(terms), known) => TopUp::set(known.as_ref(), Switch::On, terms.clone(), now)
-                .ok_or_else(in_progress)?,
-            (None, Some(known)) => known.stop(now),
-            (None, None) => return Ok(Json(shown(None, now))),
-        };
-        if ctx.store.top_up_save(account, &next).await? == TopUpSaved::Now {
-            ctx.store.top_up_begin(account, now).await?;
-            let known = ctx.store.top_up_find(account).await?;
-            return Ok(Json(shown(known.as_ref(), now)));
-        }
-    }
-    Err(ApiError::conflict(
-        "auto_top_up_busy",
-        "Concurrent requests are changing automatic top-up; retry.",
-    ))
-}
-
-fn closed() -> ApiError {
-    ApiError::conflict(
-        "account_closed",
-        "This account is closed, so it buys nothing more; use the account that its owner has moved to.",
-    )
-}
-
-fn in_progress() -> ApiError {
-    ApiError::conflict(
-        "top_up_in_progress",
-        "A top-up is in progress on the terms of before; switch automatic top-up off, or retry when `state` is `idle`.",
-    )
+    Ok(Json(shown(known.as_ref(), ctx.outside.now())))
 }
 
 fn bad_amount(detail: impl Into<String>) -> ApiError {
@@ -174,47 +129,8 @@ fn terms(ctx: &Ctx, wanted: &TopUpWanted) -> Result<TopUpTerms, ApiError> {
     };
     let threshold = wanted.threshold.as_deref().ok_or_else(missing)?;
     let cap = wanted.monthly_cap_minor.ok_or_else(missing)?;
-    let pack = pack(&ctx.catalogue, wanted.pack.as_deref().ok_or_else(missing)?)?;
-    let threshold = Credits::parse(threshold).map_err(|error| bad_amount(error.to_string()))?;
-    // Otherwise a purchase could leave the balance below the threshold, and the next would follow.
-    if threshold.is_zero() || threshold > pack.credits {
-        return Err(bad_amount(format!(
-            "`threshold` must be greater than zero and at most the {} credits of the pack; choose a larger pack or a lower \
-             threshold.",
-            pack.credits
-        )));
-    }
-    if !(pack.price.minor..=CAP_MINOR_MAX).contains(&cap) {
-        return Err(bad_amount(format!(
-            "`monthly_cap_minor` must be {} (the price of the pack) to {CAP_MINOR_MAX}.",
-            pack.price.minor
-        )));
-    }
-    Ok(TopUpTerms {
-        threshold,
-        pack: pack.id.clone(),
-        sold: PackTerms::of(pack, &ctx.catalogue.version),
-        price: pack.price,
-        monthly_cap_minor: cap,
-    })
-}
-
-async fn require_default_method(ctx: &Ctx, account: &AccountId) -> Result<(), ApiError> {
-    let stripe = ctx.stripe().await?;
-    let account = ctx.store.account_find(account).await?;
-    let account =
-        account.ok_or_else(|| ApiError::not_found("The account does not exist any more."))?;
-    let customer = stripe
-        .customer_find(&account.customer)
-        .await
-        .map_err(from_stripe)?;
-    match customer.and_then(|customer| customer.default_payment_method) {
-        Some(_) => Ok(()),
-        None => Err(ApiError::conflict(
-            "no_default_payment_method",
-            "There is no default payment method to charge; add one with `POST /api/v1/billing/payment-methods` and retry.",
-        )),
-    }
+    let pack = wanted.pack.as_deref().ok_or_else(missing)?;
+    Ok(top_ups::terms(&ctx.catalogue, threshold, pack, cap)?)
 }
 
 fn shown(known: Option<&TopUp>, now: Timestamp) -> TopUpShown {

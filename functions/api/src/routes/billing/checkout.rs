@@ -7,20 +7,12 @@ use crate::caller::MayBill;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::accounts::Account;
-use domain::billing::pack_terms::PackTerms;
-use domain::billing::plans::{Catalogue, CreditPack, Plan};
-use domain::billing::subscriptions::Subscription;
-use domain::refusal::FlowError;
-use flows::billing::checkout_sessions::{Mode, Order, options, session};
-use flows::billing::subscription_lock::locked;
-use flows::billing::subscriptions::{already_subscribed, live};
-use flows::billing::{Shop, intents, prices, subscriptions};
-use http::StatusCode;
+use domain::billing::plans::Catalogue;
+use flows::billing::purchases::{ReturnTo, Wish, purchase};
+use http::{HeaderMap, StatusCode};
 use rest::{Body, IdempotencyKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use stripe_api::{CheckoutSession, SessionStatus};
 use utoipa::ToSchema;
@@ -59,13 +51,6 @@ pub struct CheckoutShown {
     expires_at: String,
 }
 
-const QUANTITY_MAX: u64 = 1_000;
-
-enum Wish<'a> {
-    Pack(&'a CreditPack, u64),
-    Plan(&'a Plan),
-}
-
 /// Starts a checkout.
 ///
 /// The same Idempotency-Key returns the same session while the session is open. So does another key
@@ -77,35 +62,15 @@ pub async fn create(
     MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
+    headers: HeaderMap,
     Body(wanted): Body<CheckoutWanted>,
 ) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
     let embedded = embedded(wanted.ui.as_deref())?;
     let wish = wish(&ctx.catalogue, &wanted)?;
     let stripe = ctx.stripe().await?;
-    let shop = ctx.shop(&stripe);
-    let whole = ctx.store.account_find_whole(&caller.account).await?;
-    let (account, contracts) =
-        whole.ok_or_else(|| ApiError::not_found("The account does not exist any more."))?;
     let act = once.act(&caller.account, "billing/checkout").id();
-    let what = match &wish {
-        Wish::Pack(pack, quantity) => format!("pack {} {quantity} {embedded}", pack.id),
-        Wish::Plan(plan) => format!("plan {} {embedded}", plan.id),
-    };
-    let work = async {
-        let intent = match intents::begun(&ctx.store, &account.id, &act, &what).await? {
-            Some(intent) => intent,
-            None => {
-                let pages = Pages::of(&ctx, embedded);
-                let order = order(&shop, &account, &contracts.subscriptions, &wish, pages).await?;
-                intents::new(what.clone(), &order, shop.now)
-            }
-        };
-        session(&shop, &account, &act, intent).await
-    };
-    let session = match &wish {
-        Wish::Pack(..) => work.await?,
-        Wish::Plan(_) => locked(&shop, &account.id, &act, work).await?,
-    };
+    let back = return_to(&ctx, &headers, embedded);
+    let session = purchase(&ctx.shop(&stripe), &caller.account, &act, wish, back).await?;
     Ok((StatusCode::CREATED, Json(shown(&ctx, session))))
 }
 
@@ -123,21 +88,12 @@ pub fn embedded(ui: Option<&str>) -> Result<bool, ApiError> {
 
 fn wish<'a>(catalogue: &'a Catalogue, wanted: &CheckoutWanted) -> Result<Wish<'a>, ApiError> {
     match (&wanted.pack, &wanted.plan) {
-        (Some(pack), None) => {
-            let quantity = wanted.quantity.unwrap_or(1);
-            if quantity == 0 || quantity > QUANTITY_MAX {
-                return Err(ApiError::bad_request(
-                    "bad_quantity",
-                    format!("`quantity` must be 1 to {QUANTITY_MAX}."),
-                ));
-            }
-            Ok(Wish::Pack(prices::pack(catalogue, pack)?, quantity))
-        }
+        (Some(pack), None) => Ok(Wish::packs(catalogue, pack, wanted.quantity.unwrap_or(1))?),
         (None, Some(_)) if wanted.quantity.is_some() => Err(ApiError::bad_request(
             "bad_quantity",
             "`quantity` applies to packs only; leave it out for a plan.",
         )),
-        (None, Some(plan)) => Ok(Wish::Plan(prices::plan(catalogue, plan)?)),
+        (None, Some(plan)) => Ok(Wish::plan(catalogue, plan)?),
         (None, None) | (Some(_), Some(_)) => Err(ApiError::bad_request(
             "bad_body",
             "Provide exactly one of `pack` and `plan`.",
@@ -145,60 +101,13 @@ fn wish<'a>(catalogue: &'a Catalogue, wanted: &CheckoutWanted) -> Result<Wish<'a
     }
 }
 
-/// Where a checkout is shown, and where it sends the browser afterwards.
-pub struct Pages {
-    pub embedded: bool,
-    pub success_url: String,
-    pub cancel_url: String,
-}
-
-impl Pages {
-    pub fn of(ctx: &Ctx, embedded: bool) -> Self {
-        Self {
-            embedded,
-            success_url: ctx.page("/billing/success?session_id={CHECKOUT_SESSION_ID}"),
-            cancel_url: ctx.page("/billing"),
-        }
+/// Where a checkout sends the browser.
+pub fn return_to(ctx: &Ctx, headers: &HeaderMap, embedded: bool) -> ReturnTo {
+    ReturnTo {
+        embedded,
+        success_url: ctx.page(headers, "/billing/success?session_id={CHECKOUT_SESSION_ID}"),
+        cancel_url: ctx.page(headers, "/billing/cancelled"),
     }
-}
-
-async fn order(
-    shop: &Shop<'_>,
-    account: &Account,
-    known: &[Subscription],
-    wish: &Wish<'_>,
-    pages: Pages,
-) -> Result<Order, FlowError> {
-    let mut terms = BTreeMap::new();
-    let (mode, prices, trial_days) = match wish {
-        Wish::Pack(pack, quantity) => {
-            let prices = prices::pack_price(shop, pack, *quantity).await?;
-            terms = PackTerms::of(pack, &shop.catalogue.version).metadata();
-            (Mode::Payment, prices, 0)
-        }
-        Wish::Plan(plan) => {
-            if let Some(live) = live(shop.catalogue, known) {
-                return Err(already_subscribed(live).into());
-            }
-            // A subscription of a moment ago may not be recorded yet.
-            subscriptions::refuse_second(shop, account).await?;
-            let trial_days = if known.is_empty() { plan.trial_days } else { 0 };
-            let prices = prices::plan_prices(shop, plan).await?;
-            (Mode::Subscription, prices, trial_days)
-        }
-    };
-    Ok(Order {
-        customer: account.customer.to_string(),
-        mode,
-        prices: intents::frozen(&prices),
-        trial_days,
-        currency: shop.catalogue.currency.to_string(),
-        embedded: pages.embedded,
-        success_url: pages.success_url,
-        cancel_url: pages.cancel_url,
-        terms,
-        options: options(shop.catalogue),
-    })
 }
 
 pub fn shown(ctx: &Ctx, session: CheckoutSession) -> CheckoutShown {

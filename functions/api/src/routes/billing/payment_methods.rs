@@ -3,19 +3,18 @@
 //! Safe to run twice: each call to Stripe carries a key that follows from the idempotency key.
 
 use crate::caller::{Caller, MayBill, MayRead};
-use crate::routes::billing::checkout::{CheckoutShown, Pages, embedded, shown};
+use crate::routes::billing::checkout::{CheckoutShown, embedded, return_to, shown};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::ids::CustomerId;
 use flows::accounts::load;
-use flows::billing::checkout_sessions::{Mode, Order, session};
+use flows::billing::payment_methods;
 use flows::billing::prices::from_stripe;
-use flows::billing::{intents, payment_methods};
-use http::StatusCode;
+use flows::billing::purchases::{Wish, purchase};
+use http::{HeaderMap, StatusCode};
 use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use stripe_api::{PaymentMethod, StripeApi};
 use utoipa::ToSchema;
@@ -99,37 +98,15 @@ pub async fn add(
     MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
+    headers: HeaderMap,
     Body(wanted): Body<SetupWanted>,
 ) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
     let embedded = embedded(wanted.ui.as_deref())?;
     let stripe = ctx.stripe().await?;
-    let account = load(
-        &ctx.store,
-        &ctx.catalogue,
-        &caller.account,
-        ctx.outside.now(),
-    )
-    .await?
-    .account;
     let act = once.act(&caller.account, "billing/payment-methods").id();
-    let what = format!("setup {embedded}");
-    let pages = Pages::of(&ctx, embedded);
-    let order = Order {
-        customer: account.customer.to_string(),
-        mode: Mode::Setup,
-        prices: vec![],
-        trial_days: 0,
-        currency: ctx.catalogue.currency.to_string(),
-        embedded,
-        success_url: pages.success_url,
-        cancel_url: pages.cancel_url,
-        options: Vec::new(),
-        terms: BTreeMap::new(),
-    };
+    let back = return_to(&ctx, &headers, embedded);
     let shop = ctx.shop(&stripe);
-    let begun = intents::begun(&ctx.store, &account.id, &act, &what).await?;
-    let intent = begun.unwrap_or_else(|| intents::new(what, &order, shop.now));
-    let session = session(&shop, &account, &act, intent).await?;
+    let session = purchase(&shop, &caller.account, &act, Wish::Method, back).await?;
     Ok((StatusCode::CREATED, Json(shown(&ctx, session))))
 }
 

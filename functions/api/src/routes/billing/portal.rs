@@ -6,8 +6,8 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use flows::accounts::load;
-use flows::billing::prices::from_stripe;
-use http::StatusCode;
+use flows::billing::portal;
+use http::{HeaderMap, StatusCode};
 use rest::IdempotencyKey;
 use serde::Serialize;
 use std::sync::Arc;
@@ -20,9 +20,6 @@ pub struct PortalShown {
     url: String,
 }
 
-/// The name that `catalogue push` gives its portal configuration.
-const CONFIGURATION: &str = "Tallyhook";
-
 /// Creates a session of Stripe's customer portal for your account.
 #[utoipa::path(post, path = "/api/v1/billing/portal", tag = "billing",
     params(IdempotencyKey),
@@ -31,6 +28,7 @@ pub async fn create(
     MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
+    headers: HeaderMap,
 ) -> Result<(StatusCode, Json<PortalShown>), ApiError> {
     let stripe = ctx.stripe().await?;
     let account = load(
@@ -41,23 +39,13 @@ pub async fn create(
     )
     .await?
     .account;
-    let known = stripe
-        .portal_configuration_list()
-        .await
-        .map_err(from_stripe)?;
-    let ours = known
-        .iter()
-        .find(|one| one.active && one.name.as_deref() == Some(CONFIGURATION));
     let key = once.act(&caller.account, "billing/portal").key();
-    let back = ctx.page("/billing");
-    let configuration = ours.map(|one| one.id.as_str());
-    let session = stripe
-        .portal_session_create(&account.customer, &back, configuration, &key)
-        .await;
-    Ok((
-        StatusCode::CREATED,
-        Json(PortalShown {
-            url: session.map_err(from_stripe)?.url,
-        }),
-    ))
+    let url = portal::open(
+        &stripe,
+        &account.customer,
+        &ctx.page(&headers, "/billing"),
+        &key,
+    )
+    .await?;
+    Ok((StatusCode::CREATED, Json(PortalShown { url })))
 }

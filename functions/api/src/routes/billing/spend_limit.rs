@@ -7,12 +7,12 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::Pays;
-use domain::billing::spending::{SpendLimit, SpendUnit, billing_period, minor};
+use domain::billing::spending::{SpendLimit, SpendUnit, minor};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
-use domain::units::Credits;
-use domain::units::{Currency, Money};
+use domain::units::{Credits, Currency};
 use flows::accounts::{Entitled, load};
+use flows::billing::spend_limit::{self, Spending};
 use rest::Body;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -68,8 +68,6 @@ pub struct CreditsSpent {
     reserved: String,
 }
 
-const MINOR_MAX: i64 = 99_999_999;
-
 /// Retrieves your spend limit and the spending of the current billing period.
 #[utoipa::path(get, path = "/api/v1/billing/spend-limit", tag = "billing",
     responses((status = 200, body = SpendingShown)))]
@@ -91,34 +89,9 @@ pub async fn set(
     State(ctx): State<Arc<Ctx>>,
     Body(wanted): Body<LimitWanted>,
 ) -> Result<Json<SpendingShown>, ApiError> {
-    let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
-    if wanted
-        .money_minor
-        .is_some_and(|minor| !(0..=MINOR_MAX).contains(&minor))
-    {
-        return Err(bad(format!("`money_minor` must be 0 to {MINOR_MAX}.")));
-    }
-    let credits = wanted
-        .credits
-        .as_deref()
-        .map(Credits::parse)
-        .transpose()
-        .map_err(|error| bad(error.to_string()))?;
-    if wanted.money_minor.is_none() && credits.is_none() {
-        return Err(bad(
-            "Provide `money_minor`, `credits` or both; DELETE removes the limit.".to_owned(),
-        ));
-    }
     let currency = ctx.catalogue.currency;
-    change(
-        &ctx,
-        &caller,
-        &SpendLimit {
-            money: wanted.money_minor.map(|minor| Money { minor, currency }),
-            credits,
-        },
-    )
-    .await
+    let wanted = spend_limit::limit(wanted.money_minor, wanted.credits.as_deref(), currency)?;
+    change(&ctx, &caller, &wanted).await
 }
 
 /// Removes your spend limit.
@@ -172,14 +145,12 @@ pub async fn shown(
     entitlements: &Entitlements<'_>,
     now: Timestamp,
 ) -> Result<SpendingShown, ApiError> {
-    let period = billing_period(entitlements, now);
-    let limit = store.spend_limit_find(account).await?;
-    let money = store
-        .spent_find(account, &period.key, SpendUnit::Money)
-        .await?;
-    let credits = store
-        .spent_find(account, &period.key, SpendUnit::Credits)
-        .await?;
+    let Spending {
+        period,
+        limit,
+        money,
+        credits,
+    } = spend_limit::spending(store, account, entitlements, now).await?;
     let decimal = |micros| {
         Credits::from_micros(micros)
             .unwrap_or(Credits::MAX)

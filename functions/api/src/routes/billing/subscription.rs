@@ -13,10 +13,8 @@ use domain::billing::entitlements::{Coverage, plan_of};
 use domain::billing::subscriptions::{Contracts, Status};
 use domain::ids::{AccountId, ActionId};
 use domain::retry::Failure;
-use flows::billing::intents;
-use flows::billing::prices::{self, from_stripe};
-use flows::billing::subscription_changes::{self as changes, Change, ChangeKind};
-use flows::billing::subscriptions::{self, live};
+use flows::billing::plan_changes;
+use flows::billing::subscriptions::live;
 use http::StatusCode;
 use rest::{Body, IdempotencyKey, Params};
 use serde::{Deserialize, Serialize};
@@ -102,9 +100,6 @@ pub struct LineShown {
     proration: bool,
 }
 
-/// The maximum age of a preview.
-const PREVIEW_SECONDS: i64 = 3_600;
-
 /// Retrieves your subscription.
 #[utoipa::path(get, path = "/api/v1/billing/subscription", tag = "billing",
     responses((status = 200, body = SubscriptionShown)))]
@@ -128,21 +123,11 @@ pub async fn create(
     once: IdempotencyKey,
     Body(wanted): Body<PlanWanted>,
 ) -> Result<(StatusCode, Json<SubscriptionShown>), ApiError> {
-    let plan = prices::plan(&ctx.catalogue, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
-    let (account, contracts) = whole(&ctx.store, &caller.account).await?;
     let act = once.act(&caller.account, "billing/subscription").id();
     let shop = ctx.shop(&stripe);
-    let what = format!("subscribe {}", plan.id);
-    let begun = match intents::begun(&ctx.store, &account.id, &act, &what).await? {
-        Some(begun) => begun,
-        None => {
-            let order = subscriptions::order(&shop, &account, &contracts.subscriptions, plan);
-            intents::new(what, &order.await?, shop.now)
-        }
-    };
-    subscriptions::subscribe(&shop, &account, &act, begun).await?;
-    tracing::info!(account.id = %account.id, plan = %plan.id, by = %caller.by, audit = true, "subscribed");
+    plan_changes::subscribe(&shop, &caller.account, &act, &wanted.plan).await?;
+    tracing::info!(account.id = %caller.account, plan = %wanted.plan, by = %caller.by, audit = true, "subscribed");
     Ok((StatusCode::CREATED, Json(shown(&ctx, &caller).await?)))
 }
 
@@ -156,36 +141,19 @@ pub async fn preview(
     State(ctx): State<Arc<Ctx>>,
     Body(wanted): Body<PlanWanted>,
 ) -> Result<Json<PreviewShown>, ApiError> {
-    let plan = prices::plan(&ctx.catalogue, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
-    let (account, _) = whole(&ctx.store, &caller.account).await?;
     let shop = ctx.shop(&stripe);
-    let there = changes::active_subscription(&shop, &account).await?;
-    let at = shop.now.seconds();
-    let change = changes::change_to(&shop, &there, plan, at).await?;
-    if change.items.is_empty() {
-        return Ok(Json(PreviewShown {
-            amount_due_minor: 0,
-            currency: ctx.catalogue.currency.to_string(),
-            at,
-            lines: vec![],
-        }));
-    }
-    let preview = stripe
-        .subscription_preview(&there.id, &change)
-        .await
-        .map_err(from_stripe)?;
+    let preview = plan_changes::preview(&shop, &caller.account, &wanted.plan).await?;
     let line = |line: stripe_api::PreviewLine| LineShown {
         description: line.description,
         amount_minor: line.amount_minor,
         proration: line.proration,
     };
-    let lines = preview.lines.data.into_iter().map(line).collect();
     Ok(Json(PreviewShown {
         amount_due_minor: preview.amount_due_minor,
         currency: preview.currency,
-        at,
-        lines,
+        at: preview.at,
+        lines: preview.lines.into_iter().map(line).collect(),
     }))
 }
 
@@ -222,47 +190,19 @@ async fn change_plan(
     plan: &str,
     previewed_at: Option<i64>,
 ) -> Result<(), ApiError> {
-    let plan = prices::plan(&ctx.catalogue, plan)?;
-    let now = ctx.outside.now().seconds();
-    let at = previewed_at.unwrap_or(now);
-    if at > now || now - at > PREVIEW_SECONDS {
-        let detail = "`at` must come from a preview made within the last hour.";
-        return Err(ApiError::bad_request("bad_at", detail));
-    }
-    let what = previewed_at.map_or_else(
-        || format!("change {}", plan.id),
-        |at| format!("change {} {at}", plan.id),
-    );
     let stripe = ctx.stripe().await?;
-    let shop = ctx.shop(&stripe);
-    let (account, _) = whole(&ctx.store, &caller.account).await?;
-    // What is owed until now is billed as the present plan bills it.
-    ctx.reporter(&stripe).flush(&account.id).await;
-    let kind = ChangeKind::To(plan);
-    let wanted = Change {
-        act,
-        what,
-        at,
-        kind,
-    };
-    let changed = changes::change(&shop, &account, wanted).await?;
-    tracing::info!(account.id = %account.id, subscription.id = %changed, plan = %plan.id, by = %caller.by, audit = true,
+    let (shop, reporter) = (ctx.shop(&stripe), ctx.reporter(&stripe));
+    let wanted = (plan, previewed_at);
+    let changed = plan_changes::change_plan(&shop, &reporter, &caller.account, act, wanted).await?;
+    tracing::info!(account.id = %caller.account, subscription.id = %changed, plan, by = %caller.by, audit = true,
         "changed the plan of a subscription");
     Ok(())
 }
 
 async fn resume(ctx: &Ctx, caller: &Caller, act: ActionId) -> Result<(), ApiError> {
     let stripe = ctx.stripe().await?;
-    let shop = ctx.shop(&stripe);
-    let (account, _) = whole(&ctx.store, &caller.account).await?;
-    let wanted = Change {
-        act,
-        what: "resume".to_owned(),
-        at: shop.now.seconds(),
-        kind: ChangeKind::Resume,
-    };
-    let resumed = changes::change(&shop, &account, wanted).await?;
-    tracing::info!(account.id = %account.id, subscription.id = %resumed, by = %caller.by, audit = true, "resumed a subscription");
+    let resumed = plan_changes::resume(&ctx.shop(&stripe), &caller.account, act).await?;
+    tracing::info!(account.id = %caller.account, subscription.id = %resumed, by = %caller.by, audit = true, "resumed a subscription");
     Ok(())
 }
 
@@ -292,18 +232,9 @@ pub async fn cancel(
         .act(&caller.account, "billing/subscription/cancel")
         .id();
     let stripe = ctx.stripe().await?;
-    let shop = ctx.shop(&stripe);
-    let (account, _) = whole(&ctx.store, &caller.account).await?;
-    let wanted = Change {
-        act,
-        what: format!("cancel {how:?}"),
-        at: shop.now.seconds(),
-        kind: ChangeKind::Cancel(how),
-    };
-    // The last invoice bills what Stripe knows when it is made.
-    ctx.reporter(&stripe).flush(&account.id).await;
-    let cancelled = changes::change(&shop, &account, wanted).await?;
-    tracing::info!(account.id = %account.id, subscription.id = %cancelled, by = %caller.by, audit = true, "cancelled a subscription");
+    let (shop, reporter) = (ctx.shop(&stripe), ctx.reporter(&stripe));
+    let cancelled = plan_changes::cancel(&shop, &reporter, &caller.account, act, how).await?;
+    tracing::info!(account.id = %caller.account, subscription.id = %cancelled, by = %caller.by, audit = true, "cancelled a subscription");
     shown(&ctx, &caller).await.map(Json)
 }
 

@@ -6,15 +6,14 @@ use crate::caller::{MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::jobs::{CancelOutcome, ConcurrentMove, JobRow};
+use flows::jobs::cancellations::{Cancelled, cancel as cancel_job};
 use flows::jobs::lookup::{Found, find};
 use http::StatusCode;
-use queues::{Message, Queues};
 use rest::views::JobShown;
 use rest::{IdempotencyKey, Params, Path, cursors};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{Advanced, Cursor};
+use store::Cursor;
 use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 25;
@@ -85,49 +84,11 @@ pub async fn cancel(
     Path(id): Path<String>,
     _: IdempotencyKey,
 ) -> Result<(StatusCode, Json<JobShown>), ApiError> {
-    let row = begun(find(&ctx.store, &caller.account, &id).await?)?;
-    let transition = match row.clone().staged().cancel(REASON, ctx.outside.now()) {
-        CancelOutcome::Moved(transition) => transition,
-        CancelOutcome::Over => return Ok((StatusCode::OK, Json(JobShown::of(&row)))),
-        CancelOutcome::Delivered => {
-            let detail = "This job already has its pull request; close that if you do not want it.";
-            return Err(ApiError::conflict("delivered", detail));
-        }
-    };
-    match ctx.store.job_advance(&transition).await? {
-        Advanced::Applied(row) => {
-            tracing::info!(account.id = %caller.account, job.id = %row.facts.id, by = %caller.by, audit = true, "cancelled a job");
-            send_comment(&ctx.queues, &row).await;
-            Ok((StatusCode::ACCEPTED, Json(JobShown::of(&row))))
-        }
-        Advanced::Stale => Err(ConcurrentMove.into()),
-    }
-}
-
-/// Updates the job's comment on the issue. A lost message costs a minute: the row is due, and the
-/// sweeper finds it.
-async fn send_comment(queues: &Queues, row: &JobRow) {
-    let message = Message::Comment(row.facts.id.clone());
-    if let Err(error) = queues.send(&message, Some(&row.facts.account)).await {
-        tracing::warn!(job.id = %row.facts.id, %error, "could not queue the comment of a job; the sweeper will");
-    }
-}
-
-const REASON: &str = "its owner cancelled it";
-
-/// Returns the job, or an error if the request has not led to one.
-pub(crate) fn begun(found: Found) -> Result<JobRow, ApiError> {
-    match found {
-        Found::Job(row) => Ok(*row),
-        Found::Request(request) => Err(match request.outcome {
-            None => ApiError::conflict(
-                "not_begun",
-                "The issue of this request is still being looked up; retry in a minute.",
-            ),
-            Some(_) => ApiError::conflict(
-                "refused",
-                "This request was refused and has no job; request a new one.",
-            ),
-        }),
-    }
+    let by = caller.by.to_string();
+    Ok(
+        match cancel_job(&ctx.requests(&caller.account, &by), &id).await? {
+            Cancelled::Now(row) => (StatusCode::ACCEPTED, Json(JobShown::of(&row))),
+            Cancelled::Before(row) => (StatusCode::OK, Json(JobShown::of(&row))),
+        },
+    )
 }

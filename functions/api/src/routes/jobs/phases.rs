@@ -164,7 +164,7 @@ pub async fn report(
     let billable = report.is_billable(&ctx.catalogue.phase);
     // A job's own terms were fixed when it was accepted.
     if billable && report.job.is_none() && entitlements.metered_to == MeteredTo::Missing {
-        let (plan, url) = (&entitlements.plan.name, &ctx.dashboard_url);
+        let (plan, url) = (&entitlements.plan.name, ctx.dashboard());
         return Err(no_subscription(plan, url).into());
     }
     let charge = billable.then(|| report.charge(&terms));

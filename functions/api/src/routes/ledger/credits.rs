@@ -7,12 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::ids::AccountId;
-use domain::ledger::{Balance, Entry, EntryKind};
+use domain::ledger::{Balance, EntryKind};
 use http::header;
 use rest::views::Transaction;
-use rest::{Params, cursors};
+use rest::{Params, cursors, tables};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 use std::sync::Arc;
 use store::Cursor;
 use utoipa::{IntoParams, ToSchema};
@@ -138,7 +137,8 @@ pub async fn transactions(
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.parse().ok()?)))
                 .collect();
-            Ok((headers, csv(&entries)).into_response())
+            let rows = entries.into_iter().map(|entry| (entry, None));
+            Ok((headers, tables::transactions(rows)).into_response())
         }
         Some(_) => Err(ApiError::bad_request(
             "bad_format",
@@ -152,52 +152,4 @@ fn kind(word: &str) -> Result<EntryKind, ApiError> {
         let known = EntryKind::ALL.map(EntryKind::as_str).join(", ");
         ApiError::bad_request("bad_kind", format!("`kind` must be one of {known}."))
     })
-}
-
-fn csv(entries: &[&Entry]) -> String {
-    let mut table = "at,type,kind,amount,available_change,description,source,id\r\n".to_owned();
-    for entry in entries {
-        let line = Transaction::of(entry);
-        let fields = [
-            &line.at,
-            line.side,
-            line.kind,
-            &line.amount,
-            &line.available_change,
-            &line.description,
-            &line.source,
-            &line.id,
-        ];
-        let quoted: Vec<_> = fields.into_iter().map(field).collect();
-        // Writing to a `String` cannot fail.
-        let _ = write!(table, "{}\r\n", quoted.join(","));
-    }
-    table
-}
-
-/// Quotes a field so that no spreadsheet interprets it as a formula.
-fn field(text: &str) -> String {
-    let digits = text.trim_start_matches(['+', '-']);
-    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number {
-        "'"
-    } else {
-        ""
-    };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::field;
-
-    #[test]
-    fn no_field_is_a_formula() {
-        for formula in ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1"] {
-            assert!(field(formula).starts_with("\"'"), "{formula}");
-        }
-        for plain in ["-5.25", "+3", "12", "a fix of issue #7", "\"quoted\""] {
-            assert!(!field(plain).starts_with("\"'"), "{plain}");
-        }
-    }
 }

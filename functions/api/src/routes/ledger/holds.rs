@@ -195,7 +195,8 @@ pub async fn create(
         Post::Insufficient(balance) => {
             let detail = format!(
                 "{amount} credits are needed and {} are available; top up at {}.",
-                balance.available, ctx.dashboard_url
+                balance.available,
+                ctx.dashboard()
             );
             Err(ApiError::payment_required("insufficient_credits", detail))
         }

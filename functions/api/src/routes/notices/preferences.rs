@@ -8,7 +8,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::notices;
-use domain::units::Credits;
+use flows::accounts::mailing;
 use rest::Body;
 use rest::views::NoticesShown;
 use serde::{Deserialize, Deserializer};
@@ -63,22 +63,10 @@ pub async fn switch(
     }
     let switches = notices::switches(&wanted.kinds)
         .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
-    if let Some(threshold) = wanted.low_balance {
-        let threshold = threshold
-            .as_deref()
-            .map(Credits::parse)
-            .transpose()
-            .map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
-        ctx.store
-            .low_balance_set(&caller.account, threshold)
-            .await?;
-    }
-    for (kind, switch) in switches {
-        ctx.store
-            .account_notices_set(&caller.account, kind, switch)
-            .await?;
-    }
-    tracing::info!(account.id = %caller.account, by = %caller.by, audit = true, "changed notice preferences");
+    let threshold = wanted.low_balance.as_ref().map(Option::as_deref);
+    let by = caller.by.to_string();
+    let who = (&caller.account, by.as_str());
+    mailing::change(&ctx.store, who, switches, threshold).await?;
     shown(&ctx, &caller).await
 }
 

@@ -102,7 +102,7 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
     Ok(if mine.is_empty() {
         page
     } else {
-        page.link(&ctx.dashboard_url, "Your dashboard")
+        page.link(ctx.dashboard(), "Your dashboard")
     })
 }
 
@@ -122,11 +122,11 @@ pub async fn arrive(
         && account.is_some_and(|account| account.came_automatically())
         && ctx.store.account_is_unused(here).await?;
     if !may_leave {
-        return Ok(redirect(&ctx.dashboard_url));
+        return Ok(redirect(ctx.dashboard()));
     }
     let page = Page::new(StatusCode::OK, "The App is installed")
         .paragraph("Its owner has a new account with a trial. You can continue with that account.")
-        .link(&ctx.dashboard_url, "Continue")
+        .link(ctx.dashboard(), "Continue")
         .paragraph(
             "If you have an account already, it can pay instead, as long as the new account is unused. The new account is \
              then closed.",
@@ -231,7 +231,7 @@ pub async fn link(
     let installation = InstallationId::new(choice.installation_id);
     let now = ctx.outside.now();
     owners::link(&ctx.store, &person, installation, &account, now).await?;
-    Ok(redirect(&ctx.dashboard_url))
+    Ok(redirect(ctx.dashboard()))
 }
 
 /// The form with an account's key.
@@ -274,7 +274,5 @@ pub async fn join(
         }
         None => page.paragraph(INSTALL),
     };
-    Ok(page
-        .link(&ctx.dashboard_url, "Your dashboard")
-        .into_response())
+    Ok(page.link(ctx.dashboard(), "Your dashboard").into_response())
 }

@@ -124,7 +124,7 @@ async fn enter(
             let usual = if has.accounts.is_empty() {
                 setup::PATH
             } else {
-                &ctx.dashboard_url
+                ctx.dashboard()
             };
             redirect(intent.return_to.as_deref().unwrap_or(usual))
         }
@@ -154,7 +154,7 @@ pub async fn sign_out(
         let session = &person.session;
         tracing::info!(user.id = %session.user.id, session.id = %session.id, audit = true, "signed out");
     }
-    let mut response = redirect(&ctx.dashboard_url);
+    let mut response = redirect(ctx.dashboard());
     set(&mut response, no_session_cookie());
     Ok(response)
 }

@@ -51,7 +51,7 @@ pub async fn show(
         (Ok(reveal), true) => Json(Welcome {
             status: "ready",
             until: reveal.until.to_string(),
-            dashboard_url: ctx.dashboard_url.clone(),
+            dashboard_url: ctx.dashboard().to_owned(),
         })
         .into_response(),
         (Ok(reveal), false) => {
@@ -186,7 +186,7 @@ async fn make(
         account_id: key.account.to_string(),
         name: key.name,
         secret: text.expose().to_owned(),
-        dashboard_url: ctx.dashboard_url.clone(),
+        dashboard_url: ctx.dashboard().to_owned(),
     })
 }
 

@@ -1,0 +1,35 @@
+//! `/`: what Tallyhook does and what it costs. Everybody may read it.
+
+use crate::Ctx;
+use crate::pages::plans::terms;
+use axum::extract::State;
+use http::StatusCode;
+use maud::html;
+use pages::{Page, credits, money};
+use std::sync::Arc;
+
+/// Shows the page.
+pub async fn show(State(ctx): State<Arc<Ctx>>) -> Page {
+    let catalogue = &ctx.catalogue;
+    let content = html! {
+        p {
+            "Label an issue on GitHub. Tallyhook plans the change, writes it, reviews it and opens a pull request. You are billed once for \
+             each one, and pay nothing if none is opened."
+        }
+        p {
+            a.button.primary href="/signin?return_to=/billing" { "Sign in with GitHub" } " "
+            a.button href="/setup" { "Get an account" }
+        }
+        section {
+            h2 { "Plans" }
+            div.columns { @for plan in &catalogue.plans { div.card { h3 { (plan.name) } (terms(&ctx, plan)) } } }
+        }
+        @if !catalogue.packs.is_empty() {
+            section {
+                h2 { "Credits" }
+                ul { @for pack in &catalogue.packs { li { (credits(pack.credits)) " for " (money(pack.price)) } } }
+            }
+        }
+    };
+    Page::new(StatusCode::OK, "From an issue to a pull request").with(&content)
+}
