@@ -145,6 +145,10 @@ fn so_far(ctx: &Ctx, known: &TopUp) -> Markup {
         OffReason::PackChanged => {
             "It was switched off because the pack is no longer sold at this price."
         }
+        OffReason::Disputed => "It was switched off because a payment was disputed.",
+        OffReason::CustomerDeleted => {
+            "It was switched off because the customer at Stripe was deleted."
+        }
     });
     html! {
         p {
