@@ -61,7 +61,7 @@ async fn other_paths_and_methods_are_problems_too() {
         "/api/v2/admin/events",
         "/api/v1/admin/events/github",
         "/api/v1/admin/../admin/events",
-        "/admin",
+        "/administration",
     ] {
         let response = world
             .admin_request("GET", path, Some("local-token"), None)
