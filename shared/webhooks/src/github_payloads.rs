@@ -219,7 +219,7 @@ fn issue(
         Visibility::Public
     };
     let sender = actor(of.sender.clone());
-    Ok(GithubEvent::Issue(IssueEvent {
+    Ok(GithubEvent::Issue(Box::new(IssueEvent {
         visibility,
         author: of.issue.user.map_or_else(|| sender.clone(), actor),
         sender,
@@ -233,7 +233,7 @@ fn issue(
             author_association: of.issue.author_association,
         },
         change,
-    }))
+    })))
 }
 
 fn labeled(of: &mut OfIssue) -> Result<IssueChange, serde_json::Error> {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GithubEvent {
     /// `issues.opened`, `issues.labeled`, `issues.closed`, `issue_comment.created`
-    Issue(IssueEvent),
+    Issue(Box<IssueEvent>),
     /// `pull_request.opened`, `pull_request.closed`
     PullRequest(PullEvent),
     /// `installation.created`, `installation.deleted`, `installation.suspend`,

@@ -16,7 +16,7 @@ fn read(name: &str, body: &Value) -> Result<GithubEvent, serde_json::Error> {
 
 fn read_issue(name: &str, body: &Value) -> IssueEvent {
     match read(name, body) {
-        Ok(GithubEvent::Issue(event)) => event,
+        Ok(GithubEvent::Issue(event)) => *event,
         other => panic!("{other:?}"),
     }
 }

@@ -218,7 +218,16 @@ fn priority_comes_before_expiry_and_expiry_before_age() {
             .iter()
             .enumerate()
             .skip(usize::try_from(spent).expect("few"))
-            .map(|(place, name)| (name.clone(), if place as u64 == spent { 7 } else { 10 }))
+            .map(|(place, name)| {
+                (
+                    name.clone(),
+                    if u64::try_from(place) == Ok(spent) {
+                        7
+                    } else {
+                        10
+                    },
+                )
+            })
             .collect();
         assert_eq!(order(spent * 10 + 3), left, "{spent}");
     }
