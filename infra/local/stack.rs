@@ -1,5 +1,6 @@
 //! All functions, connected to the queues, tables and stand-ins.
 
+use crate::hybrid::Hybrid;
 use crate::signing::github_request;
 use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
 use anyhow::Context;
@@ -23,7 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::schema;
 use store::{Connection, Inbox, KeyRing, KeySource, Store};
-use tower::Service;
 
 /// The hosts of the stand-ins.
 pub const GITHUB_HOST: &str = "github.stand-in";
@@ -469,37 +469,5 @@ impl Functions {
                 Ok((queue, mapping))
             })
             .collect()
-    }
-}
-
-/// Sends requests to a stand-in if their host has one, and to the real host otherwise.
-#[derive(Clone)]
-struct Hybrid {
-    stand_ins: StandInWeb,
-    real: Option<Web>,
-}
-
-impl Service<http::Request<bytes::Bytes>> for Hybrid {
-    type Response = http::Response<bytes::Bytes>;
-    type Error = boot::WebError;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), Self::Error>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<bytes::Bytes>) -> Self::Future {
-        let is_stand_in = request
-            .uri()
-            .host()
-            .is_some_and(|host| self.stand_ins.knows(host));
-        match &mut self.real {
-            Some(real) if !is_stand_in => Box::pin(real.call(request)),
-            Some(_) | None => self.stand_ins.call(request),
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::accounts::load;
 use crate::billing::spend_limit;
+use crate::jobs::obstacles::quota_used;
 use domain::billing::entitlements::{Entitlements, MeteredTo};
 use domain::billing::plans::{Catalogue, Limit};
 use domain::billing::quotas;
@@ -151,24 +152,6 @@ fn out_of_credits(needed: Credits, what: &str, balance: Balance, url: &str) -> R
         balance.available
     );
     Refusal::payment_required("insufficient_credits", detail)
-}
-
-/// The refusal of work for which a quota of the plan has no room.
-pub fn quota_used(
-    entitlements: &Entitlements<'_>,
-    meter: &Meter,
-    url: &str,
-    now: Timestamp,
-) -> Refusal {
-    let why = quotas::refusal(entitlements, meter, now);
-    let mut letters = why.chars();
-    let first: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
-    let detail = format!("{first}{}; see your plan at {url}.", letters.as_str());
-    Refusal::forbidden("quota_used", detail)
 }
 
 fn used_up(now: Timestamp) -> Refusal {

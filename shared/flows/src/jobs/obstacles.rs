@@ -2,11 +2,14 @@
 //! `domain::jobs::admission` needs and writes nothing.
 
 use crate::accounts::Entitled;
+use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::{Catalogue, Limit, Plan};
+use domain::billing::quotas;
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::jobs::admission::{Obstacle, Standing, obstacle};
 use domain::jobs::{Funding, Offer};
+use domain::refusal::Refusal;
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::Store;
@@ -62,4 +65,22 @@ pub async fn unbilled(
         .owed_count(account, most.saturating_mul(records))
         .await?;
     Ok(owed / records)
+}
+
+/// The refusal of work for which a quota of the plan has no room.
+pub fn quota_used(
+    entitlements: &Entitlements<'_>,
+    meter: &Meter,
+    url: &str,
+    now: Timestamp,
+) -> Refusal {
+    let why = quotas::refusal(entitlements, meter, now);
+    let mut letters = why.chars();
+    let first: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    let detail = format!("{first}{}; see your plan at {url}.", letters.as_str());
+    Refusal::forbidden("quota_used", detail)
 }

@@ -5,8 +5,8 @@
 //! act. If a message is lost, the row is due and the sweeper finds it.
 
 use crate::accounts::load;
-use crate::jobs::assists::quota_used;
 use crate::jobs::lookup::{Found, find};
+use crate::jobs::obstacles::quota_used;
 use domain::billing::plans::Catalogue;
 use domain::billing::quotas;
 use domain::billing::usage::Meter;
