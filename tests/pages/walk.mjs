@@ -1,4 +1,4 @@
-// The customers' pages in a real browser, against the local stack: `.ci/pages` runs it.
+// The pages of customers and operators in a real browser, against the local stack: `.ci/pages` runs it.
 import { assert, look, open, startBrowser, startStack } from "./stack.mjs";
 
 const stack = await startStack(process.argv[2] ?? "target/debug/local");
@@ -189,6 +189,52 @@ try {
     await says(page, "This form is from another session");
     await look(tools, page, "refused");
     tools.expected = undefined;
+  });
+
+  await journey("an operator signs in, finds an account, adjusts it, replays an event, stops and restarts work", async () => {
+    const desk = await open(tools);
+    await desk.goto(at("/admin"));
+    await arrives(desk, /\/admin\/signin$/);
+    await look(tools, desk, "admin-signin");
+    await desk.getByLabel("Operator's token").fill(stack.token);
+    await desk.getByRole("button", { name: "Sign in" }).click();
+    await arrives(desk, /\/admin$/);
+    await look(tools, desk, "admin-overview");
+    for (const name of ["billing", "jobs", "events", "queues", "switches", "signups", "catalogue"]) {
+      await desk.goto(at(`/admin/${name}`));
+      await look(tools, desk, `admin-${name}`);
+    }
+    await desk.goto(at("/admin/jobs"));
+    await desk.locator("td a[href^='/admin/jobs/']").first().click();
+    await look(tools, desk, "admin-job");
+    await desk.goto(at("/admin/billing"));
+    await desk.locator("td a[href^='/admin/accounts/']").first().click();
+    await look(tools, desk, "admin-account");
+    await desk.getByText("Adjust", { exact: true }).click();
+    await desk.getByLabel("Credits to give").fill("12.5");
+    await desk.getByLabel("Reason").fill("a gift");
+    await desk.getByRole("button", { name: "Preview the adjustment" }).click();
+    await says(desk, "Available afterwards");
+    await look(tools, desk, "admin-adjust");
+    await desk.getByRole("button", { name: "Adjust the balance" }).dblclick();
+    await says(desk, "The balance is adjusted");
+    assert.equal(await desk.locator("td", { hasText: "a gift" }).count(), 1);
+    await desk.goto(at("/admin/events?status=processed"));
+    await desk.locator("td a[href^='/admin/events/github/']").first().click();
+    await look(tools, desk, "admin-event");
+    await desk.getByRole("button", { name: "Replay" }).click();
+    await says(desk, "pending again");
+    for (const [label, state] of [["Switch off", "off"], ["Switch on", "on"]]) {
+      await desk.goto(at("/admin/switches"));
+      const card = desk.locator(".card", { hasText: "auto_provision" });
+      await card.locator("summary").click();
+      await card.getByLabel("Reason").fill("a test");
+      await card.getByRole("button", { name: label }).click();
+      await says(desk, `${state} since`);
+    }
+    await desk.getByRole("button", { name: "Sign out" }).click();
+    await arrives(desk, /\/admin\/signin$/);
+    await desk.context().close();
   });
 
   await journey("signing out ends the session", async () => {

@@ -45,7 +45,8 @@ pub fn empty(heading: &str, what_to_do: &Markup) -> Markup {
 pub fn table(caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Markup {
     let number = |label: &str| label.starts_with('#').then_some("num");
     html! {
-        div.scroll {
+        // A wide table scrolls, and people with a keyboard have to reach it to scroll.
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
             table.stack {
                 caption { (caption) }
                 thead {

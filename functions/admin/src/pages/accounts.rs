@@ -49,7 +49,7 @@ pub async fn list(
     let next = found.next_cursor.as_deref();
     let next = next.map(|cursor| with("/admin/billing", &[("cursor", Some(cursor))]));
     let content = html! {
-        form method="get" action="/admin/billing" role="search" {
+        form.fields method="get" action="/admin/billing" role="search" {
             label {
                 "Find an account"
                 input type="search" name="search" value=(search.as_deref().unwrap_or_default()) maxlength="320"

@@ -44,7 +44,7 @@ pub async fn list(
         .as_deref()
         .map(|cursor| query(Some(cursor)));
     let content = html! {
-        form method="get" action="/admin/events" {
+        form.fields method="get" action="/admin/events" {
             (choice("source", "Sender", source.as_deref(), &EventSource::ALL.map(EventSource::as_str)))
             (choice("status", "State", status.as_deref(), &EventState::ALL.map(EventState::as_str)))
             button { "Show" }

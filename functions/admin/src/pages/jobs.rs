@@ -53,7 +53,7 @@ pub async fn list(
         "Created",
     ];
     let content = html! {
-        form method="get" action="/admin/jobs" {
+        form.fields method="get" action="/admin/jobs" {
             (choice("state", "State", state.as_deref(), &JobState::ALL.map(JobState::as_str)))
             label { "From" input type="date" name="from" value=(from.as_deref().unwrap_or_default()); }
             label { "To (UTC)" input type="date" name="to" value=(to.as_deref().unwrap_or_default()); }

@@ -32,7 +32,7 @@ fn content(found: &Metrics) -> Markup {
         .map(|(day, figures)| (day.clone(), figures.jobs))
         .collect();
     html! {
-        form method="get" action="/admin" {
+        form.fields method="get" action="/admin" {
             label { "From" input type="date" name="from" value=(found.from); }
             label { "To (UTC)" input type="date" name="to" value=(found.to); }
             button { "Show" }
@@ -43,7 +43,7 @@ fn content(found: &Metrics) -> Markup {
         div.columns {
             (card("Jobs", &html! { (grouped(&found.total.jobs.to_string())) }, &states(&found.states)))
             (card("Revenue", &credits(&found.total.revenue), &html! {
-                (found.total.billed) " billed jobs; what Stripe bills is under invoices"
+                (counted(found.total.billed, "billed job")) "; what Stripe bills is under invoices"
             }))
             (card("Cost of models", &credits(&found.total.cost), &html! { "of all jobs" }))
             (card("Margin", &credits(&found.total.margin), &html! { "of the jobs that credits pay" }))
@@ -57,6 +57,12 @@ fn content(found: &Metrics) -> Markup {
         (models(found))
         (figures("By day", "Day (UTC)", &found.by_day))
     }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let count_shown = grouped(&count.to_string());
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count_shown} {what}{end}")
 }
 
 fn card(heading: &str, figure: &Markup, below: &Markup) -> Markup {
@@ -78,7 +84,7 @@ fn remaining(found: &Remaining) -> Markup {
     let (figure, below) = match (found.state, &found.credits, &found.held) {
         ("known", Some(left), Some(held)) => (
             credits(left),
-            html! { "and " (credits(held)) " reserved, in " (found.accounts.unwrap_or(0)) " accounts" },
+            html! { "and " (credits(held)) " reserved, in " (counted(found.accounts.unwrap_or(0), "account")) },
         ),
         ("too_many", _, _) => (
             html! { "Unknown" },
@@ -116,7 +122,7 @@ fn invoices(by_currency: &BTreeMap<String, Invoiced>) -> Markup {
         .iter()
         .map(|(currency, sum)| {
             let words = html! {
-                (sum.invoices) " invoices: " (amount(sum.due_minor, currency)) " due, "
+                (counted(sum.invoices, "invoice")) ": " (amount(sum.due_minor, currency)) " due, "
                 (amount(sum.paid_minor, currency)) " paid"
             };
             (currency.as_str(), words)

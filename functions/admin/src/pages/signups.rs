@@ -40,7 +40,7 @@ pub async fn list(
         .as_deref()
         .map(|cursor| query(Some(cursor)));
     let content = html! {
-        form method="get" action="/admin/signups" {
+        form.fields method="get" action="/admin/signups" {
             (choice("state", "State", state.as_deref(), &SignUpState::ALL.map(SignUpState::as_str)))
             button { "Show" }
         }
