@@ -178,7 +178,8 @@ def doors(stack):
         if "LogGroup" not in function.get("LoggingConfig", {}):
             yield f"{name}: logs where nothing expires"
         for variable, value in function["Environment"]["Variables"].items():
-            secret = variable.endswith(("_SECRETS", "_KEY", "_TOKEN"))
+            # Stripe's publishable key is meant for browsers.
+            secret = variable.endswith(("_SECRETS", "_KEY", "_TOKEN")) and variable != "STRIPE_PUBLISHABLE_KEY"
             if secret and not json.dumps(value).startswith('{"Fn::Sub": "ssm:/tallyhook/'):
                 yield f"{name}: {variable} must be a reference to a secret, not the secret"
     behind_gateway = {
@@ -202,7 +203,10 @@ def tables(stack):
             yield f"{name}: cannot be restored to a point in time"
         if not table.get("SSESpecification", {}).get("SSEEnabled"):
             yield f"{name}: not encrypted"
-        if not table.get("TimeToLiveSpecification", {}).get("Enabled"):
+        expires = table.get("TimeToLiveSpecification", {}).get("Enabled", False)
+        if name == "LedgerTable" and expires:
+            yield f"{name}: a put with a past ttl would delete an entry"
+        if name != "LedgerTable" and not expires:
             yield f"{name}: nothing ever expires"
         if "TableName" in table or "LocalSecondaryIndexes" in table:
             yield f"{name}: fixed names and local indexes cannot be undone later"
@@ -249,6 +253,8 @@ BREAKS = [
     ("Resources/MainTable/DeletionPolicy", None),
     ("Resources/MainTable/Properties/PointInTimeRecoverySpecification", None),
     ("Resources/MainTable/Properties/TableName", "main"),
+    ("Resources/MainTable/Properties/TimeToLiveSpecification", None),
+    ("Resources/LedgerTable/Properties/TimeToLiveSpecification", {"AttributeName": "ttl", "Enabled": True}),
     ("Resources/UsageReports", None),
 ]
 
