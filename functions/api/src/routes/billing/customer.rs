@@ -68,7 +68,7 @@ const CHARS_MAX: usize = 200;
 /// Changes the name and address on your invoices, and the mail address of the account.
 #[utoipa::path(patch, path = "/api/v1/billing/customer", tag = "billing", request_body = CustomerWanted,
     params(IdempotencyKey),
-    responses((status = 200, body = CustomerChanged),
+    responses((status = 200, body = CustomerChanged), (status = 409), (status = 422),
         (status = 403, description = "The key lacks the scope, or `email` was sent with a key.")))]
 pub async fn change(
     MayBill(caller): MayBill,
