@@ -16,6 +16,8 @@ VERSION = "2022-11-28"
 # Any call may be refused or fail with these, whether or not its description lists them.
 REDIRECTS = {301, 302, 307, 308}
 ANY_STATUS = {401, 403, 404, 429, 500, 502, 503}
+# Begins a reference out of an `allOf`: what it leads to is a part, like the schemas beside it.
+PART = "part:"
 COMBINED = ("allOf", "anyOf", "oneOf")
 FORMATS = jsonschema.FormatChecker(())
 
@@ -45,6 +47,8 @@ def strict(schema, part=False):
             made["anyOf"] = [strict(one, part) for one in value]
         elif key in ("items", "not", "additionalProperties"):
             made[key] = strict(value, part)
+        elif key == "$ref" and part:
+            made[key] = PART + value
         elif key not in ("example", "examples", "description"):
             made[key] = value
     closed = "properties" in made and not part and not any(key in schema for key in COMBINED)
@@ -72,7 +76,7 @@ class Validator:
 
     @functools.cache
     def resolve(self, reference):
-        return reference, strict(self.part(reference))
+        return reference, strict(self.part(reference.removeprefix(PART)), reference.startswith(PART))
 
     def check(self, schema, value, at, fault):
         schema = strict(schema)

@@ -42,6 +42,32 @@ METER = {
 }
 WITHOUT_URL = {"id": 1, "node_id": "L", "name": "a", "description": None, "color": "ededed", "default": False}
 LABEL = WITHOUT_URL | {"url": "https://x.test"}
+ENTERPRISE = {
+    "id": 1,
+    "node_id": "E",
+    "name": "a",
+    "slug": "a",
+    "html_url": "https://x.test",
+    "avatar_url": "https://x.test",
+    "created_at": None,
+    "updated_at": None,
+}
+APP = {
+    "id": 1,
+    "node_id": "A",
+    "owner": ENTERPRISE,
+    "name": "a",
+    "description": None,
+    "external_url": "https://x.test",
+    "html_url": "https://x.test",
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+    "permissions": {},
+    "events": [],
+    "client_id": "c",
+    "client_secret": "s",
+    "webhook_secret": None,
+}
 
 # A call and the fields that are wrong in it.
 STRIPE = [
@@ -73,6 +99,9 @@ GITHUB = [
     (github("GET", "/repos/a/b/issues/1/labels", answer=[LABEL | {"hue": 1}], status=200), ["[0].hue"]),
     (github("GET", "/repos/a/b/issues/1/labels", answer=[WITHOUT_URL], status=200), ["[0].url"]),
     (github("GET", "/repos/a/b/issues/1/labels", answer=[LABEL], status=206), ["status"]),
+    # The answer is an App and its secrets: two schemas, neither of which has the other's names.
+    (github("POST", "/app-manifests/x/conversions", answer=APP | {"pem": "p"}, status=201), []),
+    (github("POST", "/app-manifests/x/conversions", answer=APP, status=201), ["pem"]),
 ]
 
 
