@@ -1,14 +1,12 @@
 //! A model's changes: applied to the files that it was shown, or answered with what is wrong.
 //!
-//! A change that no job makes ends the job. A change that only does not fit, such as a quotation
-//! that is not in the file, is answered with the place and the reason, and asked for again.
+//! A forbidden change ends the job. A change that does not fit, such as a quote that is not in the
+//! file, goes back to the model with the place and the reason.
 
-use agent::lint::{Rules, lint};
+use agent::lint::lint;
 use agent::snapshot::{Content, Mode, Omitted, Snapshot, is_secret};
 use agent::tools::{Changed, ToolError, Workspace};
-use domain::jobs::pulls::{
-    BadProposal, CONTENT_BYTES_MAX, FILES_MAX, FileChange, FileEdit, Proposal, may_touch,
-};
+use domain::jobs::pulls::{BadProposal, FileChange, FileEdit, Proposal, may_touch};
 use serde::{Deserialize, Serialize};
 
 /// The part of the coding contract that says how changes are written.
@@ -24,7 +22,7 @@ const PROBLEMS_MAX: usize = 20;
 /// One change as the model writes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SaidChange {
-    path: String,
+    pub path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     old: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +60,7 @@ pub fn applied(
 ) -> Result<Outcome, BadProposal> {
     let mut workspace = Workspace::new(base);
     for path in shown {
-        // A file that cannot be shown was not.
+        // A file that has no text was not shown.
         let _ = workspace.show_whole(path);
     }
     let mut files: Vec<Applied> = Vec::new();
@@ -101,13 +99,8 @@ pub fn applied(
 
 /// The lint's findings for changes of a base.
 pub fn findings(base: &Snapshot, changed: &[Changed]) -> Vec<Problem> {
-    let rules = Rules {
-        repair: false,
-        files_max: FILES_MAX,
-        bytes_max: CONTENT_BYTES_MAX,
-    };
-    let found = lint(base, changed, &rules).into_iter();
-    found
+    lint(base, changed)
+        .into_iter()
         .take(PROBLEMS_MAX)
         .map(|finding| Problem {
             problem: finding.to_string(),

@@ -2,13 +2,12 @@
 //!
 //! [`snapshot`] reads a repository's tarball into memory under bounds, [`outline`] finds what its
 //! files declare, [`retrieval`] finds the files that an issue is about, [`tools`] read and change
-//! them, [`lint`] judges the change, and [`spending`] bounds what the turns of a job cost.
+//! them, and [`lint`] judges the change.
 
 pub mod lint;
 pub mod outline;
 pub mod retrieval;
 pub mod snapshot;
-pub mod spending;
 pub mod tools;
 
 #[cfg(test)]

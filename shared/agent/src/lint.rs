@@ -1,22 +1,14 @@
 //! What is wrong with a change set, found without running it.
 //!
-//! The rules are mechanical, because an instruction to a model is not a rule. Findings go back to
-//! the model, which corrects the change or ends the job. In a repair round, when checks are red,
-//! tests are guarded file by file; before that, in sum, so that tests can move.
+//! The rules are mechanical, because an instruction to a model is not a rule. The model gets the
+//! findings and can correct the change; what remains goes to the review. Tests are counted over the
+//! whole change, so that they can move. Sizes and privileged files are checked by
+//! `domain::jobs::pulls`, which ends the job.
 
 use crate::outline::{Language, fault, mask};
 use crate::snapshot::{Entry, Snapshot, Text, is_test};
 use crate::tools::Changed;
 use std::fmt;
-
-/// What the rules depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
-    /// The change is an answer to failed checks.
-    pub repair: bool,
-    pub files_max: usize,
-    pub bytes_max: usize,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -29,9 +21,6 @@ pub struct Finding {
 domain::text::words! {
     /// What a change set may not do. The word is the rule's name in logs and tests.
     Rule {
-        Privileged = "privileged",
-        TooManyFiles = "too-many-files",
-        TooManyBytes = "too-many-bytes",
         Mode = "mode",
         Syntax = "syntax",
         Conflict = "conflict-marker",
@@ -39,11 +28,9 @@ domain::text::words! {
         Secret = "secret",
         Generated = "generated",
         Whitespace = "whitespace",
-        TestDeleted = "test-deleted",
         FewerTests = "fewer-tests",
         FewerAssertions = "fewer-assertions",
         TestSkipped = "test-skipped",
-        CheckSettings = "check-settings",
     }
 }
 
@@ -51,62 +38,29 @@ impl Rule {
     /// What to do about it.
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::Privileged => "Undo it, and describe it for a maintainer.",
-            Self::TooManyFiles | Self::TooManyBytes => "Change less; submit the part that matters.",
             Self::Mode => "Keep the file's mode.",
-            Self::Syntax => "Close what is open.",
+            Self::Syntax => "Close the open bracket, string or comment.",
             Self::Conflict => "Remove the conflict markers.",
             Self::Debris => "Delete the file.",
             Self::Secret => "Remove the key; read it from the environment.",
-            Self::Generated => "Undo it, and change what the file is made from.",
-            Self::Whitespace => "Undo it: only blanks have changed.",
-            Self::TestDeleted | Self::FewerTests | Self::FewerAssertions => {
-                "Put the tests back and fix the code."
-            }
+            Self::Generated => "Undo it, and change the source that generates the file.",
+            Self::Whitespace => "Undo it: only whitespace changed.",
+            Self::FewerTests | Self::FewerAssertions => "Put the tests back and fix the code.",
             Self::TestSkipped => "Run the test again and fix the code.",
-            Self::CheckSettings => "Undo it: checks may not change while they are red.",
         }
     }
 }
 
+/// What is wrong and what to do. The path is not repeated.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            write!(f, "`{}`", self.path)?;
-        }
         if let Some(line) = self.line {
-            write!(f, " line {line}")?;
+            write!(f, "line {line}, ")?;
         }
-        write!(f, " {}: {}", self.rule, self.rule.remedy())
+        write!(f, "{}: {}", self.rule, self.rule.remedy())
     }
 }
 
-const CI_BEGINS: &[&str] = &[
-    ".github/",
-    ".gitlab-ci",
-    ".circleci/",
-    ".travis.yml",
-    ".buildkite/",
-    "azure-pipelines",
-    "jenkinsfile",
-    ".husky/",
-    ".tallyhook.toml",
-    "codeowners",
-];
-const CHECK_NAMES: &[&str] = &[
-    ".coveragerc",
-    "codecov.yml",
-    ".codecov.yml",
-    "pytest.ini",
-    "tox.ini",
-    "noxfile.py",
-    ".flake8",
-    "jest.config.js",
-    "jest.config.ts",
-    "vitest.config.ts",
-    "karma.conf.js",
-    "clippy.toml",
-];
 const DEBRIS_ENDS: &[&str] = &[".orig", ".rej", ".bak", ".swp", "~"];
 const SECRET_BEGINS: &[(&str, usize)] = &[
     ("AKIA", 16),
@@ -181,7 +135,7 @@ fn guarded(path: &str, body: &str) -> Guarded {
 }
 
 /// All findings, in the order of the changes.
-pub fn lint(base: &Snapshot, changes: &[Changed], rules: &Rules) -> Vec<Finding> {
+pub fn lint(base: &Snapshot, changes: &[Changed]) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut note = |path: &str, line: Option<usize>, rule: Rule| {
         found.push(Finding {
@@ -190,13 +144,6 @@ pub fn lint(base: &Snapshot, changes: &[Changed], rules: &Rules) -> Vec<Finding>
             rule,
         });
     };
-    let bytes = changes.iter().filter_map(|change| change.content.as_ref());
-    if changes.len() > rules.files_max {
-        note("", None, Rule::TooManyFiles);
-    }
-    if bytes.map(Vec::len).sum::<usize>() > rules.bytes_max {
-        note("", None, Rule::TooManyBytes);
-    }
     let (mut before_all, mut after_all) = (Guarded::default(), Guarded::default());
     for change in changes {
         let path = change.path.as_str();
@@ -204,26 +151,14 @@ pub fn lint(base: &Snapshot, changes: &[Changed], rules: &Rules) -> Vec<Finding>
         let before = entry.and_then(Entry::text).map_or("", Text::body);
         let decoded = change.content.clone().and_then(Text::decode);
         let after = decoded.as_ref().map_or("", Text::body);
-        of_path(path, entry, change, rules, &mut |rule| {
-            note(path, None, rule)
-        });
+        of_path(path, entry, change, &mut |rule| note(path, None, rule));
         of_lines(path, before, after, &mut |line, rule| {
             note(path, line, rule)
         });
-        let (old, new) = (guarded(path, before), guarded(path, after));
-        before_all = before_all.plus(old);
-        after_all = after_all.plus(new);
-        if rules.repair {
-            if change.content.is_none() && (is_test(path) || old.tests > 0) {
-                note(path, None, Rule::TestDeleted);
-            } else {
-                old.compare(new, &mut |rule| note(path, None, rule));
-            }
-        }
+        before_all = before_all.plus(guarded(path, before));
+        after_all = after_all.plus(guarded(path, after));
     }
-    if !rules.repair {
-        before_all.compare(after_all, &mut |rule| note("", None, rule));
-    }
+    before_all.compare(after_all, &mut |rule| note("", None, rule));
     found
 }
 
@@ -249,21 +184,9 @@ impl Guarded {
     }
 }
 
-fn of_path(
-    path: &str,
-    entry: Option<&Entry>,
-    change: &Changed,
-    rules: &Rules,
-    note: &mut impl FnMut(Rule),
-) {
+fn of_path(path: &str, entry: Option<&Entry>, change: &Changed, note: &mut impl FnMut(Rule)) {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
-    if CI_BEGINS.iter().any(|begin| lower.starts_with(begin)) || name == "codeowners" {
-        note(Rule::Privileged);
-    }
-    if rules.repair && CHECK_NAMES.contains(&name) {
-        note(Rule::CheckSettings);
-    }
     if entry.is_some_and(|entry| entry.mode != change.mode) {
         note(Rule::Mode);
     }

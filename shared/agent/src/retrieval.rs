@@ -17,7 +17,6 @@ use crate::snapshot::Snapshot;
 use index::{Index, Ranking};
 use std::collections::BTreeMap;
 
-pub use neighbors::tests_of;
 pub use places::{Place, places};
 
 /// What is searched for.

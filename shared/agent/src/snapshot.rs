@@ -108,7 +108,6 @@ impl Entry {
 pub struct Snapshot {
     entries: BTreeMap<String, Entry>,
     commit: Option<String>,
-    unnamed: usize,
     kept_bytes: usize,
 }
 
@@ -129,7 +128,7 @@ impl Snapshot {
         let mut folders = Vec::new();
         while let Some(member) = archive.next()? {
             let Ok(path) = String::from_utf8(member.path) else {
-                snapshot.unnamed += 1;
+                // It can be neither shown nor written.
                 continue;
             };
             let (first, rest) = path.split_once('/').unwrap_or((path.as_str(), ""));
@@ -141,7 +140,6 @@ impl Snapshot {
                 continue;
             }
             if path.chars().any(char::is_control) || path.len() > PATH_BYTES_MAX {
-                snapshot.unnamed += 1;
                 continue;
             }
             if !is_safe(path) {
@@ -284,16 +282,6 @@ impl Snapshot {
     /// The commit that the archive names, if it names one.
     pub fn commit(&self) -> Option<&str> {
         self.commit.as_deref()
-    }
-
-    /// How many entries were left out because their paths cannot be shown or written.
-    pub fn unnamed(&self) -> usize {
-        self.unnamed
-    }
-
-    /// Bytes of all kept texts.
-    pub fn kept_bytes(&self) -> usize {
-        self.kept_bytes
     }
 }
 

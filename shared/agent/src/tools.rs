@@ -1,16 +1,15 @@
-//! The tools of the agent's loop, over a snapshot and the changes that were made to it.
+//! Reads and changes files of a snapshot.
 //!
-//! A [`Workspace`] is a pure function of its snapshot and the calls so far, so a replay gives the
-//! same answers byte for byte. It knows which lines it has shown. A file changes only where its
+//! A [`Workspace`] is a pure function of its snapshot and the calls so far. It knows which lines it has shown. A file changes only where its
 //! present version was shown, at exactly one place, and never by similarity.
 
 mod edits;
 mod reading;
 
 pub use edits::EditError;
-pub use reading::{Hits, READ_LINES_MAX};
 
 use crate::snapshot::{Entry, Mode, Snapshot, Text, is_safe, is_secret};
+use domain::jobs::pulls::may_touch;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -141,15 +140,9 @@ impl<'a> Workspace<'a> {
     }
 }
 
-/// Paths that no proposal may change: they decide what runs with the repository's secrets, and
-/// what the agent may do.
-const PROTECTED: &[&str] = &[".github/", ".tallyhook.toml"];
-
 /// Refuses paths that are not the agent's to write.
 fn writable(path: &str) -> Result<(), ToolError> {
-    let lower = path.to_ascii_lowercase();
-    let protected = PROTECTED.iter().any(|begin| lower.starts_with(begin));
-    if !is_safe(path) || path.chars().any(char::is_control) || protected || is_secret(path) {
+    if !is_safe(path) || !may_touch(path) || is_secret(path) {
         return Err(ToolError::Protected(path.to_owned()));
     }
     Ok(())
@@ -165,7 +158,6 @@ pub enum ToolError {
     NotShown { path: String, lines: Range<usize> },
     Exists(String),
     Beyond { path: String, lines: usize },
-    Pattern(String),
     Encoding(crate::snapshot::NotEncodable),
     Edit(EditError),
 }
@@ -175,7 +167,7 @@ impl fmt::Display for ToolError {
         match self {
             Self::Missing(path) => write!(
                 f,
-                "There is no file `{path}`. List its folder, or search for its name."
+                "There is no file `{path}`. Use a path that is listed, or write a new file."
             ),
             Self::NoText(path) => write!(
                 f,
@@ -186,20 +178,27 @@ impl fmt::Display for ToolError {
                 f,
                 "`{path}` may not be changed. Describe in the pull request what a maintainer should change."
             ),
-            Self::NotShown { path, lines } => write!(
-                f,
-                "Lines {} to {} of `{path}` were not shown in their present version. Read them first.",
-                lines.start + 1,
-                lines.end.max(lines.start + 1)
-            ),
+            Self::NotShown { path, lines } if lines.end <= lines.start + 1 => {
+                let line = lines.start + 1;
+                write!(
+                    f,
+                    "Line {line} of `{path}` was not shown. Change only what is shown."
+                )
+            }
+            Self::NotShown { path, lines } => {
+                let (first, last) = (lines.start + 1, lines.end);
+                write!(
+                    f,
+                    "Lines {first} to {last} of `{path}` were not shown. Change only what is shown."
+                )
+            }
             Self::Exists(path) => write!(
                 f,
-                "`{path}` exists. Edit it, or read all of it before you write it."
+                "`{path}` exists and was not shown. Change only what is shown."
             ),
             Self::Beyond { path, lines } => {
                 write!(f, "`{path}` has {lines} lines. Read a range within them.")
             }
-            Self::Pattern(why) => write!(f, "The pattern cannot be used: {why}. Use plain text."),
             Self::Encoding(error) => error.fmt(f),
             Self::Edit(error) => error.fmt(f),
         }

@@ -3,7 +3,6 @@
 use super::best_first;
 use super::imports::{Import, Resolver};
 use super::index::{Index, Ranking};
-use crate::snapshot::{Snapshot, is_test};
 use std::collections::BTreeMap;
 
 /// The tests and the files that are followed.
@@ -100,17 +99,6 @@ fn tested(path: &str) -> String {
     let ends = ["_tests", "_test", "tests", "test"];
     let ended = ends.iter().find_map(|end| bare.strip_suffix(end));
     ended.unwrap_or(bare).to_owned()
-}
-
-/// The tests that belong to a source by their names: `test_a.py`, `a_test.go`, `a.test.ts`,
-/// `ATest.java` for `a`.
-pub fn tests_of<'a>(snapshot: &'a Snapshot, source: &str) -> Vec<&'a str> {
-    let wanted = tested(source);
-    snapshot
-        .iter()
-        .map(|(path, _)| path)
-        .filter(|path| is_test(path) && !wanted.is_empty() && tested(path) == wanted)
-        .collect()
 }
 
 /// Whether a file stands beside the product: documents, examples, benchmarks, scripts.

@@ -187,14 +187,6 @@ fn each_way_of_asking_finds_its_file() {
 }
 
 #[test]
-fn tests_belong_to_sources() {
-    assert_eq!(
-        tests_of(&snapshot(), "app/http/router.py"),
-        ["tests/test_router.py"]
-    );
-}
-
-#[test]
 fn any_question_has_an_answer() {
     let parts = [
         "app",

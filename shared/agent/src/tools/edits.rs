@@ -1,4 +1,4 @@
-//! `edit`, `write` and `delete`.
+//! Changes files of a workspace.
 
 use super::{Change, ToolError, Workspace, reading, writable};
 use crate::outline::{Fault, fault};
@@ -60,7 +60,7 @@ struct Place {
 
 impl Workspace<'_> {
     /// Replaces a text that occurs once, in lines that were shown.
-    pub fn edit(&mut self, path: &str, old: &str, new: &str) -> Result<String, ToolError> {
+    pub fn edit(&mut self, path: &str, old: &str, new: &str) -> Result<(), ToolError> {
         writable(path)?;
         let (mode, text) = self.text(path)?;
         let body = text.body();
@@ -82,19 +82,11 @@ impl Workspace<'_> {
             mode,
             Text::new(after, encoding),
             Some((&lines, &written)),
-        )?;
-        if written.is_empty() {
-            return Ok(format!("Removed the lines of `{path}`."));
-        }
-        Ok(format!(
-            "Changed lines {} to {} of `{path}`.",
-            written.start + 1,
-            written.end
-        ))
+        )
     }
 
     /// Writes a new file, or one whose present version was shown whole.
-    pub fn write(&mut self, path: &str, content: &str) -> Result<String, ToolError> {
+    pub fn write(&mut self, path: &str, content: &str) -> Result<(), ToolError> {
         writable(path)?;
         let mut mode = Mode::Regular;
         let mut encoding = Encoding::Utf8;
@@ -110,13 +102,11 @@ impl Workspace<'_> {
             // A file where a folder is, or under a file, has no place in a tree.
             return Err(ToolError::Protected(path.to_owned()));
         }
-        let lines = content.lines().count();
-        self.replace(path, mode, Text::new(content, encoding), None)?;
-        Ok(format!("Wrote {lines} lines to `{path}`."))
+        self.replace(path, mode, Text::new(content, encoding), None)
     }
 
     /// Deletes a file whose present version was shown whole.
-    pub fn delete(&mut self, path: &str) -> Result<String, ToolError> {
+    pub fn delete(&mut self, path: &str) -> Result<(), ToolError> {
         writable(path)?;
         let (mode, text) = self.text(path)?;
         let lines = 0..text.body().lines().count();
@@ -129,7 +119,7 @@ impl Workspace<'_> {
         self.changes
             .insert(path.to_owned(), Change { mode, text: None });
         self.shown.remove(path);
-        Ok(format!("Deleted `{path}`."))
+        Ok(())
     }
 
     /// Stores a new version unless it cannot be written back or breaks the file. `moved` has the

@@ -13,6 +13,8 @@ enum At {
     Anywhere,
     /// A folder, in any folder, with everything in it.
     Folder,
+    /// Everything in the repository's root whose path begins so.
+    Begins,
 }
 
 const CI: &str = "it tells a CI system what to run, with the repository's secrets";
@@ -24,7 +26,10 @@ const AGENT: &str = "other agents take instructions from it";
 const REGISTRY: &str = "it decides from where, and with which credentials, packages are installed";
 
 /// The files, in lower case, each with the reason.
-const PRIVILEGED: [(At, &str, &str); 43] = [
+const PRIVILEGED: [(At, &str, &str); 46] = [
+    (At::Begins, ".gitlab-ci", CI),
+    (At::Begins, "azure-pipelines", CI),
+    (At::Begins, "jenkinsfile", CI),
     (At::Anywhere, ".gitlab-ci.yml", CI),
     (At::Folder, ".gitlab", CI),
     (At::Folder, ".circleci", CI),
@@ -78,6 +83,7 @@ pub fn privileged(path: &str) -> Option<&'static str> {
         At::Root => path == *listed,
         At::Anywhere => name == *listed,
         At::Folder => path.split('/').any(|part| part == *listed),
+        At::Begins => path.starts_with(listed),
     });
     found.map(|(_, _, reason)| *reason)
 }
@@ -94,6 +100,7 @@ mod tests {
                 At::Root => listed.to_ascii_uppercase(),
                 At::Anywhere => format!("deep/in/{listed}"),
                 At::Folder => format!("{listed}/x"),
+                At::Begins => format!("{listed}-more/x.yml"),
             };
             assert_eq!(privileged(&path), Some(reason), "{path}");
         }
