@@ -52,7 +52,7 @@ impl Brief {
         let body = std::iter::once(order.body.as_str()).chain(said);
         let body = body.collect::<Vec<_>>().join("\n\n");
         let searched = tokio::task::spawn_blocking(move || {
-            let (candidates, places) = if base.whole {
+            let (candidates, places) = if base.searchable {
                 (
                     candidates(&base.snapshot, &title, &body),
                     excerpts(&base.snapshot, &body),

@@ -19,6 +19,7 @@ use domain::retry::{Failure, Retry};
 use domain::text::truncate;
 use domain::time::Timestamp;
 use flows::work::Finish;
+use github_api::Repository;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ pub async fn run(
         .as_deref()
         .ok_or_else(|| Failure::never("the job has no base"))?;
     let repository = open_files(ctx, row).await?;
-    let base = Base::load(&repository, base_sha, &plan.files).await?;
+    let base = Base::to_change(&repository, base_sha, &plan.files).await?;
     let files = shown(&base.snapshot, &plan.files);
     let rework = steps
         .review()
@@ -86,16 +87,20 @@ pub async fn run(
         "notes": rework.map(|review| &review.notes),
         "previous": previous,
     });
-    let seen = Seen {
-        snapshot: Arc::new(base.snapshot),
+    let mut seen = Seen {
+        repository: &repository,
+        base_sha,
+        base: Arc::new(base),
         paths: files.into_iter().map(|(path, _)| path).collect(),
     };
-    insist(ctx, row, user, &seen, deadline).await
+    insist(ctx, row, user, &mut seen, deadline).await
 }
 
-/// What the model was shown.
-struct Seen {
-    snapshot: Arc<Snapshot>,
+/// The base, and what the model was shown of it.
+struct Seen<'a> {
+    repository: &'a Repository,
+    base_sha: &'a str,
+    base: Arc<Base>,
     paths: Arc<[String]>,
 }
 
@@ -104,7 +109,7 @@ async fn insist(
     ctx: &Ctx,
     row: &JobRow,
     mut user: Value,
-    seen: &Seen,
+    seen: &mut Seen<'_>,
     deadline: Timestamp,
 ) -> Result<Finish<Coding>, Failure> {
     let system = format!("{TASK}\n{FORM}");
@@ -120,11 +125,13 @@ async fn insist(
                 doubtful = before;
                 answer
             }
-            // There is no correction, so the review judges what there is.
-            (Err(failure), Some(proposal)) if failure.retry == Retry::Never => {
+            // There is no correction, so the review judges what there is. Another run of the step
+            // would pay for the answers once more.
+            (Err(failure), Some(proposal)) => {
+                tracing::warn!(error = %failure.source, "no correction; the review judges the proposal");
                 return Ok(finish(ctx, proposal, spent));
             }
-            (Err(failure), _) => return Err(failure),
+            (Err(failure), None) => return Err(failure),
         };
         asked += 1;
         budget.spend(&used);
@@ -160,12 +167,19 @@ fn finish(ctx: &Ctx, proposal: Proposal, spent: Used) -> Finish<Coding> {
     Box::new(move |lease| lease.coded(step))
 }
 
-impl Seen {
+impl Seen<'_> {
     /// Applies the changes on a thread where nobody waits.
-    async fn judged(&self, said: Said) -> Result<Outcome, Failure> {
-        let (snapshot, paths) = (Arc::clone(&self.snapshot), Arc::clone(&self.paths));
+    async fn judged(&mut self, said: Said) -> Result<Outcome, Failure> {
+        // A file that is not in the base would be taken for a new one.
+        let base = Arc::make_mut(&mut self.base);
+        for change in &said.changes {
+            base.look(self.repository, self.base_sha, &change.path)
+                .await?;
+        }
+        let (base, paths) = (Arc::clone(&self.base), Arc::clone(&self.paths));
         let judged = tokio::task::spawn_blocking(move || {
-            applied(&snapshot, &paths, &said.title, &said.body, said.changes)
+            let (title, body) = (&said.title, &said.body);
+            applied(&base.snapshot, &paths, title, body, said.changes)
         });
         judged.await.map_err(broken)?.map_err(Failure::never)
     }

@@ -59,7 +59,7 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Planni
         Err(GithubError::NoAccess { .. } | GithubError::NotThere { .. }) => Vec::new(),
         other => brief::comments(&other?),
     };
-    let base = Base::load(&repository, &base_sha, &[]).await?;
+    let base = Base::to_search(&repository, &base_sha).await?;
     let mut brief = Brief::of(base, order, &comments).await?;
 
     let budget = Budget::of_job(row);

@@ -62,9 +62,8 @@ async fn a_plan_begins_with_the_files_that_a_search_finds() {
             .content
             .contains("TOTAL_ROUNDED")
     );
-    // One hop for each step that reads the base, and no tree of it.
     let hops = world.wire.heard("GET codeload.github.wire/").len();
-    assert_eq!(hops, 2, "the plan and the code");
+    assert_eq!(hops, 1, "only the plan searches");
     assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.done().await;
 }
@@ -89,6 +88,36 @@ async fn a_github_without_archives_is_read_file_by_file() {
         assert_eq!(world.commented_job().await.state, JobState::PrOpened);
         world.done().await;
     }
+}
+
+/// `.gitattributes` leaves files out of an archive and changes their line endings. Neither concerns
+/// the commit, which is what a change is made of.
+#[tokio::test(start_paused = true)]
+async fn an_archive_is_not_the_commit() {
+    let world = world_with_code().await;
+    let push = |path: &str, text: &str| {
+        let github = &world.vendors.github;
+        github.push_file(OWNER, REPOSITORY, "main", path, text);
+    };
+    push(
+        ".gitattributes",
+        "/checks export-ignore\n*.rs text eol=crlf\n",
+    );
+    push("checks/greeting_test.rs", "#[test]\nfn greets() {}\n");
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let tree = asked(&world, "plan")["tree"].to_string();
+    assert!(tree.contains("checks/greeting_test.rs"), "{tree}");
+    let shown = asked(&world, "code")["files"].to_string();
+    assert!(shown.contains("greeting.rs"), "{shown}");
+    assert!(!shown.contains("\\r"), "{shown}");
+    let job = world.commented_job().await;
+    assert_eq!(job.state, JobState::PrOpened);
+    let branch = format!("tallyhook/{}", job.facts.id);
+    let github = &world.vendors.github;
+    let made = github.file(OWNER, REPOSITORY, &branch, "src/greeting.rs");
+    assert_eq!(made.map(|text| text.contains('\r')), Some(false));
+    world.done().await;
 }
 
 /// The host of the archives is down for a while: the job waits, and nothing is asked twice.

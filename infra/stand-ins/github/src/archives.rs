@@ -116,8 +116,8 @@ fn pack(archive: &[u8]) -> Vec<u8> {
         .expect("a vector takes everything")
 }
 
-/// What `git archive` writes: the commit's id first, then every file in one outer folder. A
-/// submodule is an empty folder.
+/// What `git archive` writes: the commit's id first, then the files in one outer folder, as the
+/// repository's attributes change them. A submodule is an empty folder.
 fn archive(repository: &Repository, commit: &str) -> Vec<u8> {
     let short = commit.get(..7).unwrap_or(commit);
     let outer = format!("{}-{short}", repository.full_name().replace('/', "-"));
@@ -132,9 +132,20 @@ fn archive(repository: &Repository, commit: &str) -> Vec<u8> {
         "",
     );
     member(&mut out, &format!("{outer}/"), b'5', 0o755, b"", "");
-    for (path, file) in repository.files(commit) {
+    let files = repository.files(commit);
+    let attributes = files.iter().find(|(path, _)| *path == ".gitattributes");
+    let attributes = attributes.and_then(|(_, file)| repository.objects.blob(&file.sha));
+    let attributes = String::from_utf8_lossy(&attributes.unwrap_or_default()).into_owned();
+    for (path, file) in files {
+        if has_attribute(&attributes, &path, "export-ignore") {
+            continue;
+        }
+        let mut content = repository.objects.blob(&file.sha).unwrap_or_default();
+        if has_attribute(&attributes, &path, "eol=crlf") {
+            let text = String::from_utf8_lossy(&content).replace('\n', "\r\n");
+            content = text.into_bytes();
+        }
         let path = format!("{outer}/{path}");
-        let content = repository.objects.blob(&file.sha).unwrap_or_default();
         let is = |mode: &str| file.mode == mode;
         let (kind, mode, name) = match () {
             () if is(SUBMODULE) => (b'5', 0o755, format!("{path}/")),
@@ -159,6 +170,23 @@ fn archive(repository: &Repository, commit: &str) -> Vec<u8> {
     }
     out.resize(out.len() + 2 * BLOCK, 0);
     out
+}
+
+/// Whether the repository's attributes give this one to a file, or to a folder that it is in
+/// (git-scm.com, "gitattributes"). Patterns are names, paths from the root, and `*` with an ending.
+fn has_attribute(attributes: &str, path: &str, wanted: &str) -> bool {
+    let applies = |pattern: &str| match (pattern.strip_prefix('*'), pattern.strip_prefix('/')) {
+        (Some(ending), _) => path.ends_with(ending),
+        (None, Some(from_root)) => {
+            let rest = path.strip_prefix(from_root);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+        (None, None) => path == pattern || path.split('/').any(|part| part == pattern),
+    };
+    attributes.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next().is_some_and(applies) && words.any(|word| word == wanted)
+    })
 }
 
 /// A pax record, whose length counts itself.
