@@ -18,14 +18,18 @@ pub fn cleaned(text: &str) -> Cleaned {
     let chars = |text: &str| text.chars().count();
     let visible = without_definitions(&without_comments(text));
     let mut out = String::with_capacity(visible.len());
-    let mut rest = visible.as_str();
-    while let Some(first) = rest.chars().next() {
-        let hidden = hidden_at(rest);
-        if hidden > 0 {
-            rest = &rest[hidden..];
+    let mut hidden = Hidden::of(&visible);
+    let mut at = 0;
+    while let Some(first) = visible[at..].chars().next() {
+        let end = hidden.end(at);
+        if end > at {
+            at = end;
         } else {
-            out.push(first);
-            rest = &rest[first.len_utf8()..];
+            // What follows a space is no title if it is none after the spaces before it.
+            let blank = visible[at..].len() - visible[at..].trim_start_matches(BLANKS).len();
+            let shown = blank.max(first.len_utf8());
+            out.push_str(&visible[at..at + shown]);
+            at += shown;
         }
     }
     let removed = chars(text).saturating_sub(chars(&out));
@@ -63,18 +67,112 @@ fn without_definitions(text: &str) -> String {
     lines.filter(|line| !is_definition(line)).collect()
 }
 
-/// How many bytes at the beginning of the text are hidden.
-fn hidden_at(text: &str) -> usize {
-    match text.as_bytes()[0] {
-        b'&' => entity(text),
-        b'!' if text.starts_with("![") => image(text),
-        b'<' => tag(text),
-        b' ' | b'\t' => title(text),
-        _ => text
-            .chars()
-            .next()
-            .filter(|&c| is_invisible(c))
-            .map_or(0, char::len_utf8),
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Attributes that show only on hovering, or to a screen reader.
+const HIDING: [&str; 5] = ["alt=", "title=", "aria-", "data-", "hidden"];
+
+/// Finds what is hidden in a text. A text of nothing but beginnings takes no longer than another,
+/// because no part of it is searched twice for the same.
+struct Hidden<'a> {
+    text: &'a str,
+    /// Where hiding attributes begin and end, in their order.
+    attributes: Vec<(usize, usize)>,
+    tag_end: Search,
+    named_end: Search,
+    address_end: Search,
+    reference_end: Search,
+}
+
+/// A search for the next such byte, which remembers its last answer.
+struct Search {
+    byte: char,
+    from: usize,
+    at: Option<usize>,
+}
+
+impl Search {
+    const fn new(byte: char) -> Self {
+        Self {
+            byte,
+            from: usize::MAX,
+            at: None,
+        }
+    }
+
+    fn find(&mut self, text: &str, from: usize) -> Option<usize> {
+        let known = self.from <= from && self.at.is_none_or(|at| from <= at);
+        if !known {
+            self.from = from;
+            self.at = text[from..].find(self.byte).map(|at| from + at);
+        }
+        self.at
+    }
+}
+
+impl<'a> Hidden<'a> {
+    fn of(text: &'a str) -> Self {
+        let lower = text.to_ascii_lowercase();
+        let mut attributes: Vec<_> = HIDING
+            .iter()
+            .flat_map(|word| lower.match_indices(word))
+            .map(|(at, word)| (at, at + word.len()))
+            .collect();
+        attributes.sort_unstable();
+        Self {
+            text,
+            attributes,
+            tag_end: Search::new('>'),
+            named_end: Search::new(']'),
+            address_end: Search::new(')'),
+            reference_end: Search::new(']'),
+        }
+    }
+
+    /// Returns the end of what is hidden here, or `at` if nothing is.
+    fn end(&mut self, at: usize) -> usize {
+        let rest = &self.text[at..];
+        let found = match rest.as_bytes()[0] {
+            b'&' => Some(at + entity(rest)),
+            b'!' if rest.starts_with("![") => self.image(at),
+            b'<' => self.tag(at),
+            b' ' | b'\t' => Some(at + title(rest)),
+            _ => rest
+                .chars()
+                .next()
+                .filter(|&c| is_invisible(c))
+                .map(|c| at + c.len_utf8()),
+        };
+        found.unwrap_or(at)
+    }
+
+    /// `![alternative](address "title")`
+    fn image(&mut self, at: usize) -> Option<usize> {
+        let after = self.named_end.find(self.text, at)? + 1;
+        let close = match self.text.as_bytes().get(after)? {
+            b'(' => self.address_end.find(self.text, after)?,
+            b'[' => self.reference_end.find(self.text, after)?,
+            _ => return None,
+        };
+        Some(close + 1)
+    }
+
+    /// A tag whose attributes contain text that shows only on hovering, or to a screen reader.
+    fn tag(&mut self, at: usize) -> Option<usize> {
+        let inside = &self.text[at + 1..];
+        if !inside.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return None;
+        }
+        let end = self.tag_end.find(self.text, at)?;
+        let next = self.attributes.partition_point(|(begin, _)| *begin <= at);
+        let hides = self.attributes[next..]
+            .iter()
+            .take(HIDING.len())
+            .any(|(_, attribute)| *attribute <= end);
+        let is_image = inside
+            .get(..3)
+            .is_some_and(|name| name.eq_ignore_ascii_case("img"));
+        (hides || is_image).then_some(end + 1)
     }
 }
 
@@ -113,38 +211,9 @@ fn entity(text: &str) -> usize {
     if length > 0 && ends { length + 3 } else { 0 }
 }
 
-/// `![alternative](address "title")`
-fn image(text: &str) -> usize {
-    let Some(named) = text.find(']') else {
-        return 0;
-    };
-    let after = &text[named + 1..];
-    let close = match after.as_bytes().first() {
-        Some(b'(') => after.find(')'),
-        Some(b'[') => after.find(']'),
-        _ => None,
-    };
-    close.map_or(0, |close| named + 1 + close + 1)
-}
-
-/// A tag whose attributes contain text that shows only on hovering, or to a screen reader.
-fn tag(text: &str) -> usize {
-    let Some(end) = text.find('>') else { return 0 };
-    let inside = text[1..end].to_ascii_lowercase();
-    let begins = inside.starts_with(|c: char| c.is_ascii_alphabetic());
-    let hides = ["alt=", "title=", "aria-", "data-", "hidden"]
-        .iter()
-        .any(|name| inside.contains(name));
-    if begins && (hides || inside.starts_with("img")) {
-        end + 1
-    } else {
-        0
-    }
-}
-
 /// The title of a link: ` "title"` before its closing parenthesis.
 fn title(text: &str) -> usize {
-    let begin = text.len() - text.trim_start_matches([' ', '\t']).len();
+    let begin = text.len() - text.trim_start_matches(BLANKS).len();
     let Some(quote @ ('"' | '\'')) = text[begin..].chars().next() else {
         return 0;
     };
@@ -208,11 +277,11 @@ fn without_effects(text: &str, shows_tags: bool) -> String {
             }
             '@' => out.push_str("@\u{200b}"),
             '#' if next(char::is_ascii_digit) => out.push_str("#\u{200b}"),
-            '-' if next(char::is_ascii_digit) && ends_with_gh(&text[..at]) => {
+            '-' if next(char::is_ascii_digit) && ends_with(&text[..at], b"gh") => {
                 out.push_str("-\u{200b}");
             }
             ':' if rest.starts_with("://") => out.push_str(":\u{200b}"),
-            '.' if text[..at].to_ascii_lowercase().ends_with("www") => out.push_str(".\u{200b}"),
+            '.' if ends_with(&text[..at], b"www") => out.push_str(".\u{200b}"),
             ']' if next(|c| matches!(c, '(' | ':' | '[')) => out.push_str("]\u{200b}"),
             '[' | '*' if SKIPS.iter().any(|word| begins(word)) => {
                 out.push(c);
@@ -228,9 +297,10 @@ fn without_effects(text: &str, shows_tags: bool) -> String {
     out
 }
 
-fn ends_with_gh(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() >= 2 && bytes[bytes.len() - 2..].eq_ignore_ascii_case(b"gh")
+/// Whether a text ends with a word, in upper or lower case.
+fn ends_with(text: &str, word: &[u8]) -> bool {
+    let tail = text.as_bytes().len().checked_sub(word.len());
+    tail.is_some_and(|tail| text.as_bytes()[tail..].eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -255,6 +325,31 @@ mod tests {
             assert_eq!(cleaned.text, left, "{text:?}");
             let removed = text.chars().count() - left.chars().count();
             assert_eq!(Ok(cleaned.removed), removed.try_into(), "{text:?}");
+        }
+    }
+
+    /// As long as GitHub lets a text be. Each of these took the square of its length once.
+    #[test]
+    fn long_texts_of_beginnings_are_read_once() {
+        let times = |part: &str| part.repeat(65_000 / part.len());
+        for (text, left) in [
+            (times("<a"), times("<a")),
+            (times("<a") + ">", times("<a") + ">"),
+            (times("<a b=\"") + ">", times("<a b=\"") + ">"),
+            (times("!["), times("![")),
+            (times("![a]("), times("![a](")),
+            (
+                times("![") + "][" + &times("x"),
+                times("![") + "][" + &times("x"),
+            ),
+            (times(" "), times(" ")),
+            (times("."), times(".")),
+            (times("<a ") + "title=x>z", "z".to_owned()),
+            ("![".to_owned() + &times("x") + "](y)z", "z".to_owned()),
+        ] {
+            let start = &text[..8];
+            assert!(cleaned(&text).text == left, "{start}");
+            assert!(disarmed(&text).len() >= text.len(), "{start}");
         }
     }
 
