@@ -46,23 +46,29 @@ pub async fn check(
 
 async fn role(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Option<Role>, Failure> {
     let (actor, _) = requester(event);
-    let key = format!("{} {}", event.origin.repository, actor.login);
+    // A login can pass to another person.
+    let key = format!("{} {}", event.origin.repository, actor.id);
     if let Some(kept) = ctx.roles.get(&key, now) {
         return Ok(kept);
     }
-    let installation = event.origin.installation;
     let asked = ask(ctx, event, &actor.login, now);
-    let found = ctx.limits().within(installation, asked).await?;
-    ctx.roles.put(&key, found, now);
-    Ok(found)
+    let limits = ctx.limits();
+    match limits.within(event.origin.installation, asked).await? {
+        Asked::Told(found) => {
+            ctx.roles.put(&key, found, now);
+            Ok(found)
+        }
+        Asked::NotTold => Ok(Some(Role::None)),
+    }
 }
 
-async fn ask(
-    ctx: &Ctx,
-    event: &IssueEvent,
-    login: &str,
-    now: Timestamp,
-) -> Result<Option<Role>, Failure> {
+enum Asked {
+    Told(Option<Role>),
+    /// GitHub refuses the question, so nobody is known to have a role. The next request asks again.
+    NotTold,
+}
+
+async fn ask(ctx: &Ctx, event: &IssueEvent, login: &str, now: Timestamp) -> Result<Asked, Failure> {
     let origin = &event.origin;
     let github = ctx.github.client().await?;
     let opened = github.repository(
@@ -78,9 +84,11 @@ async fn ask(
         Err(error) => Err(error),
     };
     match asked {
-        Ok(found) => Ok(found),
-        // GitHub will not say, so nobody is known to have a role.
-        Err(GithubError::NoAccess { .. }) => Ok(Some(Role::None)),
+        Ok(found) => Ok(Asked::Told(found)),
+        Err(error @ GithubError::NoAccess { .. }) => {
+            tracing::warn!(installation.id = %origin.installation, %error, "no role can be read, so the request is refused");
+            Ok(Asked::NotTold)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -41,7 +41,10 @@ impl GithubError {
             },
             401 => Self::Credentials { operation, message },
             403 | 451 => Self::NoAccess { operation, message },
-            404 | 410 => Self::NotThere { operation },
+            404 | 410 => Self::NotThere {
+                operation,
+                page: answer.documentation_url.clone(),
+            },
             // For an empty repository, GitHub answers every request about objects with this
             // conflict. Waiting does not fill the repository, so the error is final.
             409 if message.contains("empty") => Self::Refused {

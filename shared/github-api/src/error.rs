@@ -64,6 +64,8 @@ pub enum GithubError {
     /// The object does not exist.
     NotThere {
         operation: &'static str,
+        /// The page of GitHub's documentation that the answer names.
+        page: Option<String>,
     },
     /// The object has moved, and the new address did not answer either.
     Moved {
@@ -153,7 +155,7 @@ impl fmt::Display for GithubError {
                 write!(f, "could not {operation}: GitHub refuses the App's id or key: {message}")
             }
             Self::NoAccess { operation, message } => write!(f, "could not {operation}: no access: {message}"),
-            Self::NotThere { operation } => write!(f, "could not {operation}: not there"),
+            Self::NotThere { operation, .. } => write!(f, "could not {operation}: not there"),
             Self::Moved { operation, .. } => write!(f, "could not {operation}: it has moved"),
             Self::Refused { operation, status, message } => {
                 write!(f, "could not {operation}: refused with {status}: {message}")

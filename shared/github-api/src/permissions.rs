@@ -15,20 +15,23 @@ struct Permission {
 }
 
 impl Repository {
-    /// Returns a person's role, or `None` if GitHub knows no such person in the repository. A custom
-    /// role counts as the base role that it is built on.
+    /// Returns a person's role, which is none if GitHub knows no such person, or `None` if the server
+    /// cannot be asked for roles. A custom role counts as the base role that it is built on.
     ///
     /// GitHub requires the permission to read metadata, which every token has
-    /// (docs.github.com, "Get repository permissions for a user").
+    /// (docs.github.com, "Get repository permissions for a user"). Its 404 about a person names the
+    /// page about collaborators; that of a server without this request does not.
     pub async fn role_find(&self, login: &str) -> Result<Option<Role>, GithubError> {
         let route = Route::new("/collaborators/")
             .segment(login)
             .fixed("/permission");
-        let Some(answer) = self
-            .send_for(Call::get("read a person's role", route))
-            .await?
-        else {
-            return Ok(None);
+        let answer = match self.send(Call::get("read a person's role", route)).await {
+            Ok(answer) => answer,
+            Err(GithubError::NotThere { page, .. }) => {
+                let of_people = page.is_some_and(|page| page.contains("/collaborators"));
+                return Ok(of_people.then_some(Role::None));
+            }
+            Err(error) => return Err(error),
         };
         let Permission {
             permission,
@@ -75,9 +78,16 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_not_an_error_and_an_outage_is() {
-        let peer = Peer::script([(GET, Reply::json(404, json!({ "message": "Not Found" })))]);
-        let told = repository(&peer).await.role_find("ada[bot]").await;
-        assert_eq!(told.expect("an answer"), None);
+        let page = "https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user";
+        for (page, role) in [
+            (page, Some(Role::None)),
+            ("https://docs.github.com/rest", None),
+        ] {
+            let answer = json!({ "message": "Not Found", "documentation_url": page });
+            let peer = Peer::script([(GET, Reply::json(404, answer))]);
+            let told = repository(&peer).await.role_find("ada[bot]").await;
+            assert_eq!(told.expect("an answer"), role, "{page}");
+        }
         let peer = Peer::script([(GET, Reply::json(502, json!({})))]);
         let told = repository(&peer).await.role_find("ada[bot]").await;
         assert!(matches!(told, Err(GithubError::Unavailable { .. })));

@@ -285,7 +285,7 @@ fn permissions(access: Access) -> Value {
 /// App's key.
 fn of_installation(error: GithubError) -> GithubError {
     match error {
-        GithubError::NotThere { operation } => GithubError::NoAccess {
+        GithubError::NotThere { operation, .. } => GithubError::NoAccess {
             operation,
             message: "the installation is gone".to_owned(),
         },

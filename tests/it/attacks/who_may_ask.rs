@@ -277,9 +277,49 @@ async fn an_outage_delays_the_answer() {
     world.done().await;
 }
 
-/// A GitHub that knows no such person says 404. Then whom the owner let in passes, and nobody else.
+/// A member without write who changes their login is nobody to GitHub when it is asked.
 #[tokio::test(start_paused = true)]
-async fn without_a_role_an_association_counts() {
+async fn who_is_unknown_to_github_has_no_role() {
+    for private in [false, true] {
+        let world = World::with(FaultPlan::None, &WIRED).await;
+        let nobody = json!({
+            "message": "Not Found", "status": "404",
+            "documentation_url": "https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user",
+        });
+        let nobody = Reply::json(404, nobody);
+        world.wire.answer(ROLE, ALWAYS, nobody);
+        let sent = world.github_sends_changed("issues.opened", |event| {
+            event["repository"]["private"] = private.into();
+            event["issue"]["author_association"] = "MEMBER".into();
+        });
+        let delivery = sent.await;
+        world.settle().await;
+        let (_, says) = world.outcome(EventSource::Github, &delivery).await;
+        assert!(!says.starts_with("job job_"), "private {private}: {says}");
+        assert_eq!(world.asked("plan"), 0);
+        world.done().await;
+    }
+}
+
+/// GitHub refuses the question for a moment. The answer that nobody has a role is not kept.
+#[tokio::test(start_paused = true)]
+async fn a_refused_question_is_asked_again() {
+    let world = World::with(FaultPlan::None, &WIRED).await;
+    let refused = json!({ "message": "Resource not accessible by integration" });
+    world.wire.answer(ROLE, 1, Reply::json(403, refused));
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    assert_eq!(world.asked("plan"), 0);
+    world.issue_opens(40).await;
+    world.settle().await;
+    assert_eq!(world.asked("plan"), 1);
+    world.done().await;
+}
+
+/// A server that cannot be asked for roles says 404 to the request itself. Then whom the owner let
+/// in passes, and nobody else.
+#[tokio::test(start_paused = true)]
+async fn without_roles_an_association_counts() {
     for (private, association, granted) in [
         (false, "MEMBER", true),
         (false, "OWNER", true),

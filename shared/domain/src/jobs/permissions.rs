@@ -2,7 +2,7 @@
 //!
 //! An author association is no permission: members of an organization may lack write access, and
 //! GitHub shows private members as contributors. So the person's role decides. The association,
-//! which GitHub signs, counts only where GitHub knows no role of theirs.
+//! which GitHub signs, counts only where the server cannot be asked for roles.
 
 use crate::inbox::events::{Actor, ActorKind, IssueChange, IssueEvent, Visibility};
 use crate::jobs::triggers::Policy;
@@ -105,12 +105,9 @@ pub fn is_insider(association: &str) -> bool {
     INSIDERS.contains(&association)
 }
 
-/// Whether a person has a role. `found` is what GitHub answered, or `None` if it knows no such
-/// person.
-///
-/// GitHub gives everybody who exists a role, in a public repository at least `read`. It knows nobody
-/// only after a login has changed or an account is gone, and then the signed payload is all there
-/// is. It says whom the owner let in, which stands for write, and for no more.
+/// Whether a person has a role. `found` is what GitHub answered, or `None` if the server cannot be
+/// asked for roles. Then the signed payload is all there is: it says whom the owner let in, which
+/// stands for write, and for no more.
 pub fn is_enough(found: Option<Role>, needed: Role, event: &IssueEvent) -> bool {
     let Some(found) = found else {
         let (_, association) = requester(event);
