@@ -169,6 +169,7 @@ impl Ctx {
             catalogue: &self.catalogue,
             account,
             billing_url: self.dashboard(),
+            is_call: true,
             by,
             now: self.outside.now(),
         }

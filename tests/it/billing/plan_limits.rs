@@ -52,11 +52,23 @@ impl Program {
         self.world.vendors.github.pulls(OWNER, REPOSITORY).len()
     }
 
-    /// Our comments under an issue, as one text.
-    fn said(&self, issue: u64) -> String {
+    /// Why the job of an issue was refused, as members of the account read it.
+    async fn refusal(&self, issue: u64) -> String {
+        let jobs = self.world.stack.store.job_list(&self.account, None, 99);
+        let jobs = jobs.await.expect("the store answers").rows;
+        let reasons = jobs
+            .into_iter()
+            .filter(|job| job.facts.issue_number == issue);
+        reasons.filter_map(|job| job.reason).collect()
+    }
+
+    /// Everybody reads the comment under the issue; the plan is the account's own matter.
+    fn says_nothing_of_the_plan(&self, issue: u64, plan: &str) {
         let comments = self.world.vendors.github.comments(OWNER, REPOSITORY, issue);
         let ours = comments.into_iter().filter(|comment| comment.by_app);
-        ours.map(|comment| comment.body).collect()
+        let said: String = ours.map(|comment| comment.body).collect();
+        assert!(said.contains("cannot start a job at the moment"), "{said}");
+        assert!(!said.contains(plan), "{said}");
     }
 }
 
@@ -72,15 +84,16 @@ async fn as_many_jobs_work_at_a_time_as_the_plan_has_agents() {
         assert_eq!(program.reason().await, json!("agents_busy"));
         world.settle().await;
         assert_eq!(program.pulls_made(), 1, "of three at once");
-        let refusals = [60, 61, 62].map(|issue| program.said(issue));
-        let refusals: Vec<_> = refusals
-            .iter()
-            .filter(|said| said.contains("the plan Free runs 1 job at a time"))
-            .collect();
-        assert_eq!(refusals.len(), 2);
-        for said in refusals {
-            assert!(said.contains("ask again when one has finished"), "{said}");
+        let mut refused = 0;
+        for issue in [60, 61, 62] {
+            let why = program.refusal(issue).await;
+            if why.contains("the plan Free runs 1 job at a time") {
+                assert!(why.contains("ask again when one has finished"), "{why}");
+                program.says_nothing_of_the_plan(issue, "Free");
+                refused += 1;
+            }
         }
+        assert_eq!(refused, 2);
         assert_eq!(program.used("agents").await, json!(0));
         assert_eq!(program.reason().await, Value::Null);
         world.issue_opens(63).await;
@@ -137,11 +150,12 @@ async fn no_job_begins_when_the_tokens_are_used_up() {
     world.issue_opens(61).await;
     world.settle().await;
     assert_eq!(program.pulls_made(), 1);
-    let said = program.said(61);
+    let why = program.refusal(61).await;
     assert!(
-        said.contains("the 1 tokens of the plan Basic are used up until the next period begins on"),
-        "{said}"
+        why.contains("the 1 tokens of the plan Basic are used up until the next period begins on"),
+        "{why}"
     );
+    program.says_nothing_of_the_plan(61, "Basic");
     assert_eq!(world.subjects(), ["Your quota is used up"]);
     world.skip(MONTH);
     assert_eq!(program.reason().await, Value::Null);

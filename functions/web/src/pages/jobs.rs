@@ -246,6 +246,7 @@ fn desk<'a>(ctx: &'a Ctx, member: &'a Member, by: &'a str) -> requests::Desk<'a>
         catalogue: &ctx.catalogue,
         account: &member.account,
         billing_url: "/billing/plan",
+        is_call: false,
         by,
         now: ctx.outside.now(),
     }

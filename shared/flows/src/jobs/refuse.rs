@@ -110,7 +110,7 @@ pub(super) async fn other_quota_used(
         );
         orders.owe(&facts.account, &notice).await?;
     }
-    refuse(orders, new, &reason).await
+    refuse_privately(orders, new, &reason).await
 }
 
 /// The job could cost more than the customer's spend limit leaves.

@@ -29,6 +29,9 @@ pub struct Desk<'a> {
     pub account: &'a AccountId,
     /// Where the customer sees the plan, for a refusal.
     pub billing_url: &'a str,
+    /// Whether this is a call of the API, which counts on the plan's quota of calls. A click on a
+    /// page is none.
+    pub is_call: bool,
     /// The key or session, for logs and for the request's row.
     pub by: &'a str,
     pub now: Timestamp,
@@ -138,7 +141,11 @@ async fn ask(
         outcome: None,
     };
     let entitled = load(desk.store, desk.catalogue, desk.account, desk.now).await?;
-    let call = quotas::api_call(&entitled.entitlements, desk.now);
+    let call = if desk.is_call {
+        quotas::api_call(&entitled.entitlements, desk.now)
+    } else {
+        None
+    };
     match desk.store.request_make(&request, call.as_ref()).await? {
         RequestMade::New => {
             tracing::info!(account.id = %desk.account, job.id = %request.id, by = desk.by, audit = true, "requested a job");

@@ -46,6 +46,15 @@ impl Store {
         request: &JobRequest,
         call: Option<&QuotaUse>,
     ) -> Result<RequestMade, StoreError> {
+        self.while_contended(|| self.request_write(request, call))
+            .await
+    }
+
+    async fn request_write(
+        &self,
+        request: &JobRequest,
+        call: Option<&QuotaUse>,
+    ) -> Result<RequestMade, StoreError> {
         let mut tx = self.table.transaction(MAKE);
         tx.add(put_new(&self.table, request_attributes(request)))
             .or(Refusal::Made);

@@ -6,12 +6,10 @@ use crate::routes::billing::spend_limit::{self, SpendingShown};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::billing::entitlements::{Coverage, Entitlements};
-use domain::billing::plans::Period;
+use domain::billing::entitlements::Coverage;
 use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::jobs::admission::Obstacle;
-use domain::time::Timestamp;
 use flows::accounts::{Entitled, load};
 use flows::jobs::admission::next_job;
 use rest::views::{InvoiceShown, QuotaUse};
@@ -60,7 +58,7 @@ pub async fn account(
         entitlements,
     } = &found;
     let pulls = Meter::pull_requests();
-    let period = period(entitlements, &pulls, now);
+    let period = period_of(entitlements, &pulls, now);
     let reason = next_job(&ctx.store, &ctx.catalogue, &found, now)
         .await
         .map_err(|failure| ApiError::failure(&failure))?
@@ -152,9 +150,4 @@ pub async fn invoices(
     Ok(Json(Invoices {
         invoices: invoices.iter().map(InvoiceShown::of).collect(),
     }))
-}
-
-/// Returns the period in which the account's meter counts now.
-pub fn period(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -> Period {
-    period_of(entitlements, meter, now)
 }

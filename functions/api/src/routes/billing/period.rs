@@ -1,10 +1,10 @@
 //! `GET /api/v1/billing/usage`: the usage and spending of the current period.
 
 use crate::caller::MayRead;
-use crate::routes::accounts::account::period;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
+use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::ledger::EntryKind;
@@ -73,7 +73,7 @@ pub async fn usage(
     let counted: BTreeSet<_> = counted.chain([&pulls]).collect();
     let mut meters = Vec::new();
     for meter in counted {
-        let period = period(&entitlements, meter, now);
+        let period = period_of(&entitlements, meter, now);
         let used = ctx
             .store
             .quota_used(&account.id, meter, &period.key)
@@ -84,7 +84,7 @@ pub async fn usage(
             period: period.key,
         });
     }
-    let period = period(&entitlements, &pulls, now);
+    let period = period_of(&entitlements, &pulls, now);
     let (spent, complete) = spent(&ctx, &account.id, period.start).await?;
     Ok(Json(UsageShown {
         plan: entitlements.plan.id.to_string(),

@@ -5,11 +5,11 @@
 //! batch.
 
 use crate::caller::MayRecordUsage;
-use crate::routes::accounts::account::period;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::billing::plans::{Limit, MeterKind, Quota};
+use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::notices::quota_notice;
 use flows::accounts::{Entitled, load};
@@ -223,7 +223,7 @@ async fn count(
 ) -> Result<Counter, ApiError> {
     let now = ctx.outside.now();
     let quota = entitlements.plan.quotas.get(&meter);
-    let period = period(entitlements, &meter, now);
+    let period = period_of(entitlements, &meter, now);
     let limit = match beyond {
         Beyond::Count => Limit::Unlimited,
         Beyond::Refuse => quota.map_or(Limit::Unlimited, Quota::hard_limit),

@@ -5,12 +5,12 @@
 //! quota. Safe to run twice: a fix counts once.
 
 use crate::caller::{Caller, MayRead, MayRecordUsage};
-use crate::routes::accounts::account::period;
 use crate::routes::jobs::delegated;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::MeteredTo;
+use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::ids::JobId;
 use domain::jobs::fixes::Fix;
@@ -335,7 +335,7 @@ async fn warn(
     if !entitlements.plan.quotas.contains_key(&meter) {
         return Ok(());
     }
-    let period = period(entitlements, &meter, now);
+    let period = period_of(entitlements, &meter, now);
     let used = ctx
         .store
         .quota_used(&account.id, &meter, &period.key)

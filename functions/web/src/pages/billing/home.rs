@@ -8,8 +8,10 @@ use crate::pages::billing::{limits, tab};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use domain::billing::entitlements::plan_of;
-use domain::billing::plans::{Limit, Pays, Period, Renewal};
+use domain::billing::plans::{Limit, Pays, Renewal};
+use domain::billing::quotas::period_of;
 use domain::billing::subscriptions::Status;
+use domain::billing::usage::Meter;
 use domain::units::Credits;
 use flows::accounts::Entitled;
 use flows::billing::subscriptions::live;
@@ -153,7 +155,7 @@ async fn quotas(ctx: &Ctx, standing: &Standing<'_>) -> Result<Markup, ApiError> 
     let mut bars = Vec::new();
     let entitlements = &standing.entitlements;
     for (meter, quota) in &entitlements.plan.quotas {
-        let period = Period::at(quota.renews, entitlements.period, ctx.outside.now());
+        let period = period_of(entitlements, meter, ctx.outside.now());
         let used = ctx
             .store
             .quota_used(&standing.account.id, meter, &period.key)
@@ -169,12 +171,12 @@ async fn quotas(ctx: &Ctx, standing: &Standing<'_>) -> Result<Markup, ApiError> 
             ),
         };
         let resets = html! {
-            @match (quota.renews, period.end) {
+            @if *meter == Meter::agents() { "At a time" } @else { @match (quota.renews, period.end) {
                 (Renewal::Month, Some(end)) => { "Calendar month (UTC), resets " (moment(end)) }
                 (Renewal::Subscription, Some(end)) => { "Your billing period, resets " (moment(end)) }
                 (Renewal::Never, _) => "In all",
                 (_, None) => "This period",
-            }
+            } }
         };
         bars.push(bar(&Bar {
             label: name,
