@@ -33,7 +33,7 @@ pub struct TopUpTerms {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopUp {
     pub switch: Switch,
-    /// When the customer last switched it on or changed its terms.
+    /// When the customer last switched it on.
     pub agreed_at: Timestamp,
     pub terms: TopUpTerms,
     /// How many crossings have begun.
@@ -152,9 +152,12 @@ impl TopUp {
                 version: 1,
             });
         };
+        // An event about something before the switch-on applies to an agreement that was changed
+        // since, but not to a new one.
+        let goes_on = before.switch.is_on();
         before.charge.is_none().then(|| Self {
             switch,
-            agreed_at: now,
+            agreed_at: if goes_on { before.agreed_at } else { now },
             terms,
             off_because: None,
             ..before.next()

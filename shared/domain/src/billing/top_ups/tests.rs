@@ -118,3 +118,11 @@ fn what_happened_before_the_customer_agreed_does_not_switch_it_off() {
     assert_eq!(again.stop_because(why, NOW, later), None, "it is old");
     assert!(again.stop_because(why, later, later).is_some());
 }
+
+#[test]
+fn a_change_of_terms_does_not_outrun_what_happened_before_it() {
+    let later = NOW.plus(HOUR);
+    let changed = TopUp::set(Some(&on(5_000)), Switch::On, terms(9_000), later).expect("idle");
+    let off = changed.stop_because(OffReason::Disputed, NOW, later);
+    assert!(off.is_some(), "it was on when the payment was disputed");
+}
