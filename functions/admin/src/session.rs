@@ -12,12 +12,12 @@ use domain::accounts::operators::Operator;
 use domain::accounts::sessions::SessionText;
 use flows::accounts::sessions::csrf_token;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue};
 use pages::{Frame, NavItem, Page, Tone};
+use rest::browsers::see_other;
 use std::sync::Arc;
 use std::time::Duration;
 use store::session_digest;
-use subtle::ConstantTimeEq;
 
 /// How long a session lasts.
 pub const LIFE: Duration = Duration::from_secs(12 * 3_600);
@@ -108,21 +108,7 @@ impl SignedIn {
 
     /// Returns an error unless a form comes from one of our pages.
     pub fn check(&self, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
-        let right: bool = self.csrf_token().as_bytes().ct_eq(token.as_bytes()).into();
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let ours = match (text(header::ORIGIN), text(header::HOST)) {
-            (Some(origin), Some(host)) => origin
-                .split_once("://")
-                .is_some_and(|(_, said)| said == host),
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        if right && ours {
-            return Ok(());
-        }
-        let detail =
-            "This form does not come from the present page; reload the page and send it again.";
-        Err(ApiError::forbidden("bad_csrf_token", detail))
+        rest::csrf::check_csrf(&self.csrf_token(), Some(token), headers, None)
     }
 
     /// Starts a page.
@@ -157,13 +143,4 @@ pub fn cookie(text: &str, life: Duration) -> HeaderValue {
         "{COOKIE}={text}; Path=/admin; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict"
     );
     HeaderValue::from_str(&line).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Leads a browser to another page, which it reads with GET.
-pub fn see_other(path: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(path) = HeaderValue::from_str(path) {
-        response.headers_mut().insert(header::LOCATION, path);
-    }
-    response
 }

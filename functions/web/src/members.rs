@@ -19,8 +19,9 @@ use domain::units::Credits;
 use flows::accounts::rates::{Rated, Who};
 use flows::accounts::sessions::Person;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method};
 use pages::{Frame, NavItem, Tone, grouped};
+use rest::browsers::see_other;
 use std::sync::Arc;
 
 const NAV: &[NavItem] = &[
@@ -60,10 +61,10 @@ impl FromRequestParts<Arc<Ctx>> for Member {
             // What follows the path is only kept where a person comes back from Stripe.
             let query = parts.uri.query().filter(|_| path == "/billing/success");
             let back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-            return Err(to(&format!("/signin?return_to={}", encoded(&back))));
+            return Err(see_other(&format!("/signin?return_to={}", encoded(&back))));
         };
         let (Some(account), Some(_)) = (person.session.account.clone(), person.role) else {
-            return Err(to("/setup"));
+            return Err(see_other("/setup"));
         };
         let who = Who {
             account: account.as_str(),
@@ -220,12 +221,4 @@ fn encoded(path: &str) -> String {
         .replace('&', "%26")
         .replace('+', "%2B")
         .replace('#', "%23")
-}
-
-fn to(path: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(path) = HeaderValue::from_str(path) {
-        response.headers_mut().insert(header::LOCATION, path);
-    }
-    response
 }

@@ -1,10 +1,11 @@
-//! Browser sessions: the session cookie.
+//! Browsers: the session cookie, and redirects after forms.
 //!
 //! The cookie's name has no `__Host-` prefix, because browsers disagree on whether
 //! `http://127.0.0.1`, where the local stack runs, may set one.
 
+use axum::response::{IntoResponse, Response};
 use domain::accounts::sessions::{LIFE, SessionText};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 const SESSION: &str = "th_session";
 
@@ -46,6 +47,16 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value);
     let value = values.next()?;
     values.next().is_none().then_some(value)
+}
+
+/// Leads a browser to another page, which it reads with GET. Targets are plain ASCII: a setting,
+/// GitHub's page with encoded parameters, or a checked path.
+pub fn see_other(to: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ const ORIGIN: &str = "http://tallyhook.test";
 struct Browser<'w> {
     world: &'w World,
     cookie: Option<String>,
+    address: &'w str,
 }
 
 impl<'w> Browser<'w> {
@@ -18,6 +19,7 @@ impl<'w> Browser<'w> {
         Self {
             world,
             cookie: None,
+            address: "192.0.2.1",
         }
     }
 
@@ -55,7 +57,11 @@ impl<'w> Browser<'w> {
                 .collect();
             body = fields.join("&");
         }
-        let request = request.body(bytes::Bytes::from(body)).expect("a request");
+        let mut request = request.body(bytes::Bytes::from(body)).expect("a request");
+        let address = self.address.parse().expect("an address");
+        request
+            .extensions_mut()
+            .insert(boot::SourceAddress(address));
         let respond = admin::respond(self.world.stack.admin.clone(), request);
         let answered = self.world.stack.faults.run(respond).await;
         answered.expect("no process dies")
@@ -170,6 +176,29 @@ async fn only_a_token_begins_a_session_and_its_removal_ends_it() {
         StatusCode::SEE_OTHER,
         "twelve hours are over"
     );
+    world.done().await;
+}
+
+/// However many networks try, an operator from another one signs in.
+#[tokio::test(start_paused = true)]
+async fn nobody_can_lock_operators_out() {
+    let world = World::with(FaultPlan::None, &[]).await;
+    for network in 0..30 {
+        let address = format!("198.51.{network}.1");
+        let mut stranger = Browser {
+            address: &address,
+            ..Browser::of(&world)
+        };
+        for _ in 0..5 {
+            let answer = stranger.sign_in("wrong").await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        }
+        let answer = stranger.sign_in("local-token").await;
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    }
+    let mut operator = Browser::of(&world);
+    let answer = operator.sign_in("local-token").await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     world.done().await;
 }
 

@@ -3,7 +3,7 @@
 use super::{Shown, credits};
 use crate::routes::accounts::account::existing;
 use crate::routes::ledger::credits as ledger;
-use crate::session::{SignedIn, see_other};
+use crate::session::SignedIn;
 use crate::{ApiError, Ctx};
 use ::pages::{definitions, once, post};
 use axum::extract::State;
@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use domain::units::{Credits, decimal};
 use http::HeaderMap;
 use maud::{Markup, html};
+use rest::browsers::see_other;
 use rest::{Body, Form, IdempotencyKey, Path};
 use serde::Deserialize;
 use std::sync::Arc;

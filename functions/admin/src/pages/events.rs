@@ -4,7 +4,7 @@ use super::accounts::account_link;
 use super::{Bare, DoneNow, Shown, at, done, or_dash, with};
 use crate::Ctx;
 use crate::routes::inbox::events::{self, EventShown, Filter};
-use crate::session::{SignedIn, see_other};
+use crate::session::SignedIn;
 use ::pages::{Tone, badge, copyable, definitions, empty, grouped, pager, post, table};
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use domain::inbox::{EventSource, EventState};
 use http::HeaderMap;
 use maud::{Markup, html};
+use rest::browsers::see_other;
 use rest::{Form, Params, Path};
 use std::sync::Arc;
 

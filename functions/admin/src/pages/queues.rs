@@ -3,13 +3,14 @@
 use super::{Bare, DoneNow, Shown, done};
 use crate::Ctx;
 use crate::routes::inbox::queues::{self, QueueShown};
-use crate::session::{SignedIn, see_other};
+use crate::session::SignedIn;
 use ::pages::{Tone, badge, grouped, post, table};
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::HeaderMap;
 use maud::{Markup, html};
+use rest::browsers::see_other;
 use rest::{Form, Params, Path};
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ pub async fn list(
     let content = html! {
         (done(&now, &[("redriven", "The dead letters move back to their queue. Reload the page to see them go.")]))
         p.quiet {
-            "SQS counts approximately. A message is only a pointer to a row, so redriving repeats nothing that was done.              Fix the cause first: a message that fails again comes back after fifteen tries."
+            "SQS counts approximately. A message is only a pointer to a row, so redriving repeats nothing that was done. Fix the cause first: a message that fails again comes back after fifteen tries."
         }
         (table("Queues", &columns, &rows))
     };

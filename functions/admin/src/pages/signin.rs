@@ -2,7 +2,7 @@
 
 use super::{Bare, Shown, problem};
 use crate::operator::{identify, token_digest};
-use crate::session::{LIFE, SignedIn, cookie, see_other};
+use crate::session::{LIFE, SignedIn, cookie};
 use crate::{ApiError, Ctx};
 use ::pages::{Forms, Page, Tone, notice};
 use axum::Extension;
@@ -10,20 +10,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use boot::SourceAddress;
 use domain::accounts::sessions::SessionText;
+use flows::accounts::rates;
 use http::{HeaderMap, StatusCode, header};
 use maud::html;
 use rest::Form;
+use rest::browsers::see_other;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{OperatorSession, RateCounted, Requests, Window, session_digest};
-
-const MINUTE: Duration = Duration::from_secs(60);
-/// The tries in a minute of one network, and of everybody.
-const TRIES_MAX: Requests = Requests {
-    account: 100,
-    key: 5,
-};
+use store::{OperatorSession, session_digest};
 
 #[derive(Deserialize)]
 pub struct Token {
@@ -47,7 +42,7 @@ fn form(status: StatusCode, wrong: Option<&str>) -> Page {
                 }
                 button.primary { "Sign in" }
             }
-            p.quiet { "The session lasts twelve hours, or until the token is removed from `OPERATOR_TOKEN`." }
+            p.quiet { "The session lasts twelve hours, or until the token is removed from " code { "OPERATOR_TOKEN" } "." }
         })
 }
 
@@ -58,20 +53,25 @@ pub async fn sign_in(
     Form(Token { token }): Form<Token>,
 ) -> Shown {
     let network = source.map_or_else(String::new, |source| source.network());
-    if let Some(seconds) = exceeded(&ctx, &network).await? {
+    let now = ctx.outside.now();
+    if let Some(seconds) = rates::count_operator_try(&ctx.store, &network, now).await? {
+        tracing::warn!(
+            alarm = true,
+            "a network has used up its tries to sign in as an operator"
+        );
         let detail = format!("Too many tries; try again in {seconds} seconds.");
         return Ok(problem(&ApiError::too_many(detail, seconds)).into_response());
     }
     let Some(operator) = identify(&ctx, token.trim()).await? else {
-        tracing::warn!(alarm = true, "a wrong operator's token");
-        let wrong = "This is no operator's token. Copy it again: it is the part of `OPERATOR_TOKEN` after the colon.";
+        tracing::warn!("a wrong operator's token");
+        let wrong = "This is no operator's token. Copy it again: it is the part of OPERATOR_TOKEN after the colon.";
         return Ok(form(StatusCode::UNAUTHORIZED, Some(wrong)).into_response());
     };
     let text = SessionText::mint(ctx.outside.random_bytes());
     let session = OperatorSession {
         name: operator.name.clone(),
         token_digest: token_digest(token.trim()),
-        expires_at: ctx.outside.now().plus(LIFE),
+        expires_at: now.plus(LIFE),
     };
     let digest = session_digest(&text);
     ctx.store.operator_session_create(&session, &digest).await?;
@@ -81,26 +81,6 @@ pub async fn sign_in(
         .headers_mut()
         .insert(header::SET_COOKIE, cookie(text.expose(), LIFE));
     Ok(response)
-}
-
-/// Counts a try. Returns the seconds to wait if there were too many.
-async fn exceeded(ctx: &Ctx, network: &str) -> Result<Option<u64>, ApiError> {
-    let now = ctx.outside.now();
-    let start = now.floor(MINUTE);
-    let window = Window {
-        start,
-        end: start.plus(MINUTE),
-    };
-    let digest = token_digest(network);
-    let from = format!("from_{}", digest.get(..16).unwrap_or(&digest));
-    let counted = ctx
-        .store
-        .rate_count("operators", &from, window, TRIES_MAX)
-        .await?;
-    Ok(match counted {
-        RateCounted::Now(_) => None,
-        RateCounted::UsedUp(_) => Some(window.end.since(now).as_secs() + 1),
-    })
 }
 
 /// Ends the session.

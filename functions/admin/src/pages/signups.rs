@@ -6,7 +6,7 @@ use super::{Bare, Shown, WithReason, at, encoded, or_dash, reason_field, with};
 use crate::Ctx;
 use crate::reason::Reason;
 use crate::routes::accounts::signups::{self, Filter, SignUpShown};
-use crate::session::{SignedIn, see_other};
+use crate::session::SignedIn;
 use ::pages::{empty, pager, post, table};
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use axum::response::IntoResponse;
 use domain::accounts::signups::SignUpState;
 use http::HeaderMap;
 use maud::{Markup, html};
+use rest::browsers::see_other;
 use rest::{Body, Form, Params, Path};
 use std::sync::Arc;
 

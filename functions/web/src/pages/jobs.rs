@@ -2,7 +2,6 @@
 //! one and cancel one.
 
 use crate::members::Member;
-use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::{fresh, identity};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -20,6 +19,7 @@ use pages::{
     Page, Tone, badge, definitions, empty, fragment, grouped, moment, once, pager, post, steps,
     table,
 };
+use rest::browsers::see_other;
 use rest::views::JobShown;
 use rest::{Form, Params, Path, cursors};
 use serde::Deserialize;
@@ -208,7 +208,7 @@ pub async fn run(
     let wanted = (form.repository.trim(), form.issue);
     let desk = desk(&ctx, &member, &by);
     let id = requests::request(&desk, &act, wanted, Agent::Tallyhook).await?;
-    Ok(redirect(&format!("/jobs/{id}")))
+    Ok(see_other(&format!("/jobs/{id}")))
 }
 
 /// The form that retries a job.
@@ -236,7 +236,7 @@ pub async fn retry(
     };
     let by = member.by();
     let id = requests::retry(&desk(&ctx, &member, &by), &id, act).await?;
-    Ok(redirect(&format!("/jobs/{id}")))
+    Ok(see_other(&format!("/jobs/{id}")))
 }
 
 fn desk<'a>(ctx: &'a Ctx, member: &'a Member, by: &'a str) -> requests::Desk<'a> {

@@ -4,7 +4,8 @@
 //! A request with a valid key costs one conditional update of a small item, which decides for all
 //! processes at once. A process remembers a key or account that has used up its minute until the
 //! minute is over, so further requests cost nothing. Requests without a key are counted the same
-//! way by network. The gateway's throttle applies before all of this.
+//! way, each network by itself, so that no network uses up what another may send. The gateway's
+//! throttle applies before all of this.
 
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -15,18 +16,20 @@ use store::{RateCounted, Requests, Store, StoreError, Window};
 
 /// The limit of an account, as a multiple of the limit of one key.
 pub const KEYS_WORTH: u64 = 2;
-/// All guests together may send as many requests as one key, and one network may send this fraction
-/// of them.
+/// A network without a key may send this fraction of what a key may send.
 const NETWORKS_WORTH: u64 = 30;
 
 const WINDOW_MILLIS: i64 = 60_000;
 const REMEMBERED_MAX: usize = 10_000;
-const GUESTS: &str = "guests";
+const GUEST: &str = "guest";
+const OPERATOR: &str = "operator";
+/// The tries of one network in a minute to sign in as an operator.
+const OPERATOR_TRIES_MAX: u64 = 5;
 
 /// The limits, and the callers that have reached them in this process.
 pub struct Rates {
     pub limits: Requests,
-    guests: Requests,
+    network: u64,
     used_up: Mutex<HashMap<String, Window>>,
 }
 
@@ -60,10 +63,7 @@ impl Rates {
                 account: per_key.saturating_mul(KEYS_WORTH),
                 key: per_key,
             },
-            guests: Requests {
-                account: per_key,
-                key: (per_key / NETWORKS_WORTH).max(1),
-            },
+            network: (per_key / NETWORKS_WORTH).max(1),
             used_up: Mutex::default(),
         }
     }
@@ -109,20 +109,15 @@ impl Rates {
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         let window = window(now);
-        let network = format!("from_{}", hex::encode(&Sha256::digest(network)[..8]));
-        let mut used_up = self.lock().get(&network) == Some(&window);
-        if !used_up {
-            let counted = store
-                .rate_count(GUESTS, &network, window, self.guests)
-                .await?;
-            if let RateCounted::UsedUp(used) = counted {
-                if used.key >= self.guests.key {
-                    self.remember(&network, window);
-                }
-                used_up = true;
-            }
+        let from = from(network);
+        if self.lock().get(&from) == Some(&window) {
+            return Ok(Some(reset_seconds(window, now)));
         }
-        Ok(used_up.then(|| reset_seconds(window, now)))
+        let counted = count_network(store, &from, GUEST, self.network, window).await?;
+        if matches!(counted, RateCounted::UsedUp(_)) {
+            self.remember(&from, window);
+        }
+        Ok(retry_after(counted, window, now))
     }
 
     /// Returns the count of a caller that is known to have used up the window.
@@ -164,6 +159,43 @@ impl Rates {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Window>> {
         self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts a try of a network to sign in as an operator. Returns the seconds to wait if there were
+/// too many.
+pub async fn count_operator_try(
+    store: &Store,
+    network: &str,
+    now: Timestamp,
+) -> Result<Option<u64>, StoreError> {
+    let window = window(now);
+    let counted =
+        count_network(store, &from(network), OPERATOR, OPERATOR_TRIES_MAX, window).await?;
+    Ok(retry_after(counted, window, now))
+}
+
+async fn count_network(
+    store: &Store,
+    from: &str,
+    what: &str,
+    limit: u64,
+    window: Window,
+) -> Result<RateCounted, StoreError> {
+    // One row holds both kinds of tries, and each kind has its own limit.
+    let limits = Requests {
+        account: u64::from(u32::MAX),
+        key: limit,
+    };
+    store.rate_count(from, what, window, limits).await
+}
+
+/// Names a network's row without its address.
+fn from(network: &str) -> String {
+    format!("from_{}", hex::encode(&Sha256::digest(network)[..8]))
+}
+
+fn retry_after(counted: RateCounted, window: Window, now: Timestamp) -> Option<u64> {
+    matches!(counted, RateCounted::UsedUp(_)).then(|| reset_seconds(window, now))
 }
 
 /// Rounds up, so that a client that waits this long is in the next window.

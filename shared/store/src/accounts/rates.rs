@@ -51,8 +51,8 @@ pub enum RateCounted {
 
 impl Store {
     /// Counts a request of an account, or of a user without one, by a key or a session in a window,
-    /// unless a limit is reached. Requests to public routes are counted the same way: all guests
-    /// share one account, and each guest is identified by their address.
+    /// unless a limit is reached. Requests to public routes are counted the same way, under the
+    /// network that they come from.
     pub async fn rate_count(
         &self,
         whose: &str,

@@ -222,7 +222,7 @@ pub(crate) fn api_key_text(digest: &str) -> Key {
     Key::new(format!("{API_KEY}{digest}"), "APIKEY")
 }
 
-/// The request count of an account, a user without one, or all guests, in the window that begins at
+/// The request count of an account, a user without one, or a network, in the window that begins at
 /// `start`.
 pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
     Key::new(format!("RATE#{whose}#{}", start.seconds()), "RATE")

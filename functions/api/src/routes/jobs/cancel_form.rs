@@ -8,14 +8,14 @@ use crate::Ctx;
 use crate::sessions::person;
 use crate::{ApiError, rates};
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::accounts::api_keys::Scope;
 use domain::ids::JobId;
 use domain::refusal::FlowError;
 use flows::accounts::rates::Who;
 use flows::jobs::cancellations::cancel;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use rest::browsers::see_other;
 use rest::csrf::check_csrf;
 use rest::{Form, Path};
 use serde::Deserialize;
@@ -68,9 +68,5 @@ pub async fn submit(
         Ok(_) | Err(FlowError::Refused(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(path) = HeaderValue::from_str(&format!("/jobs/{id}")) {
-        response.headers_mut().insert(header::LOCATION, path);
-    }
-    Ok(response)
+    Ok(see_other(&format!("/jobs/{id}")))
 }

@@ -15,6 +15,7 @@ use flows::accounts::{memberships, sessions};
 use github_api::{Exchanged, Visitor};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pages::Page;
+use rest::browsers::see_other;
 use rest::browsers::{no_session_cookie, session_cookie};
 use rest::csrf::CSRF;
 use rest::{Form, Params};
@@ -52,7 +53,7 @@ pub async fn begin(
 pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
     let github = ctx.sign_in().await?;
     let begun = oauth_state::begin(ctx.outside.random_bytes(), intent);
-    let mut response = redirect(&github.authorize_url(&begun.state, &begun.challenge));
+    let mut response = see_other(&github.authorize_url(&begun.state, &begun.challenge));
     set(&mut response, begun.cookie);
     Ok(response)
 }
@@ -126,7 +127,7 @@ async fn enter(
             } else {
                 ctx.dashboard()
             };
-            redirect(intent.return_to.as_deref().unwrap_or(usual))
+            see_other(intent.return_to.as_deref().unwrap_or(usual))
         }
     };
     set(&mut response, session_cookie(&text));
@@ -154,7 +155,7 @@ pub async fn sign_out(
         let session = &person.session;
         tracing::info!(user.id = %session.user.id, session.id = %session.id, audit = true, "signed out");
     }
-    let mut response = redirect(ctx.dashboard());
+    let mut response = see_other(ctx.dashboard());
     set(&mut response, no_session_cookie());
     Ok(response)
 }
@@ -171,15 +172,4 @@ fn again(why: &str) -> Response {
 
 fn set(response: &mut Response, cookie: HeaderValue) {
     response.headers_mut().append(header::SET_COOKIE, cookie);
-}
-
-/// Redirects the browser with a GET.
-pub fn redirect(to: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    // Every target is plain ASCII: a setting, GitHub's page with encoded parameters, or a checked
-    // path.
-    if let Ok(to) = HeaderValue::from_str(to) {
-        response.headers_mut().insert(header::LOCATION, to);
-    }
-    response
 }

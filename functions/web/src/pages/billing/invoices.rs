@@ -1,7 +1,6 @@
 //! `/billing/invoices`: the account's invoices, where to pay them, and their PDF files.
 
 use crate::members::Member;
-use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::{amount, tab};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -13,6 +12,7 @@ use flows::billing::prices::from_stripe;
 use maud::{Markup, html};
 use pages::{Page, Tone, badge, empty, moment, table};
 use rest::Path;
+use rest::browsers::see_other;
 use std::sync::Arc;
 
 /// Lists the invoices.
@@ -86,5 +86,5 @@ pub async fn pdf(
     let stripe = ctx.stripe().await?;
     let found = stripe.invoice_find(&id).await.map_err(from_stripe)?;
     let url = found.and_then(|invoice| invoice.invoice_pdf);
-    Ok(redirect(&url.ok_or_else(absent)?))
+    Ok(see_other(&url.ok_or_else(absent)?))
 }

@@ -1,7 +1,6 @@
 //! The spend limit: how much of it is spent, and the form that sets it.
 
 use crate::members::{Member, Standing};
-use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::{decimal, minor_of, typed};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -14,6 +13,7 @@ use http::HeaderMap;
 use maud::{Markup, html};
 use pages::{Bar, bar, field, moment, money, post};
 use rest::Form;
+use rest::browsers::see_other;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -178,5 +178,5 @@ async fn save(
         account.id = %member.account, by = member.by(), limit.money = limit.money.map(|money| money.minor),
         limit.credits = limit.credits.map(Credits::micros), audit = true, "changed the spend limit"
     );
-    Ok(redirect(&format!("/billing/top-up?done={done}#limit")))
+    Ok(see_other(&format!("/billing/top-up?done={done}#limit")))
 }

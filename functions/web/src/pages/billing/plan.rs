@@ -5,7 +5,6 @@
 //! carries the identity of what it does, so a double click does it once.
 
 use crate::members::{Member, Standing};
-use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::home::next_charge;
 use crate::pages::billing::top_up::{Done, check_out};
 use crate::pages::billing::{amount, flash, fresh, identity, read_only, tab};
@@ -23,6 +22,7 @@ use flows::billing::subscriptions::live;
 use http::HeaderMap;
 use maud::{Markup, html};
 use pages::{Page, Tone, badge, once, post, table};
+use rest::browsers::see_other;
 use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -216,7 +216,7 @@ pub async fn change(
     let changed = plan_changes::change_plan(&shop, &reporter, &member.account, act, wanted).await?;
     tracing::info!(account.id = %member.account, subscription.id = %changed, plan = form.plan, by = member.by(), audit = true,
         "changed the plan of a subscription");
-    Ok(redirect("/billing/plan?done=changed"))
+    Ok(see_other("/billing/plan?done=changed"))
 }
 
 /// The form of a button that changes the subscription.
@@ -241,7 +241,7 @@ pub async fn cancel(
     let how = Cancel::AtPeriodEnd;
     let cancelled = plan_changes::cancel(&shop, &reporter, &member.account, act, how).await?;
     tracing::info!(account.id = %member.account, subscription.id = %cancelled, by = member.by(), audit = true, "cancelled a subscription");
-    Ok(redirect("/billing/plan?done=cancelled"))
+    Ok(see_other("/billing/plan?done=cancelled"))
 }
 
 /// Undoes a cancellation, or resumes a paused subscription.
@@ -256,7 +256,7 @@ pub async fn resume(
     let stripe = ctx.stripe().await?;
     let resumed = plan_changes::resume(&ctx.shop(&stripe), &member.account, act).await?;
     tracing::info!(account.id = %member.account, subscription.id = %resumed, by = member.by(), audit = true, "resumed a subscription");
-    Ok(redirect("/billing/plan?done=resumed"))
+    Ok(see_other("/billing/plan?done=resumed"))
 }
 
 fn act(member: &Member, once: &str, route: &str) -> Result<ActionId, ApiError> {

@@ -4,7 +4,6 @@
 //! double click leads to one Checkout. Nothing is granted here.
 
 use crate::members::{Member, Standing};
-use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::limits::{self, ButtonForm};
 use crate::pages::billing::{
     amount, flash, fresh, identity, minor_of, read_only, return_to, tab, typed,
@@ -20,6 +19,7 @@ use flows::billing::{portal, top_ups};
 use http::HeaderMap;
 use maud::{Markup, html};
 use pages::{Page, Tone, badge, credits, field, grouped, moment, money, once, post};
+use rest::browsers::see_other;
 use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -243,7 +243,7 @@ pub async fn check_out(
             "This checkout is complete; reload the page.",
         )
     })?;
-    Ok(redirect(&url))
+    Ok(see_other(&url))
 }
 
 /// Leads to Stripe's customer portal.
@@ -260,7 +260,7 @@ pub async fn leave_to_portal(
         .act(&member.account, "pages/portal")
         .key();
     let back = ctx.page(&headers, "/billing");
-    Ok(redirect(
+    Ok(see_other(
         &portal::open(&stripe, &customer, &back, &key).await?,
     ))
 }
@@ -291,7 +291,7 @@ pub async fn automate(
     let stripe = ctx.stripe().await?;
     top_ups::set(&ctx.shop(&stripe), &member.account, &terms).await?;
     tracing::info!(account.id = %member.account, by = member.by(), audit = true, "switched automatic top-up on");
-    Ok(redirect("/billing/top-up?done=automatic#automatic"))
+    Ok(see_other("/billing/top-up?done=automatic#automatic"))
 }
 
 /// Switches automatic top-up off.
@@ -304,5 +304,5 @@ pub async fn stop_automatic(
     member.bills(&ctx, &headers, &form.csrf_token)?;
     top_ups::stop(&ctx.store, &member.account, ctx.outside.now()).await?;
     tracing::info!(account.id = %member.account, by = member.by(), audit = true, "switched automatic top-up off");
-    Ok(redirect("/billing/top-up?done=automatic-off#automatic"))
+    Ok(see_other("/billing/top-up?done=automatic-off#automatic"))
 }

@@ -3,7 +3,6 @@
 
 use super::{Done, flash, read_only, tab};
 use crate::members::{Member, Standing};
-use crate::pages::accounts::sign_in::redirect;
 use crate::pages::billing::{fresh, identity};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -15,6 +14,7 @@ use flows::accounts::programs::{self, KeyMaker, KeyWish};
 use http::HeaderMap;
 use maud::{Markup, html};
 use pages::{Page, Tone, badge, copyable, moment, notice, once, post, table};
+use rest::browsers::see_other;
 use rest::{Form, Params, Path};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -245,5 +245,5 @@ pub async fn revoke(
     member.acts(&ctx, &headers, &form.csrf_token, Scope::Keys)?;
     let (by, now) = (member.by(), ctx.outside.now());
     programs::revoke(&ctx.store, (&member.account, &by), &id, now).await?;
-    Ok(redirect("/settings/keys?done=revoked"))
+    Ok(see_other("/settings/keys?done=revoked"))
 }

@@ -2,7 +2,6 @@
 
 use super::{Done, flash, read_only, tab};
 use crate::members::Member;
-use crate::pages::accounts::sign_in::redirect;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::Response;
@@ -12,6 +11,7 @@ use flows::accounts::mailing;
 use http::HeaderMap;
 use maud::html;
 use pages::{Page, Tone, field, notice, post};
+use rest::browsers::see_other;
 use rest::{Form, Params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,5 +90,5 @@ pub async fn set(
     let threshold = low.map(|text| Some(text).filter(|text| !text.is_empty()));
     let by = member.by();
     mailing::change(&ctx.store, (&member.account, &by), switches, threshold).await?;
-    Ok(redirect("/settings/notices?done=saved"))
+    Ok(see_other("/settings/notices?done=saved"))
 }

@@ -2,7 +2,6 @@
 
 use super::{Done, flash, read_only, tab};
 use crate::members::Member;
-use crate::pages::accounts::sign_in::redirect;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::Response;
@@ -12,6 +11,7 @@ use flows::accounts::people;
 use http::HeaderMap;
 use maud::{Markup, html};
 use pages::{Page, moment, post, table};
+use rest::browsers::see_other;
 use rest::{Form, Params, Path};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ pub async fn change(
         .ok_or_else(|| ApiError::bad_request("bad_role", "There is no such role."))?;
     let (user, by) = (people::user(&id)?, member.by());
     people::set_role(&ctx.store, (&member.account, &by), user, role).await?;
-    Ok(redirect("/settings/members?done=role"))
+    Ok(see_other("/settings/members?done=role"))
 }
 
 /// The form of a button.
@@ -137,5 +137,5 @@ pub async fn remove(
     member.acts(&ctx, &headers, &form.csrf_token, Scope::Keys)?;
     let (user, by) = (people::user(&id)?, member.by());
     people::remove(&ctx.store, (&member.account, &by), user).await?;
-    Ok(redirect("/settings/members?done=removed"))
+    Ok(see_other("/settings/members?done=removed"))
 }
