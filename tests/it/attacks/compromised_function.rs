@@ -1,18 +1,22 @@
 //! What somebody can do who has taken over a function: no more than its role in the template allows.
 
+use crate::world::roles::of_the_template;
 use crate::world::{FaultPlan, World};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use boot::{Aws, AwsSettings, Env, Settings as _};
 use domain::accounts::members::User;
 use domain::accounts::sessions::Session;
 use domain::ids::{AccountId, ActionId, SessionId, UserId};
 use domain::switches::Switch;
 use local_stack::stack::MAIN_TABLE;
-use std::collections::BTreeMap;
+use stand_in_aws::iam::Effect;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use store::{Connection, Store, StoreError, SwitchWord, Switchboard, Which};
 
-/// The main table, as a function reaches it.
-fn as_function(world: &World, function: &str) -> (Store, Switchboard) {
+/// AWS, as a function reaches it.
+fn aws(world: &World, function: &str) -> Aws {
     let settings = [
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", function),
@@ -22,8 +26,13 @@ fn as_function(world: &World, function: &str) -> (Store, Switchboard) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
     let settings = AwsSettings::load(Env::of(settings)).expect("the settings");
+    Aws::new(settings, &world.stack.outside)
+}
+
+/// The main table, as a function reaches it.
+fn as_function(world: &World, function: &str) -> (Store, Switchboard) {
     let outside = &world.stack.outside;
-    let aws = Aws::new(settings, outside);
+    let aws = aws(world, function);
     let connection = Connection::new(&aws.sdk, None);
     let store = connection.store(MAIN_TABLE, outside.random.clone());
     (store, connection.switches(MAIN_TABLE))
@@ -92,6 +101,77 @@ async fn a_function_cannot_make_itself_an_admin() {
     assert!(signs_in(&store, &account, &world).await.is_err());
     assert!(switches_off(&switches, &account, &world).await.is_ok());
     world.stack.tables.refusals_take();
+    world.done().await;
+}
+
+/// The ways to write a row.
+const WAYS: [&str; 4] = ["put", "update", "delete", "transaction"];
+
+async fn is_refused(client: &Client, table: &str, pk: &str, way: &str) -> bool {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let key = || HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text("evil"))]);
+    match way {
+        "put" => {
+            let put = client.put_item().table_name(table).set_item(Some(key()));
+            put.send().await.is_err()
+        }
+        "update" => {
+            let update = client.update_item().table_name(table);
+            let update = update.set_key(Some(key())).update_expression("SET a = :a");
+            let update = update.expression_attribute_values(":a", text("evil"));
+            update.send().await.is_err()
+        }
+        "delete" => {
+            let delete = client.delete_item().table_name(table);
+            delete.set_key(Some(key())).send().await.is_err()
+        }
+        _ => {
+            let put = Put::builder().table_name(table).set_item(Some(key()));
+            let put = put.build().expect("a put");
+            let item = TransactWriteItem::builder().put(put).build();
+            let write = client.transact_write_items().transact_items(item);
+            write.send().await.is_err()
+        }
+    }
+}
+
+/// What one role may not write, every way of writing is refused: alone, in a transaction, as an
+/// update and as a deletion. Denials come from the template, so a new one is tested by itself.
+#[tokio::test(start_paused = true)]
+async fn what_a_role_denies_is_refused_in_every_way() {
+    let world = World::with(FaultPlan::None, &[]).await;
+    let mut tried = 0;
+    for (function, statements) in of_the_template() {
+        let client = Client::new(&aws(&world, &function).sdk);
+        for statement in statements {
+            if statement.effect != Effect::Deny {
+                continue;
+            }
+            for pattern in &statement.partitions {
+                let pk = pattern.replace('*', "evil");
+                for table in &statement.resources {
+                    for way in WAYS {
+                        let refused = is_refused(&client, table, &pk, way).await;
+                        assert!(refused, "{function}: {way} of {pk} in {table}");
+                        tried += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
+    assert_eq!(world.stack.tables.refusals_take().len(), tried);
+    world.done().await;
+}
+
+/// Whoever has no role may do nothing.
+#[tokio::test(start_paused = true)]
+async fn a_caller_without_a_role_may_do_nothing() {
+    let world = World::with(FaultPlan::None, &[]).await;
+    let account = world.account().await;
+    let (store, _) = as_function(&world, "stranger");
+    assert!(store.account_find(&account).await.is_err());
+    assert_eq!(world.stack.tables.refusals_take().len(), 1);
     world.done().await;
 }
 

@@ -306,10 +306,11 @@ async fn who_is_unknown_to_github_has_no_role() {
 async fn a_refused_question_is_asked_again() {
     let world = World::with(FaultPlan::None, &WIRED).await;
     let refused = json!({ "message": "Resource not accessible by integration" });
-    world.wire.answer(ROLE, 1, Reply::json(403, refused));
+    world.wire.answer(ROLE, ALWAYS, Reply::json(403, refused));
     world.github_sends("issues.opened").await;
     world.settle().await;
     assert_eq!(world.asked("plan"), 0);
+    world.wire.clear();
     world.issue_opens(40).await;
     world.settle().await;
     assert_eq!(world.asked("plan"), 1);
