@@ -31,7 +31,7 @@ pub struct CustomerWanted {
     /// The mail address for notices and receipts. Only with a session.
     #[schema(max_length = 254)]
     email: Option<String>,
-    /// The billing address. Its absent fields stay as they are, too.
+    /// The billing address. It replaces the present one as a whole.
     address: Option<AddressWanted>,
 }
 
@@ -110,8 +110,15 @@ pub async fn change(
         .customer_update(&account.customer, &change, &key)
         .await
         .map_err(from_stripe)?;
-    if let Some(email) = &email {
-        ctx.store.account_mail_set(&account.id, Some(email)).await?;
+    if email.is_some() {
+        // A repeated request gets Stripe's first answer, and somebody may have changed the address
+        // since. So the account follows what Stripe has now.
+        let customer = stripe.customer_find(&account.customer).await;
+        let customer = customer.map_err(from_stripe)?;
+        let present = customer.and_then(|customer| MailAddress::parse(&customer.email?).ok());
+        ctx.store
+            .account_mail_set(&account.id, present.as_ref())
+            .await?;
     }
     let changed = CustomerChanged {
         name: name.is_some(),
