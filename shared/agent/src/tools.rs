@@ -171,7 +171,7 @@ impl fmt::Display for ToolError {
             ),
             Self::NoText(path) => write!(
                 f,
-                "`{path}` is a link, a submodule, a binary file or too large. Work without it."
+                "`{path}` was not shown, or it is a link, a submodule, a binary file or too large. Change only what is shown."
             ),
             Self::Secret(path) => write!(f, "`{path}` can hold secrets. Work without it."),
             Self::Protected(path) => write!(

@@ -15,6 +15,7 @@ use http::{Request, Uri};
 use http_body_util::LengthLimitError;
 use std::error::Error;
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 use tower::ServiceExt;
 
 /// What became of a request for an archive.
@@ -86,7 +87,7 @@ fn unavailable(error: GithubError) -> Result<Archive, GithubError> {
         | GithubError::Moved { .. }
         | GithubError::Refused { .. } => true,
         GithubError::Unavailable { status, .. } => *status == NOT_IMPLEMENTED,
-        GithubError::Unclear { source, .. } => is_too_large(source.as_ref()),
+        GithubError::Unclear { source, .. } => is_too_much(source.as_ref()),
         _ => false,
     };
     if permanent {
@@ -96,11 +97,11 @@ fn unavailable(error: GithubError) -> Result<Archive, GithubError> {
     }
 }
 
-/// Whether the transport stopped at its limit on the response's size.
-fn is_too_large(error: &(dyn Error + 'static)) -> bool {
+/// Whether the transport stopped at its limit on the response's size or time.
+fn is_too_much(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<LengthLimitError>() {
+        if error.is::<LengthLimitError>() || error.is::<Elapsed>() {
             return true;
         }
         next = error.source();
@@ -193,6 +194,14 @@ mod tests {
         let again = Reply::with(302, &[("location", link)], json!(""));
         let (answer, _) = asked([at(link), (HOP, again)]).await;
         assert!(matches!(answer, Ok(Archive::Unavailable(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_archive_that_never_ends_is_not_asked_for_again() {
+        let late = tokio::time::timeout(TIME_MAX, std::future::pending::<()>());
+        let late = late.await.expect_err("it is late");
+        let answer = unavailable(unclear(late.into()));
+        assert!(matches!(answer, Ok(Archive::Unavailable(_))), "{answer:?}");
     }
 
     #[tokio::test]

@@ -85,17 +85,17 @@ async fn an_edit_that_does_not_fit_is_asked_for_again_with_the_reason() {
         (
             vec!["README.md"],
             json!([edit("def a():", "def c():")]),
-            "were not shown",
+            "was not shown",
         ),
         (
             vec!["README.md"],
             json!([{ "path": PATH, "content": "gone" }]),
-            "read all of it",
+            "was not shown",
         ),
         (
             vec!["README.md"],
             json!([{ "path": PATH, "delete": true }]),
-            "were not shown",
+            "was not shown",
         ),
     ] {
         let good = json!([{ "path": "new.txt", "content": "new\n" }]);
