@@ -2,7 +2,7 @@
 """Plays billing against a Stripe account in test mode: docs/stripe-test-mode.md says how to prepare it.
 
 A customer subscribes, reports a delivered fix, and sees it counted at Stripe. On an account with test clocks, a second
-customer's month passes: the renewal is paid, then one is declined, and service ends after the days of grace.
+customer's months pass: a renewal is paid, the next is declined, and days of grace begin.
 Everything is created with new names, so it can run again. It exits with an error at the first thing that is not as expected.
 """
 
@@ -115,7 +115,7 @@ class Play:
         expect(counted() == 1, "Stripe counted the fix more than once")
 
     def months(self):
-        """A renewal is paid; the next is declined, and service ends after the days of grace."""
+        """A renewal is paid, the next is declined, and days of grace begin. They pass by the clock of Tallyhook's machine."""
         now = int(time.time())
         try:
             clock = self.stripe("POST", "/v1/test_helpers/test_clocks", frozen_time=now)["id"]
@@ -133,7 +133,8 @@ class Play:
             self.pays_with(customer, "pm_card_chargeCustomerFail")
             self.advance(clock, now + 63 * DAY)
             self.eventually("the next renewal is declined", lambda: self.invoices(key, "open"))
-            print(f"  Tallyhook says: {self.account(key)['reason']}")
+            until = self.eventually("the account has days of grace", lambda: self.account(key)["grace_until"])
+            print(f"  they end at {until}")
         finally:
             self.stripe("DELETE", f"/v1/test_helpers/test_clocks/{clock}")
 
