@@ -109,6 +109,10 @@ async fn as_many_jobs_work_at_a_time_as_the_plan_has_agents() {
 async fn a_cancelled_job_returns_its_agent() {
     let program = on_plan(FaultPlan::Seeded(564), "free", &[]).await;
     let world = &program.world;
+    let browser = world.signed_in("acme-owner").await;
+    let home = browser.ask("GET", "/billing", &[], "").await;
+    let home = String::from_utf8_lossy(home.body()).into_owned();
+    assert!(home.contains("At a time"), "agents have no period: {home}");
     world.issue_opens(60).await;
     program.one_begins().await;
     let listed = program.get(JOBS).await;
@@ -208,6 +212,24 @@ async fn calls_that_begin_work_count_once() {
     ] {
         assert!(detail.contains(part), "{detail}");
     }
+    // A click on a page is no call of the API.
+    let browser = world.signed_in("acme-owner").await;
+    let csrf = browser.csrf().await;
+    let place = format!("{OWNER}/{REPOSITORY}");
+    world
+        .vendors
+        .github
+        .add_issue(OWNER, REPOSITORY, 63, "Another", "thing");
+    let run = [
+        ("repository", place.as_str()),
+        ("issue", "63"),
+        ("once", "a"),
+        ("csrf_token", csrf.as_str()),
+    ];
+    let sent = browser.sends("/jobs", &run).await;
+    assert_eq!(sent.status(), StatusCode::SEE_OTHER, "{sent:?}");
+    assert_eq!(program.used("api_calls").await, json!(2));
+
     let sha = "a".repeat(40);
     let path = format!("/api/v1/repos/{OWNER}/{REPOSITORY}/commits/{sha}/summary");
     let (status, refused) = program.ask("POST", &path, None).await;
