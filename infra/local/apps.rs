@@ -244,8 +244,9 @@ fn settings(app: &NewApp) -> String {
         .trim()
         .replace('\n', "\\n");
     format!(
-        "GITHUB_APP_ID={}\nGITHUB_CLIENT_ID={}\nGITHUB_CLIENT_SECRET={}\nGITHUB_WEBHOOK_SECRETS={webhook}\nGITHUB_PRIVATE_KEY=\"{key}\"\n",
+        "GITHUB_APP_ID={}\nGITHUB_APP_URL={}\nGITHUB_CLIENT_ID={}\nGITHUB_CLIENT_SECRET={}\nGITHUB_WEBHOOK_SECRETS={webhook}\nGITHUB_PRIVATE_KEY=\"{key}\"\n",
         app.id,
+        app.html_url,
         app.client_id,
         app.client_secret.expose_secret(),
     )

@@ -168,7 +168,7 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
 
 /// Settings that are read from the environment if they are set, in addition to the prices that the
 /// catalogue names.
-const OPTIONAL: [&str; 13] = [
+const OPTIONAL: [&str; 14] = [
     catalogue::FILE,
     "OPERATOR_TOKEN",
     "BILLING_ENABLED",
@@ -177,6 +177,7 @@ const OPTIONAL: [&str; 13] = [
     "GITHUB_CLIENT_ID",
     "GITHUB_CLIENT_SECRET",
     "GITHUB_WEB_URL",
+    "GITHUB_APP_URL",
     "GITHUB_WEBHOOK_SECRETS",
     "STRIPE_WEBHOOK_SECRETS",
     "MODEL_NAME",
@@ -228,6 +229,7 @@ impl Options {
                 ("GITHUB_CLIENT_ID", ""),
                 ("GITHUB_CLIENT_SECRET", ""),
                 ("GITHUB_WEB_URL", "https://github.com"),
+                ("GITHUB_APP_URL", ""),
             ] {
                 settings
                     .entry(setting.to_owned())

@@ -89,10 +89,10 @@ async fn start(
         .or_insert_with(|| format!("{base}/billing"));
     if options.has_stand_in_github() {
         // Browsers open these pages, so they need the address of this server.
-        settings.insert(
-            "GITHUB_WEB_URL".to_owned(),
-            format!("{base}/stand-ins/github"),
-        );
+        let pages = format!("{base}/stand-ins/github");
+        let app = format!("{pages}/apps/tallyhook");
+        settings.insert("GITHUB_WEB_URL".to_owned(), pages);
+        settings.insert("GITHUB_APP_URL".to_owned(), app);
     }
     settings
         .entry("OPERATOR_TOKEN".to_owned())
@@ -177,9 +177,10 @@ async fn serve(base: &str, demo: Option<&str>, token: &str) {
          Stripe        {base}/stand-ins/stripe\n  \
          mailbox       {base}/stand-ins/mail\n  \
          buy credits   {base}/billing/top-up\n  \
-         API           {base}/api/v1/docs\n\n\
+         API           {base}/api/v1/docs\n  \
+         operators     {base}/admin\n\n\
          Next: open the overview and follow the steps there, from a sign-up to a pull request of your own.\n\
-         Operator token (for /api/v1/admin/…): {token}"
+         Operator token (for /admin and /api/v1/admin/…): {token}"
     ));
     std::future::pending().await
 }

@@ -242,12 +242,10 @@ code,pre{font-size:.9em}pre{overflow-x:auto}li{margin:.4rem 0}</style>
 <h1>Tallyhook on this machine</h1>
 <h2>From a sign-up to a pull request</h2>
 <ol>
-<li>Sign up:
-<pre>curl -X POST {base}/api/v1/signup -H 'content-type: application/json' -H 'idempotency-key: my-first-sign-up' \
-  -d '{"email":"me@example.com","name":"Me","plan":"trial"}'</pre></li>
+<li><a href="/signup">Sign up</a>, for example as <code>me@example.com</code>.</li>
 <li>Open the <a href="/stand-ins/mail">mailbox</a>, follow the link in the mail and keep the API key.</li>
-<li><a href="/stand-ins/github/apps/tallyhook/installations/new">Install the App</a> for <code>globex</code>, sign in as
-<code>globex-owner</code>, enter the key and let your account pay.</li>
+<li>Continue to sign in as <code>globex-owner</code>, and enter the key.</li>
+<li>Install the App for <code>globex</code>, and let your account pay.</li>
 <li>Open an issue in <a href="/stand-ins/github/globex/greeter">globex/greeter</a>, for example with the body
 <code>Replace `Helo` with `Hello` in `src/greeting.rs`.</code>, and add the label <code>tallyhook</code>.</li>
 <li>Reload the issue: Tallyhook comments with the link to its pull request.</li>

@@ -309,6 +309,7 @@ fn is_page(path: &str) -> bool {
         "/signin",
         "/signin/callback",
         "/signout",
+        "/signup",
         "/setup",
         "/setup/account",
         "/billing/top-up",
@@ -343,6 +344,10 @@ fn settings() -> BTreeMap<String, String> {
         ("LEDGER_KEY", LOCAL_LEDGER_KEY),
         ("GITHUB_URL", &format!("https://{GITHUB_HOST}")),
         ("GITHUB_WEB_URL", &format!("http://{GITHUB_WEB_HOST}")),
+        (
+            "GITHUB_APP_URL",
+            &format!("http://{GITHUB_WEB_HOST}/apps/tallyhook"),
+        ),
         ("GITHUB_CLIENT_ID", CLIENT_ID),
         ("GITHUB_CLIENT_SECRET", CLIENT_SECRET),
         ("GITHUB_APP_ID", &APP_ID.to_string()),

@@ -52,6 +52,7 @@ Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or
 |---|---|
 | `GET /signin`, `GET /signin/callback` | signs in with GitHub |
 | `POST /signout` | ends the session |
+| `GET /signup` | signs up by mail |
 | `GET /setup`, `POST /setup` | shows and chooses which account pays for a GitHub owner |
 | `POST /setup/account` | makes a person the admin of the account whose key they enter |
 | `GET /welcome/{token}`, `POST /welcome/{token}` | a page that shows an account's first key once |

@@ -237,6 +237,56 @@ try {
     await desk.context().close();
   });
 
+  await journey("trial signup to first fix, by pages alone", async () => {
+    const guest = await open(tools);
+    await guest.goto(at("/"));
+    await look(tools, guest, "landing");
+    await guest.getByRole("link", { name: "Sign up", exact: true }).click();
+    await arrives(guest, /\/signup$/);
+    await look(tools, guest, "signup");
+    await guest.getByLabel("Mail address").fill("me@example.com");
+    await guest.getByLabel("Name on invoices").fill("Me");
+    await guest.getByRole("button", { name: "Sign up" }).click();
+    await says(guest, "We send a mail to your address");
+    await look(tools, guest, "signup-sent");
+    const welcome = guest.locator("a[href*='/welcome/']").first();
+    for (let turn = 0; turn < 100 && !(await welcome.count()); turn += 1) await guest.goto(at("/stand-ins/mail"));
+    await guest.goto(await welcome.getAttribute("href"));
+    await look(tools, guest, "welcome");
+    await guest.getByRole("button", { name: "Show the key" }).click();
+    const key = await guest.locator("pre code").first().innerText();
+    await guest.getByRole("link", { name: "Continue with GitHub" }).click();
+    await arrives(guest, /\/setup$/);
+    await look(tools, guest, "setup-guest");
+    await guest.getByRole("link", { name: "Sign in with GitHub" }).click();
+    await guest.getByRole("button", { name: /globex-owner/ }).click();
+    await arrives(guest, /\/setup$/);
+    await look(tools, guest, "setup");
+    await guest.getByLabel("Key").fill(key.trim());
+    await guest.getByRole("button", { name: "This account is mine" }).click();
+    await says(guest, "The account is yours");
+    await look(tools, guest, "setup-joined");
+    await guest.getByRole("link", { name: "Install the App" }).click();
+    await guest.getByRole("row", { name: /globex/ }).getByRole("button", { name: "Install" }).click();
+    await guest.getByRole("button", { name: /globex-owner/ }).click();
+    await guest.getByRole("button", { name: /^Let acc_.* pay$/ }).click();
+    await arrives(guest, /\/billing$/);
+    await look(tools, guest, "billing-trial");
+    await guest.goto(at("/stand-ins/github/globex/greeter"));
+    await guest.locator("input[name=title]").fill("The greeting is misspelled");
+    await guest.locator("[name=body]").fill("Replace `Helo` with `Hello` in `src/greeting.rs`.");
+    await guest.getByRole("button", { name: "Open an issue" }).click();
+    const issue = guest.url().match(/issues\/(\d+)/)[1];
+    await guest.goto(at("/jobs"));
+    await guest.getByLabel("Repository").fill("globex/greeter");
+    await guest.getByLabel("Issue").fill(issue);
+    await guest.getByRole("button", { name: "Run" }).click();
+    await arrives(guest, /\/jobs\/job_/);
+    await says(guest, "PR opened");
+    await look(tools, guest, "first-fix");
+    await guest.context().close();
+  });
+
   await journey("signing out ends the session", async () => {
     await page.goto(at("/billing"));
     await page.getByRole("button", { name: "Sign out" }).click();

@@ -33,6 +33,10 @@ pub fn router(ctx: Ctx) -> Router {
             routes::jobs::cancel_form::PATH,
             axum::routing::post(routes::jobs::cancel_form::submit),
         )
+        .route(
+            routes::accounts::signup_form::PATH,
+            axum::routing::post(routes::accounts::signup_form::submit),
+        )
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))

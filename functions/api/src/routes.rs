@@ -1,6 +1,6 @@
 //! The routes, with one folder per context.
 
-mod accounts;
+pub mod accounts;
 pub mod aliases;
 mod billing;
 mod docs;

@@ -13,8 +13,8 @@ use http::HeaderMap;
 use queues::{Queue, Queues};
 use rest::{ApiError, site};
 use settings::{
-    CatalogueSettings, DashboardUrl, LedgerReadSettings, PlatformSettings, QueueSettings,
-    SignInSettings, StripeSettings,
+    CatalogueSettings, DashboardUrl, GithubAppUrl, LedgerReadSettings, PlatformSettings,
+    QueueSettings, SignInSettings, StripeSettings,
 };
 use store::{Store, Switchboard};
 use stripe_api::{CheckoutSession, PriceChoice, StripeApi};
@@ -31,6 +31,7 @@ pub struct Config {
     queues: QueueSettings,
     sign_in: SignInSettings,
     dashboard_url: DashboardUrl,
+    app_url: GithubAppUrl,
     catalogue: CatalogueSettings,
     stripe: StripeSettings,
     rate_limit_per_minute: u64,
@@ -44,6 +45,7 @@ impl Settings for Config {
             queues: QueueSettings::read(env, [Queue::GithubEvents]),
             sign_in: Settings::read(env),
             dashboard_url: Settings::read(env),
+            app_url: Settings::read(env),
             catalogue: Settings::read(env),
             stripe: Settings::read(env),
             rate_limit_per_minute: rate_limit(env),
@@ -66,6 +68,7 @@ pub struct Ctx {
     pub(crate) queues: Queues,
     sign_in: Option<Keyed<SignIn>>,
     pub(crate) dashboard_url: Option<String>,
+    app_url: Option<String>,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
     /// Stripe's prices by product.
@@ -86,6 +89,7 @@ impl Ctx {
             queues: config.queues.connect(&platform),
             sign_in: config.sign_in.connect(&platform),
             dashboard_url: config.dashboard_url.0,
+            app_url: config.app_url.0,
             catalogue: config.catalogue.0,
             stripe: config.stripe.connect(&platform),
             prices: Cache::default(),
@@ -94,6 +98,12 @@ impl Ctx {
             rates: Rates::of(config.rate_limit_per_minute),
             outside,
         }
+    }
+
+    /// Returns the page on which people install the App, if its address is known.
+    pub(crate) fn installation_page(&self) -> Option<String> {
+        let app = self.app_url.as_ref()?;
+        Some(format!("{app}/installations/new"))
     }
 
     /// Returns the GitHub client for sign-ins, or an error if GitHub sign-in is not configured.

@@ -9,7 +9,7 @@ mod plans;
 mod settings;
 
 use crate::Ctx;
-use accounts::{setup, sign_in, welcome};
+use accounts::{setup, sign_in, signup, welcome};
 use axum::Router;
 use axum::routing::{get, post};
 use billing::{invoices, limits, plan, success, top_up, transactions};
@@ -31,6 +31,7 @@ pub fn routes() -> Router<Arc<Ctx>> {
         .route("/signout", post(sign_in::sign_out))
         .route("/setup", get(setup::show).post(setup::link))
         .route("/setup/account", post(setup::join))
+        .route("/signup", get(signup::show))
         .route("/welcome/{token}", get(welcome::show).post(welcome::reveal))
 }
 

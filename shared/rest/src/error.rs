@@ -142,6 +142,11 @@ impl ApiError {
         self.status
     }
 
+    /// The word for programs.
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The sentence for people.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -36,4 +36,4 @@ pub use platform::{Platform, PlatformSettings};
 pub use stripe::StripeSettings;
 pub use switches::{AutoProvision, BillingEnabled};
 pub use tables::{EventsSettings, LedgerReadSettings, LedgerSettings, MainSettings};
-pub use urls::{DashboardUrl, GithubWebUrl, PublicUrl};
+pub use urls::{DashboardUrl, GithubAppUrl, GithubWebUrl, PublicUrl};

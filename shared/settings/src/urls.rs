@@ -18,6 +18,11 @@ const GITHUB_WEB_URL: Setting = Setting::optional(
 )
 .with_default("https://github.com");
 
+const GITHUB_APP_URL: Setting = Setting::optional(
+    "GITHUB_APP_URL",
+    "The address of the App's page, such as `https://github.com/apps/tallyhook`. With it, pages link to the App's installation.",
+);
+
 /// The dashboard's address, if there is one.
 pub struct DashboardUrl(pub Option<String>);
 
@@ -42,6 +47,15 @@ pub struct GithubWebUrl(pub String);
 impl Settings for GithubWebUrl {
     fn read(env: &mut Env) -> Self {
         Self(without_slash(env.text(GITHUB_WEB_URL)))
+    }
+}
+
+/// The address of the App's page, if it is known.
+pub struct GithubAppUrl(pub Option<String>);
+
+impl Settings for GithubAppUrl {
+    fn read(env: &mut Env) -> Self {
+        Self(env.optional(GITHUB_APP_URL).map(without_slash))
     }
 }
 

@@ -4,6 +4,7 @@ mod joining;
 mod mails;
 mod moving;
 mod owners;
+mod pages;
 
 use crate::world::World;
 use bytes::Bytes;

@@ -5,3 +5,4 @@ pub mod api_keys;
 pub mod members;
 pub mod session;
 pub mod signup;
+pub mod signup_form;

@@ -3,6 +3,7 @@
 use crate::Ctx;
 use crate::pages::plans::terms;
 use axum::extract::State;
+use domain::accounts::signups::is_open;
 use http::StatusCode;
 use maud::html;
 use pages::{Page, credits, money};
@@ -17,12 +18,20 @@ pub async fn show(State(ctx): State<Arc<Ctx>>) -> Page {
              each one, and pay nothing if none is opened."
         }
         p {
-            a.button.primary href="/signin?return_to=/billing" { "Sign in with GitHub" } " "
-            a.button href="/setup" { "Get an account" }
+            a.button.primary href="/signup" { "Sign up" } " "
+            a.button href="/signin?return_to=/billing" { "Sign in with GitHub" }
         }
         section {
             h2 { "Plans" }
-            div.columns { @for plan in &catalogue.plans { div.card { h3 { (plan.name) } (terms(&ctx, plan)) } } }
+            div.columns {
+                @for plan in &catalogue.plans {
+                    div.card {
+                        h3 { (plan.name) }
+                        (terms(&ctx, plan))
+                        @if is_open(plan) { a.button href={ "/signup?plan=" (plan.id.as_str()) } { "Sign up for " (plan.name) } }
+                    }
+                }
+            }
         }
         @if !catalogue.packs.is_empty() {
             section {

@@ -58,7 +58,8 @@ fn included(ctx: &Ctx, plan: &Plan) -> Vec<String> {
         lines.push("Fixes are paid from credits".to_owned());
     }
     if plan.trial_days > 0 {
-        lines.push(format!("{} days free", plan.trial_days));
+        let end = if plan.trial_days == 1 { "" } else { "s" };
+        lines.push(format!("{} day{end} free", plan.trial_days));
     }
     lines
 }

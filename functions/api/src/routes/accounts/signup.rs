@@ -69,13 +69,45 @@ pub async fn create(
     headers: HeaderMap,
     Body(wanted): Body<SignUpWanted>,
 ) -> Result<(StatusCode, Json<SignUpTaken>), ApiError> {
-    let email = MailAddress::parse(&wanted.email).map_err(|_| {
+    let wish = Wish {
+        email: &wanted.email,
+        name: &wanted.name,
+        plan: wanted.plan.as_deref(),
+    };
+    let next = if sign_up(&ctx, &wish).await? == Stands::Owed {
+        AT_ONCE
+    } else {
+        LOOKED_AT
+    };
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(SignUpTaken {
+            status: "accepted",
+            next,
+            dashboard_url: ctx
+                .dashboard_url
+                .clone()
+                .unwrap_or_else(|| ctx.page(&headers, "/billing")),
+        }),
+    ))
+}
+
+/// What somebody wants who signs up.
+pub struct Wish<'a> {
+    pub email: &'a str,
+    pub name: &'a str,
+    pub plan: Option<&'a str>,
+}
+
+/// Records a sign-up. Returns whether it goes on at once or waits for an operator.
+pub async fn sign_up(ctx: &Ctx, wish: &Wish<'_>) -> Result<Stands, ApiError> {
+    let email = MailAddress::parse(wish.email).map_err(|_| {
         ApiError::bad_request(
             "bad_email",
             "`email` must be one plain mail address, such as ann@acme.example.",
         )
     })?;
-    let name = wanted.name.trim();
+    let name = wish.name.trim();
     if name.is_empty()
         || name.chars().count() > NAME_CHARS_MAX
         || name.chars().any(char::is_control)
@@ -85,7 +117,7 @@ pub async fn create(
             format!("`name` must have 1 to {NAME_CHARS_MAX} characters and no control characters."),
         ));
     }
-    let plan = plan(&ctx, wanted.plan.as_deref())?;
+    let plan = plan(ctx, wish.plan)?;
     let first = begins_with(&ctx.catalogue, plan);
     let now = ctx.outside.now();
     let sign_up = SignUp {
@@ -114,22 +146,7 @@ pub async fn create(
     {
         tracing::warn!(%error, "could not queue a sign-up; the sweeper will");
     }
-    let next = if stands == Stands::Owed {
-        AT_ONCE
-    } else {
-        LOOKED_AT
-    };
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(SignUpTaken {
-            status: "accepted",
-            next,
-            dashboard_url: ctx
-                .dashboard_url
-                .clone()
-                .unwrap_or_else(|| ctx.page(&headers, "/billing")),
-        }),
-    ))
+    Ok(stands)
 }
 
 /// Returns the plan of the sign-up. Defaults to the trial.

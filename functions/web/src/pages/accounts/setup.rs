@@ -7,7 +7,7 @@
 //! up by email becomes its admin. Safe to run twice: linking and joining repeat without effect.
 
 use crate::oauth_state::Intent;
-use crate::pages::accounts::sign_in::{leave, redirect};
+use crate::pages::accounts::sign_in::leave;
 use crate::visitors::{Guest, SignedIn, find, vouched};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -21,13 +21,14 @@ use flows::accounts::{joining, owners};
 use http::{HeaderMap, StatusCode};
 use maud::html;
 use pages::{Forms, Page, post};
+use rest::browsers::see_other;
 use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
 
 pub const PATH: &str = "/setup";
 
-const WAYS: &str = "There are three ways to get an account. Sign up by mail with POST /api/v1/signup: the link in the mail \
+const WAYS: &str = "There are three ways to get an account. Sign up by mail at /signup: the link in the mail \
     shows the account's first key, and with that key the account is yours here. Or install the App on GitHub for your user \
     or organization: its owner gets an account with a trial automatically. Or ask an admin of an account to add you to their \
     organization on GitHub.";
@@ -64,6 +65,7 @@ pub async fn show(
             let page = Page::new(StatusCode::OK, "You are not signed in").paragraph(WAYS);
             Ok(page
                 .link("/signin?return_to=/setup", "Sign in with GitHub")
+                .link("/signup", "Sign up by mail")
                 .into_response())
         }
     }
@@ -98,12 +100,21 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
         page = page.paragraph(&format!("No account pays for {} yet.", one.login));
         page = offer_accounts(page, run.iter().copied(), one.installation, &csrf);
     }
-    let page = ask_key(page, None, &csrf).paragraph(WAYS);
     Ok(if mine.is_empty() {
-        page
+        ask_key(page, None, &csrf).paragraph(WAYS)
     } else {
-        page.link(ctx.dashboard(), "Your dashboard")
+        let page = install(page, ctx).link(ctx.dashboard(), "Your dashboard");
+        ask_key(page, None, &csrf).paragraph(WAYS)
     })
+}
+
+/// Says where the App is installed.
+fn install(page: Page, ctx: &Ctx) -> Page {
+    let page = page.paragraph(INSTALL);
+    match ctx.installation_page() {
+        Some(url) => page.link(&url, "Install the App"),
+        None => page,
+    }
 }
 
 /// Returns the page after an installation: the owner's account, or the choice of another account if
@@ -122,7 +133,7 @@ pub async fn arrive(
         && account.is_some_and(|account| account.came_automatically())
         && ctx.store.account_is_unused(here).await?;
     if !may_leave {
-        return Ok(redirect(ctx.dashboard()));
+        return Ok(see_other(ctx.dashboard()));
     }
     let page = Page::new(StatusCode::OK, "The App is installed")
         .paragraph("Its owner has a new account with a trial. You can continue with that account.")
@@ -231,7 +242,7 @@ pub async fn link(
     let installation = InstallationId::new(choice.installation_id);
     let now = ctx.outside.now();
     owners::link(&ctx.store, &person, installation, &account, now).await?;
-    Ok(redirect(ctx.dashboard()))
+    Ok(see_other(ctx.dashboard()))
 }
 
 /// The form with an account's key.
@@ -272,7 +283,7 @@ pub async fn join(
         Some(installation) => {
             offer_accounts(page, [&joined.account].into_iter(), installation, csrf)
         }
-        None => page.paragraph(INSTALL),
+        None => install(page, &ctx),
     };
     Ok(page.link(ctx.dashboard(), "Your dashboard").into_response())
 }

@@ -91,11 +91,12 @@ pub async fn reveal(
             .secret()
             .paragraph("Store it now; it cannot be shown again.")
             .with(&copyable(&key.secret))
+            .paragraph("Next, sign in with GitHub and enter the key there. Then the account is yours on these pages, too.")
+            .link("/setup", "Continue with GitHub")
             .paragraph(
-                "Send it as Authorization: Bearer …. It has every scope of your account: with it you can make other keys \
-                 that have fewer, at /api/v1/api-keys.",
+                "Programs send it as Authorization: Bearer …. It has every scope of your account: with it you can make other \
+                 keys that have fewer, at /api/v1/api-keys.",
             )
-            .link(&key.dashboard_url, "Your dashboard")
             .link("/api/v1/docs", "The API")
             .into_response(),
         (Err(error), json) => refused(error, json),
