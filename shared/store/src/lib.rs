@@ -52,7 +52,7 @@ pub use inbox::pending::{DueEvent, Taken};
 pub use inbox::{Event, Finished, Recorded};
 pub use jobs::assists::{AssistClaimed, AssistCreated, NewAssist, SummaryPlace, WholeAssist};
 pub use jobs::comments::CommentClaim;
-pub use jobs::installations::CreationsCounted;
+pub use jobs::installations::{CreationsCounted, ReserveTaken};
 pub use jobs::phases::Reported;
 pub use jobs::requests::RequestMade;
 pub use jobs::{Advanced, Claimed, JobCreated, NewJob};

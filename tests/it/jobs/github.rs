@@ -7,6 +7,7 @@ use ::queues::Queue;
 use domain::ids::InstallationId;
 use domain::jobs::JobState;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, REPOSITORY};
+use stand_in_github::Creations;
 use stand_in_shared::faults::{Effect, Fault, Moment};
 use std::time::Duration;
 
@@ -291,18 +292,47 @@ async fn many_issues_at_once_stay_within_what_github_allows() {
     const ISSUES: u64 = 30;
     for fault_plan in [FaultPlan::None, FaultPlan::Seeded(6)] {
         let world = World::with(fault_plan, &[]).await;
-        world.vendors.github.set_creations_max(80);
+        world.vendors.github.set_creations_max(ALLOWED);
         for issue in 0..ISSUES {
             world.issue_opens(100 + issue).await;
         }
         world.settle().await;
-        let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
-        assert_eq!(pulls.len(), 30);
-        assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 30);
-        let (peak, refused) = world.vendors.github.creations();
-        assert_eq!(refused, 0, "at most {peak} in a minute");
+        assert_delivered(&world, 30);
         world.done().await;
     }
+}
+
+/// And about 500 in any hour. Eighty issues at once would need more, so they take longer.
+#[tokio::test(start_paused = true)]
+async fn very_many_issues_at_once_take_hours_rather_than_too_much() {
+    const ISSUES: u64 = 80;
+    let world = World::with(FaultPlan::None, &[]).await;
+    world.vendors.github.set_creations_max(ALLOWED);
+    for issue in 0..ISSUES {
+        world.issue_opens(100 + issue).await;
+    }
+    for _ in 0..180 {
+        world.elapse(Duration::from_secs(60)).await;
+        let _ = world.stack.faults.run(world.stack.sweep()).await;
+        while world.turn_all().await > 0 {}
+    }
+    world.settle().await;
+    assert_delivered(&world, 80);
+    world.done().await;
+}
+
+const ALLOWED: Creations = Creations {
+    minute: 80,
+    hour: 500,
+};
+
+fn assert_delivered(world: &World, issues: usize) {
+    let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
+    assert_eq!(pulls.len(), issues);
+    let billed = world.vendors.stripe.total(CUSTOMER, "pull_requests");
+    assert_eq!(usize::try_from(billed), Ok(issues));
+    let (peak, refused) = world.vendors.github.creations();
+    assert_eq!(refused, 0, "at most {peak:?}");
 }
 
 // --- names that change ---

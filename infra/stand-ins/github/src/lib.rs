@@ -50,7 +50,7 @@ mod views;
 mod webhooks;
 
 pub use people::OAuthClient;
-pub use state::{TokenRequest, Webhook};
+pub use state::{Creations, TokenRequest, Webhook};
 pub use views::{CommentView, CommitView, PullView};
 
 /// The App, and the address of the pages.
@@ -161,16 +161,16 @@ impl GitHub {
         self.lock().token_lag = seconds * 1000;
     }
 
-    /// From now on, an installation can create so much in any minute, and is asked to wait a minute
-    /// otherwise. GitHub allows "80 content-generating requests per minute" (docs.github.com, "Rate
-    /// limits for the REST API").
-    pub fn set_creations_max(&self, most: usize) {
+    /// From now on, an installation can create only so much, and is asked to wait a minute otherwise.
+    /// GitHub allows "80 content-generating requests per minute" and "500 content-generating requests
+    /// per hour" (docs.github.com, "Rate limits for the REST API").
+    pub fn set_creations_max(&self, most: Creations) {
         self.lock().creations_max = Some(most);
     }
 
-    /// The most that an installation has created in any minute, and how many requests were refused
-    /// because that is too much.
-    pub fn creations(&self) -> (usize, usize) {
+    /// The most that an installation has created, and how many requests were refused because that is
+    /// too much.
+    pub fn creations(&self) -> (Creations, usize) {
         let state = self.lock();
         (state.creations_peak, state.creations_refused)
     }

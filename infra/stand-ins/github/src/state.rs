@@ -9,6 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::git::{Files, Objects, Sha};
 
+/// Requests that create something, in any minute and in any hour.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Creations {
+    pub minute: usize,
+    pub hour: usize,
+}
+
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct State {
     pub installations: BTreeMap<u64, Installation>,
@@ -44,12 +51,12 @@ pub(super) struct State {
     /// The moments of the last creations by installation; missing in older states.
     #[serde(default)]
     pub creations: BTreeMap<u64, Vec<i64>>,
-    /// The most creations of an installation in a minute; `None` if they are not limited.
+    /// The most creations of an installation; `None` if they are not limited.
     #[serde(default)]
-    pub creations_max: Option<usize>,
-    /// The most creations that an installation had in a minute.
+    pub creations_max: Option<Creations>,
+    /// The most creations that an installation had.
     #[serde(default)]
-    pub creations_peak: usize,
+    pub creations_peak: Creations,
     /// How many creations were refused; missing in older states.
     #[serde(default)]
     pub creations_refused: usize,
@@ -285,16 +292,20 @@ impl State {
         self.repositories.get(self.former.get(&name)?)
     }
 
-    /// Counts a request that creates something. Returns whether the minute has room for it.
+    /// Counts a request that creates something. Returns whether the minute and the hour have room
+    /// for it.
     pub fn create(&mut self, installation: u64, now: i64) -> bool {
-        let recent = self.creations.entry(installation).or_default();
-        recent.retain(|at| now - at < 60_000);
-        if self.creations_max.is_some_and(|most| recent.len() >= most) {
+        let hour = self.creations.entry(installation).or_default();
+        hour.retain(|at| now - at < 3_600_000);
+        let minute = hour.iter().filter(|at| now - **at < 60_000).count();
+        let is_full = |most: Creations| minute >= most.minute || hour.len() >= most.hour;
+        if self.creations_max.is_some_and(is_full) {
             self.creations_refused += 1;
             return false;
         }
-        recent.push(now);
-        self.creations_peak = self.creations_peak.max(recent.len());
+        hour.push(now);
+        self.creations_peak.minute = self.creations_peak.minute.max(minute + 1);
+        self.creations_peak.hour = self.creations_peak.hour.max(hour.len());
         true
     }
 

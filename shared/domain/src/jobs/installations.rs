@@ -1,14 +1,32 @@
 //! How much an installation creates on GitHub: commits, branches, pull requests and comments.
 //!
-//! GitHub allows about 80 requests that create content a minute and cannot be asked how many are
-//! left. Its minute begins at any moment, and five of our windows touch any minute, so five windows
-//! together stay within 80.
+//! GitHub allows about 80 requests that create content a minute and 500 an hour, and cannot be asked
+//! how many are left. Its minute begins at any moment, and five of our windows touch any minute, so
+//! five windows together stay within 80. For the hour, an installation has a reserve that refills
+//! evenly: the reserve and what refills in an hour together are 500.
 
 use crate::time::Timestamp;
 use std::time::Duration;
 
 /// What GitHub allows in any minute (docs.github.com, "Rate limits for the REST API").
 pub const CREATIONS_PER_MINUTE_MAX: u32 = 80;
+/// What GitHub allows in any hour, on the same page.
+pub const CREATIONS_PER_HOUR_MAX: u32 = 500;
+/// How much a full reserve has.
+const RESERVE: u32 = 200;
+/// How long it takes until the reserve has one more.
+const REFILL: Duration = Duration::from_millis(3_600_000 / 300);
+
+/// How long it takes to refill what is taken for so many creations.
+pub fn refill_time(count: u32) -> Duration {
+    REFILL * count
+}
+
+/// Until when the reserve may be refilling so that it has enough for so many creations now.
+pub fn refilled_at_most(now: Timestamp, count: u32) -> Timestamp {
+    now.plus(refill_time(RESERVE.saturating_sub(count)))
+}
+
 /// The length of a window.
 pub const WINDOW_SECONDS: i64 = 15;
 /// How much an installation creates in one window.
@@ -42,6 +60,11 @@ pub fn spread(jitter: u64) -> Duration {
     Duration::from_millis(jitter % (1_000 * WINDOW_SECONDS.unsigned_abs()))
 }
 
+/// The same for work that waits for the reserve. It refills slowly, so fewer fit at a time.
+pub fn spread_widely(jitter: u64) -> Duration {
+    spread(jitter) * 10
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +85,35 @@ mod tests {
                 "{millis}: {windows}"
             );
         }
+    }
+
+    /// Somebody who creates whenever the reserve allows it never creates more than 500 in an hour.
+    #[test]
+    fn no_hour_holds_more_than_github_allows() {
+        let begin = Timestamp::from_seconds(1_795_210_980);
+        let mut full_at = begin;
+        let mut created: Vec<(Timestamp, u32)> = Vec::new();
+        for second in 0..20_000 {
+            let now = begin.plus(Duration::from_secs(second));
+            let count = 1 + u32::try_from(second % 7).expect("a digit");
+            // Two quiet hours refill the reserve.
+            let is_busy = !(4_000..11_200).contains(&second);
+            if is_busy && full_at <= refilled_at_most(now, count) {
+                full_at = full_at.max(now).plus(refill_time(count));
+                created.push((now, count));
+            }
+        }
+        let mut most = 0;
+        for (index, (start, _)) in created.iter().enumerate() {
+            let hour = created[index..]
+                .iter()
+                .take_while(|(at, _)| at.since(*start) < Duration::from_secs(3_600));
+            most = most.max(hour.map(|(_, count)| count).sum());
+        }
+        assert!(
+            (490..=CREATIONS_PER_HOUR_MAX).contains(&most),
+            "{most} in an hour"
+        );
     }
 
     #[test]

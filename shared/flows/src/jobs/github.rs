@@ -4,12 +4,12 @@
 //! each call. Safe to run twice: a wait only grows, and a repeated count only leaves room unused.
 
 use domain::ids::InstallationId;
-use domain::jobs::installations::{Window, spread};
+use domain::jobs::installations::{Window, spread, spread_widely};
 use domain::jobs::repositories::RepositoryName;
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use github_api::{Details, GithubApi, GithubError};
-use store::{CreationsCounted, Store};
+use store::{CreationsCounted, ReserveTaken, Store};
 
 /// GitHub's limits for the work of one function.
 #[derive(Clone, Copy)]
@@ -56,18 +56,20 @@ impl Limits<'_> {
 
     /// Takes room for requests that create something, or fails until there is room again.
     pub async fn create(&self, installation: InstallationId, count: u32) -> Result<(), Failure> {
-        let now = (self.clock)();
+        let (now, jitter) = ((self.clock)(), (self.random)());
+        let late = |wait| {
+            let why = "the installation creates as much as GitHub allows";
+            Err(Failure::after(wait, why))
+        };
         let window = Window::at(now);
-        match self
-            .store
-            .creations_count(installation, window, count)
-            .await?
-        {
-            CreationsCounted::Now => Ok(()),
-            CreationsCounted::UsedUp => Err(Failure::after(
-                window.wait(now, (self.random)()),
-                "the installation creates as much as GitHub allows",
-            )),
+        let counted = self.store.creations_count(installation, window, count);
+        if counted.await? == CreationsCounted::UsedUp {
+            return late(window.wait(now, jitter));
+        }
+        let taken = self.store.creations_take(installation, now, count);
+        match taken.await? {
+            ReserveTaken::Now => Ok(()),
+            ReserveTaken::EnoughAt(at) => late(at.since(now) + spread_widely(jitter)),
         }
     }
 

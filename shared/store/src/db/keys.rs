@@ -487,6 +487,10 @@ pub(crate) fn creations(id: InstallationId, window: Timestamp) -> Key {
     Key::new(installation(id).pk, format!("CREATED#{}", window.seconds()))
 }
 
+pub(crate) fn creations_reserve(id: InstallationId) -> Key {
+    Key::new(installation(id).pk, "RESERVE")
+}
+
 pub(crate) fn customer(id: &CustomerId) -> Key {
     Key::new(format!("CUSTOMER#{id}"), ACCOUNT)
 }

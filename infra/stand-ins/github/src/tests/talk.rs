@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::Creations;
 
 const ISSUE: &str = "/repos/acme/widget/issues/3";
 
@@ -66,14 +67,15 @@ async fn comments_are_the_bots_and_are_listed_in_pages() {
 }
 
 #[tokio::test]
-async fn lists_may_lag_by_seconds_and_creations_are_limited_by_the_minute() {
+async fn lists_may_lag_by_seconds_and_creations_are_limited_by_minute_and_hour() {
     let scene = scene();
     let token = scene.token(json!({})).await;
     let path = format!("{ISSUE}/comments");
     let write = async || scene.post(&path, &token, json!({"body": "one"})).await;
     let listed = async || scene.get(&path, &token).await.expect(200);
     scene.github.set_list_lag(5);
-    scene.github.set_creations_max(2);
+    let (minute, hour) = (2, 3);
+    scene.github.set_creations_max(Creations { minute, hour });
     write().await.expect(201);
     scene.pass_seconds(4);
     assert_eq!(listed().await, json!([]));
@@ -85,7 +87,12 @@ async fn lists_may_lag_by_seconds_and_creations_are_limited_by_the_minute() {
     assert_eq!(refused.status, 403);
     scene.pass_seconds(55);
     write().await.expect(201);
-    assert_eq!(scene.github.creations(), (2, 1));
+    let peak = Creations { minute, hour };
+    assert_eq!(scene.github.creations(), (peak, 1));
+    scene.pass_seconds(60);
+    write().await.expect(403);
+    scene.pass_seconds(3_600);
+    write().await.expect(201);
 }
 
 #[tokio::test]
