@@ -312,6 +312,7 @@ fn is_page(path: &str) -> bool {
         "/signup",
         "/setup",
         "/setup/account",
+        "/billing/usage",
         "/billing/top-up",
         "/billing/success",
         "/billing/cancelled",

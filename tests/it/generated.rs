@@ -58,6 +58,7 @@ Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or
 | `GET /welcome/{token}`, `POST /welcome/{token}` | a page that shows an account's first key once |
 | `GET /` | what Tallyhook does, its plans and prices |
 | `GET /billing` | the account's plan, credits and quotas |
+| `GET /billing/usage` | pull requests, tokens and credits of each of the last 30 days |
 | `GET /billing/top-up`, with forms below it | packs of credits, automatic top-up, the spend limit, payment methods |
 | `GET /billing/success`, `GET /billing/cancelled` | where Checkout returns to |
 | `GET /billing/plan`, with forms below it | the plans; buys, previews, changes, cancels and resumes |

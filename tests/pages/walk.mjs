@@ -134,6 +134,8 @@ try {
     await says(page, "The subscription continues");
     await page.goto(at("/billing/invoices"));
     await look(tools, page, "invoices-after");
+    await page.goto(at("/billing/usage"));
+    await look(tools, page, "usage");
   });
 
   await journey("run a fix and see the job proceed without a reload", async () => {

@@ -12,7 +12,7 @@ use crate::Ctx;
 use accounts::{setup, sign_in, signup, welcome};
 use axum::Router;
 use axum::routing::{get, post};
-use billing::{invoices, limits, plan, success, top_up, transactions};
+use billing::{invoices, limits, plan, success, top_up, transactions, usage};
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Ctx>> {
@@ -37,6 +37,7 @@ pub fn routes() -> Router<Arc<Ctx>> {
 
 fn billing() -> Router<Arc<Ctx>> {
     Router::new()
+        .route("/billing/usage", get(usage::show))
         .route("/billing/top-up", get(top_up::show).post(top_up::buy))
         .route("/billing/top-up/automatic", post(top_up::automate))
         .route(

@@ -50,6 +50,35 @@ fn progress(session: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn usage_is_shown_by_day() {
+    let program = shop("credits").await;
+    let world = &program.world;
+    let browser = world.signed_in("acme-owner").await;
+    let none = opens(&browser, "/billing/usage").await;
+    assert!(none.contains("Nothing was used"), "{none}");
+    world.adjusts(&program.account, "5000", "a gift").await;
+    for issue in [70, 71] {
+        world.issue_opens(issue).await;
+    }
+    world.settle().await;
+    let shown = opens(&browser, "/billing/usage").await;
+    for words in [
+        "Pull requests: 2 pull requests from 2026-10-22 to 2026-11-20",
+        "Tokens: ",
+        "Credits spent: ",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    // A month later, the days of the jobs are no longer shown.
+    world.skip(std::time::Duration::from_secs(31 * 24 * 3_600));
+    let browser = world.signed_in("acme-owner").await;
+    let later = opens(&browser, "/billing/usage").await;
+    assert!(!later.contains("2 pull requests"), "{later}");
+    world.settle().await;
+    program.world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_purchase_outlives_a_late_event() {
     let program = shop("credits").await;
     let world = &program.world;

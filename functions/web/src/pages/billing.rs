@@ -7,6 +7,7 @@ pub mod plan;
 pub mod success;
 pub mod top_up;
 pub mod transactions;
+pub mod usage;
 
 use crate::members::{Member, Standing};
 use crate::{ApiError, Ctx};
@@ -19,6 +20,7 @@ use rest::IdempotencyKey;
 
 const TABS: &[(&str, &str)] = &[
     ("/billing", "Overview"),
+    ("/billing/usage", "Usage"),
     ("/billing/top-up", "Top up"),
     ("/billing/plan", "Plan"),
     ("/billing/transactions", "Transactions"),

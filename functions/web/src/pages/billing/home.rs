@@ -43,6 +43,7 @@ pub async fn show(member: Member, State(ctx): State<Arc<Ctx>>) -> Result<Page, A
             h2 { "This period" }
             (quotas(&ctx, &standing).await?)
             (spends)
+            p { a href="/billing/usage" { "Usage of each day" } }
         }
         section {
             h2 { "Recent transactions" }
