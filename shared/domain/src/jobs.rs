@@ -23,6 +23,7 @@ pub mod admission;
 pub mod assists;
 mod billing;
 pub mod caps;
+pub mod checks;
 mod delegated;
 mod figures;
 pub mod fixes;
