@@ -74,11 +74,13 @@ async fn verdict(ctx: &Ctx, row: &JobRow) -> Result<Verdict, Failure> {
         Err(GithubError::NoAccess { .. }) => return Ok(unread()),
         other => other?,
     };
-    let Some(present) = present.filter(|pull| pull.state != PullState::Closed) else {
-        return Ok(if is_cancelled {
-            Verdict::Cancelled
-        } else {
-            Verdict::Closed
+    let on_red = row.facts.wishes.on_red();
+    // An attempt that died may have closed it because of its checks.
+    let is_over = |pull: &Pull| pull.state == PullState::Closed && on_red == OnRed::Draft;
+    let Some(present) = present.filter(|pull| !is_over(pull)) else {
+        return Ok(match row.cancel_requested {
+            CancelRequest::Asked => Verdict::Cancelled,
+            CancelRequest::None => Verdict::Closed,
         });
     };
     if present.state == PullState::Merged {
@@ -103,14 +105,16 @@ async fn judged(
     present: &Pull,
     head_sha: &str,
 ) -> Result<Verdict, Failure> {
+    let is_open = present.state == PullState::Open;
     let checks = match checks_of(ctx, github, row, head_sha).await? {
         Seen::Checks(checks) => checks,
+        Seen::NoRight | Seen::Unknown if !is_open => return Ok(Verdict::Closed),
         Seen::NoRight => return Ok(Verdict::Delivered(NO_RIGHT.to_owned())),
         Seen::Unknown => return Ok(Verdict::Delivered(UNREAD.to_owned())),
     };
     let is_ours = present.head_sha == head_sha;
     let (began, now) = (row.validating_since(), ctx.outside.now());
-    let progress = if is_ours {
+    let progress = if is_ours && is_open {
         Progress::of(&checks, began, now)
     } else {
         Progress::Failed(failing(&checks))
@@ -137,6 +141,9 @@ async fn judged(
         None => Default::default(),
     };
     let new = &failed - &before;
+    if new.is_empty() && !is_open {
+        return Ok(Verdict::Closed);
+    }
     if new.is_empty() {
         let old = &failed & &before;
         return Ok(Verdict::Delivered(if !is_ours {
@@ -149,6 +156,9 @@ async fn judged(
         }));
     }
     let red = |left| Verdict::Red(format!("its checks failed: {}; {left}", named(&new)));
+    if !is_open {
+        return Ok(red("it was closed"));
+    }
     // A branch that people work on is theirs.
     if !is_ours || row.facts.wishes.on_red() == OnRed::Draft {
         return Ok(red("it stays open"));
