@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api;
 pub mod cancel;
+pub mod checks;
 pub mod commit_summaries;
 pub mod crash;
 pub mod delegated;

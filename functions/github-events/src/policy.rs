@@ -20,11 +20,16 @@
 //! draft = false                # open pull requests as drafts, if the repository supports them
 //! labels = ["tallyhook"]       # at most 10, of at most 50 characters each; default: none
 //! reviewers = ["some-login"]   # at most 10 people; default: none
+//! validate = "checks"          # "checks" waits for the checks of the pull request, "off" does not;
+//!                              # default: wait if the base commit has checks or workflows
+//! on_red = "draft"             # if they fail, nothing is billed: "draft" leaves the pull request
+//!                              # open, "fail" closes it
 //! ```
 
 use crate::Ctx;
 use domain::inbox::events::EventOrigin;
 use domain::jobs::caps::Caps;
+use domain::jobs::checks::{OnRed, Validate};
 use domain::jobs::permissions::Role;
 use domain::jobs::pulls::{LABEL_CHARS_MAX, LABELS_MAX, POLICY_PATH, PullOptions, REVIEWERS_MAX};
 use domain::jobs::triggers::Policy;
@@ -72,6 +77,8 @@ struct Pull {
     draft: bool,
     labels: Vec<String>,
     reviewers: Vec<String>,
+    validate: Option<String>,
+    on_red: Option<String>,
 }
 
 /// Why there can be no job.
@@ -192,7 +199,16 @@ fn parse(text: &str) -> Result<Policy, String> {
             "`role` is one of none, read, triage, write, maintain and admin".to_owned()
         })
     });
-    let wishes = PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers);
+    let validate = pull.validate.as_deref().map(|word| {
+        Validate::parse(word).ok_or_else(|| "`validate` is `checks` or `off`".to_owned())
+    });
+    let on_red = pull
+        .on_red
+        .as_deref()
+        .map(|word| OnRed::parse(word).ok_or_else(|| "`on_red` is `draft` or `fail`".to_owned()));
+    let (validate, on_red) = (validate.transpose()?, on_red.transpose()?);
+    let wishes = PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers)
+        .map(|wishes| wishes.validated(validate, on_red.unwrap_or(OnRed::Draft)));
     Ok(Policy {
         opened: switch(triggers.opened),
         commands: switch(triggers.commands),
@@ -279,12 +295,19 @@ mod tests {
             },
             Policy::default()
         );
+        let checked = parse("[pull]\nvalidate = 'off'\non_red = 'fail'").expect("a policy");
+        assert_eq!(
+            (checked.wishes.validate(), checked.wishes.on_red()),
+            (Some(Validate::Off), OnRed::Fail)
+        );
         let eleven = format!("[pull]\nlabels = {:?}", ["x"; 11]);
         for broken in [
             "[pull]\ndraft = 'yes'",
             "[pull]\nlabels = ['']",
             "[pull]\nreviewers = ['@me']",
             "[pull]\nteams = []",
+            "[pull]\nvalidate = 'yes'",
+            "[pull]\non_red = 'bill'",
             &eleven,
         ] {
             assert!(parse(broken).is_err(), "{broken}");

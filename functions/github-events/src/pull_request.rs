@@ -42,6 +42,12 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     let transition = match (row.staged(), event.state) {
         (Staged::Opened(job), PullState::Merged) => job.merged(now),
         (Staged::Opened(job), PullState::Closed) => job.closed(now),
+        // People decided before the checks did.
+        (Staged::Validating(job), PullState::Merged) => job.merged(now),
+        // It may be Tallyhook that closed it, because of its checks.
+        (Staged::Validating(_), PullState::Closed) => {
+            return Ok(Done::Ignored("the next look at its checks ends the job"));
+        }
         // People reopened it, or GitHub's events came out of order: a merge is final.
         (Staged::Closed(job), PullState::Merged) => job.merged(now),
         (Staged::Approved(_) | Staged::Opening(_), _) => {

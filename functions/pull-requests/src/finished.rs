@@ -12,7 +12,7 @@ use queues::Message;
 /// Records and queues the mail if the job has ended or was delivered and the account wants such
 /// mail. The notice's key is the job, so a later state of the job creates no second mail.
 pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), Failure> {
-    if state == CommentState::Working {
+    if matches!(state, CommentState::Working | CommentState::Validating) {
         return Ok(());
     }
     warn(ctx, row).await?;

@@ -8,8 +8,11 @@
 
 mod comment;
 mod config;
+mod expected;
 mod finished;
 mod open;
+mod settled;
+mod validate;
 mod wishes;
 mod wording;
 

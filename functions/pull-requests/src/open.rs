@@ -1,19 +1,18 @@
 //! Opens the pull request of an approved change, and records the usage that is owed to Stripe.
 
-use crate::{Ctx, comment, repository, wishes, wording};
+use crate::expected::{Expected, expected};
+use crate::settled::settled;
+use crate::{Ctx, comment, repository, validate, wishes, wording};
 use domain::ids::JobId;
 use domain::jobs::pulls::{branch, commit_marker, hidden_marker};
 use domain::jobs::steps::Steps;
 use domain::jobs::untrusted::disarmed_title;
-use domain::jobs::{
-    CancelRequest, ConcurrentMove, Job, JobLease, JobRow, Leasable, Opening, PullRef, Staged,
-};
+use domain::jobs::{CancelRequest, Job, JobLease, JobRow, Leasable, Opening, PullRef, Staged};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
-use flows::work::{self, Finish, Worked};
-use github_api::{Access, CommitOrder, Opened, Pull, PullOrder, Repository};
-use queues::Message;
+use flows::work::{self, Finish};
+use github_api::{Access, CommitOrder, Committed, Opened, Pull, PullOrder, Repository};
 
 /// What a delivery creates: the tree, the commit, the branch and the pull request.
 const CREATIONS: u32 = 4;
@@ -33,6 +32,7 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     match row.staged() {
         Staged::Approved(job) => deliver(ctx, job, &steps, until).await,
         Staged::Opening(job) => deliver(ctx, job, &steps, until).await,
+        Staged::Validating(job) => validate::poll(ctx, job, until).await,
         _ => Ok(Done::Duplicate),
     }
 }
@@ -47,58 +47,69 @@ async fn deliver<S: Leasable<Working = Opening>>(
     let run = async |lease: &JobLease<Opening>| {
         let work = pull(ctx, lease, steps);
         let installation = lease.row().facts.installation;
-        let pull = ctx.limits().within(installation, work).await?;
+        let ready = ctx.limits().within(installation, work).await?;
         let now = ctx.outside.now();
-        let finish: Finish<Opening> = match pull {
-            Some((Pull { number, url, .. }, unmet)) => {
-                Box::new(move |lease| lease.opened(PullRef { number, url }, unmet, now))
-            }
+        let finish: Finish<Opening> = match ready {
+            Some(Ready {
+                pull,
+                unmet,
+                awaits,
+            }) => Box::new(move |lease| match awaits {
+                Some(head_sha) => lease.validating(pull, unmet, head_sha, now),
+                None => lease.opened(pull, unmet, now),
+            }),
             None => Box::new(move |lease| lease.cancelled(now)),
         };
         Ok(finish)
     };
-    let (row, transition) = match work::work(&ctx.store, random, clock, job, until, run).await? {
-        Worked::Moved(row, transition) => (row, transition),
-        Worked::Not(done) => return Ok(done),
-        // A cancellation was requested meanwhile. The next attempt looks up whether the pull
-        // request exists now.
-        Worked::Overtaken => return Err(ConcurrentMove.into()),
-    };
-    for debts in transition.money().debts() {
-        ctx.queues
-            .send(&Message::Usage(debts), Some(&row.facts.account))
-            .await?;
-    }
-    comment::tell(ctx, &row, until).await?;
-    Ok(Done::Applied(row.state.as_str().to_owned()))
+    let worked = work::work(&ctx.store, random, clock, job, until, run).await?;
+    settled(ctx, worked, until).await
 }
 
-/// Creates or finds the pull request, with its labels and reviewers, and says which of these GitHub
-/// refused. Returns `None` if the job was cancelled in time.
+/// A pull request that exists.
+struct Ready {
+    pull: PullRef,
+    /// The labels and reviewers that GitHub refused.
+    unmet: Option<String>,
+    /// The commit whose checks decide, if there are any.
+    awaits: Option<String>,
+}
+
+/// Creates or finds the pull request, with its labels and reviewers. Returns `None` if the job was
+/// cancelled in time.
 async fn pull(
     ctx: &Ctx,
     lease: &JobLease<Opening>,
     steps: &Steps,
-) -> Result<Option<(Pull, Option<String>)>, Failure> {
+) -> Result<Option<Ready>, Failure> {
     let row = lease.row();
     let github = ctx.github.client().await?;
     let repository = repository(ctx, &github, row, Access::WritePulls).await?;
-    let pull = match row.cancel_requested {
-        CancelRequest::Asked => made(&repository, &branch(&row.facts.id)).await?,
+    let (pull, awaits) = match row.cancel_requested {
+        CancelRequest::Asked => (made(&repository, &branch(&row.facts.id)).await?, None),
         // No attempt is left, but an earlier one may have succeeded although its response was lost.
         CancelRequest::None if row.is_worn_out() => {
             let pull = made(&repository, &branch(&row.facts.id)).await?;
-            Some(pull.ok_or_else(|| worn_out(row))?)
+            (Some(pull.ok_or_else(|| worn_out(row))?), None)
         }
         CancelRequest::None => {
+            let expected = expected(ctx, &github, &repository, row).await?;
             let count = CREATIONS + wishes::creations(row);
             ctx.limits().create(row.facts.installation, count).await?;
-            Some(ensured(&repository, row, steps).await?)
+            let (pull, head_sha) = ensured(&repository, row, steps, expected).await?;
+            let awaits = (expected == Expected::Checks).then_some(head_sha);
+            (Some(pull), awaits)
         }
     };
-    let Some(pull) = pull else { return Ok(None) };
-    let unmet = wishes::grant(ctx, &github, &repository, row, pull.number).await?;
-    Ok(Some((pull, unmet)))
+    let Some(Pull { number, url, .. }) = pull else {
+        return Ok(None);
+    };
+    let unmet = wishes::grant(ctx, &github, &repository, row, number).await?;
+    Ok(Some(Ready {
+        pull: PullRef { number, url },
+        unmet,
+        awaits,
+    }))
 }
 
 fn worn_out(row: &JobRow) -> Failure {
@@ -118,7 +129,13 @@ async fn made(repository: &Repository, head_branch: &str) -> Result<Option<Pull>
     Ok(repository.pull_find(head_branch).await?)
 }
 
-async fn ensured(repository: &Repository, row: &JobRow, steps: &Steps) -> Result<Pull, Failure> {
+/// Ensures that the pull request exists. Returns it with our commit.
+async fn ensured(
+    repository: &Repository,
+    row: &JobRow,
+    steps: &Steps,
+    expected: Expected,
+) -> Result<(Pull, String), Failure> {
     let head_branch = branch(&row.facts.id);
     let (proposal, base_sha) = delivered(row, steps)?;
     let commit = CommitOrder {
@@ -128,17 +145,18 @@ async fn ensured(repository: &Repository, row: &JobRow, steps: &Steps) -> Result
         message: &wording::commit_message(row, proposal),
         marker: &commit_marker(&row.facts.id),
     };
-    repository.commit_ensure(&commit).await?;
+    let (Committed::Created { sha } | Committed::AlreadyThere { sha }) =
+        repository.commit_ensure(&commit).await?;
     let order = PullOrder {
         head_branch: &head_branch,
         base_branch: &row.facts.base_branch,
         title: &disarmed_title(proposal.title()),
-        body: &wording::pull_body(row, proposal),
+        body: &wording::pull_body(row, proposal, expected),
         marker: &hidden_marker(&row.facts.id),
         draft: row.facts.wishes.draft(),
     };
     match repository.pull_ensure(&order).await? {
-        Opened::Created(pull) | Opened::AlreadyThere(pull) => Ok(pull),
+        Opened::Created(pull) | Opened::AlreadyThere(pull) => Ok((pull, sha)),
     }
 }
 

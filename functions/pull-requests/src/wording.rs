@@ -1,5 +1,6 @@
 //! The texts that people read on GitHub, and the texts of the mail about a job.
 
+use crate::expected::Expected;
 use domain::billing::plans::Billable;
 use domain::jobs::permissions::UNAPPROVED;
 use domain::jobs::pulls::{self, Proposal, commit_marker};
@@ -16,11 +17,17 @@ pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
     )
 }
 
+/// What the pull request says where its checks may not be read.
+const NO_CHECKS: &str = "\n\nTallyhook did not wait for the checks of this pull request, because it may not read them. Grant the App's installation the permissions to read checks and commit statuses.";
+
 /// The pull request's text. If GitHub refused the comment under the issue, this is the only place to
 /// say so.
-pub fn pull_body(row: &JobRow, proposal: &Proposal) -> String {
+pub fn pull_body(row: &JobRow, proposal: &Proposal, expected: Expected) -> String {
     let issue = row.facts.issue_number;
-    let body = pulls::pull_body(issue, proposal);
+    let mut body = pulls::pull_body(issue, proposal);
+    if expected == Expected::NoRight {
+        body.push_str(NO_CHECKS);
+    }
     if row.commented.is_none() || row.comment.is_some() {
         return body;
     }
@@ -44,6 +51,13 @@ pub fn mail(row: &JobRow) -> String {
         let reason = row.reason.as_deref().unwrap_or("it was given up");
         return format!("{issue} got no pull request, and nothing is billed: {reason}. Job {id}.");
     };
+    if !was_delivered(row) {
+        let reason = row.reason.as_deref().unwrap_or("it was closed");
+        return format!(
+            "{issue} got pull request #{}, which is not delivered, and nothing is billed: {reason}. Job {id}.",
+            pull.number
+        );
+    }
     let cost = match (charge(row), &terms.funding) {
         (Charge::Free, _) => "It costs nothing".to_owned(),
         (Charge::WhenMerged, _) => "It is billed when it is merged".to_owned(),
@@ -108,6 +122,10 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
             disarmed(unmet)
         )
     });
+    let checked = row
+        .checked
+        .as_deref()
+        .map_or_else(String::new, |checked| format!(" {}", disarmed(checked)));
     let bill = charge(row).as_str();
     let bills_merges = row.facts.terms.billable == Billable::Merged;
     match notice {
@@ -119,22 +137,25 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
         CommentState::Working => {
             format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`.")
         }
+        CommentState::Validating => {
+            format!("{pull} is open and waits for its checks. Job `{job}`.")
+        }
         CommentState::Opened if row.is_delegated() => {
             format!("The pull request is ready: {pull}. Job `{job}`, {bill}.")
         }
         CommentState::Opened => {
             format!(
-                "The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, {bill}.{unmet}"
+                "The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, {bill}.{checked}{unmet}"
             )
         }
         CommentState::Merged if was_closed(row) => {
             format!("{pull} was reopened and merged. Job `{job}`.")
         }
-        CommentState::Merged if bills_merges => {
+        CommentState::Merged if bills_merges || !was_opened(row) => {
             format!("{pull} was merged. Job `{job}`, {bill}.")
         }
         CommentState::Merged => format!("{pull} was merged. Job `{job}`."),
-        CommentState::Closed if bills_merges => {
+        CommentState::Closed if bills_merges || !was_delivered(row) => {
             format!("{pull} was closed without merging, so nothing is billed. Job `{job}`.")
         }
         CommentState::Closed => format!("{pull} was closed without merging. Job `{job}`."),
@@ -143,17 +164,10 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
                 "The review did not accept the change, so there is no pull request and nothing is billed. {reason}\n\nJob `{job}`."
             )
         }
-        // No invitation to try again: the same person would be refused again.
-        CommentState::Failed if row.facts.trigger.starts_with(UNAPPROVED) => {
-            format!("Not started: {reason}.\n\nJob `{job}`.")
-        }
-        // The reason concerns the account, and another command would meet the same.
-        CommentState::Failed if row.public_reason.is_some() => {
-            format!("Not started, and nothing is billed: {reason}.\n\nJob `{job}`.")
-        }
-        CommentState::Failed => {
+        CommentState::Failed => failed(row, &reason),
+        CommentState::Cancelled if row.pull.is_some() => {
             format!(
-                "This did not work out, so there is no pull request and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`."
+                "Cancelled: {reason}. {pull} is not delivered, and nothing is billed. Job `{job}`."
             )
         }
         CommentState::Cancelled => {
@@ -164,9 +178,42 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
     }
 }
 
+/// The comment of a job that failed.
+fn failed(row: &JobRow, reason: &str) -> String {
+    let job = &row.facts.id;
+    // No invitation to try again: the same person would be refused again.
+    if row.facts.trigger.starts_with(UNAPPROVED) {
+        return format!("Not started: {reason}.\n\nJob `{job}`.");
+    }
+    // The reason concerns the account, and another command would meet the same.
+    if row.public_reason.is_some() {
+        return format!("Not started, and nothing is billed: {reason}.\n\nJob `{job}`.");
+    }
+    let Some(pull) = &row.pull else {
+        return format!(
+            "This did not work out, so there is no pull request and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`."
+        );
+    };
+    format!(
+        "#{} is not delivered, and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`.",
+        pull.number
+    )
+}
+
 /// Whether the pull request was closed before its present state.
 fn was_closed(row: &JobRow) -> bool {
     row.timeline
         .iter()
         .any(|entry| entry.state == JobState::Closed)
+}
+
+/// Whether the pull request has been delivered, and not only opened.
+fn was_delivered(row: &JobRow) -> bool {
+    was_opened(row) || row.state == JobState::Merged
+}
+
+fn was_opened(row: &JobRow) -> bool {
+    row.timeline
+        .iter()
+        .any(|entry| entry.state == JobState::PrOpened)
 }

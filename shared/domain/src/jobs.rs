@@ -23,6 +23,7 @@ pub mod admission;
 pub mod assists;
 mod billing;
 pub mod caps;
+pub mod checks;
 mod delegated;
 mod figures;
 pub mod fixes;
@@ -111,6 +112,10 @@ pub struct JobRow {
     pub fix_paid: FixPaid,
     pub base_sha: Option<String>,
     pub pull: Option<PullRef>,
+    /// The commit of the pull request whose checks the job waits for.
+    pub head_sha: Option<String>,
+    /// What the checks of the pull request said when it was delivered.
+    pub checked: Option<String>,
     /// The labels and reviewers of the policy that GitHub refused, and why.
     pub unmet: Option<String>,
     /// Why the job ended, or why its cancellation was requested.
@@ -191,6 +196,15 @@ impl JobRow {
         self.tries().wait(now)
     }
 
+    /// Since when the job waits for the checks of its pull request.
+    pub fn validating_since(&self) -> Timestamp {
+        let entered = self.timeline.iter().rev();
+        entered
+            .into_iter()
+            .find(|entry| entry.state == JobState::Validating)
+            .map_or(self.facts.created_at, |entry| entry.at)
+    }
+
     /// The state that the comment should show but does not show yet.
     pub fn untold(&self) -> Option<CommentState> {
         let notice = self.state.notice();
@@ -237,6 +251,8 @@ stages! {
     Approved = ReviewApproved;
     /// Getting its pull request.
     Opening = PrCreationInitiated;
+    /// Its pull request waits for its checks.
+    Validating = Validating;
     /// Has its pull request.
     Opened = PrOpened;
     /// Merged.
@@ -284,6 +300,8 @@ pub fn queued(facts: JobFacts) -> JobRow {
         fix_paid: FixPaid::WithJob,
         base_sha: None,
         pull: None,
+        head_sha: None,
+        checked: None,
         unmet: None,
         reason: None,
         public_reason: None,

@@ -17,6 +17,7 @@ mod app;
 mod archives;
 mod branches;
 mod call;
+mod checks;
 mod comments;
 mod commits;
 mod diffs;
@@ -96,6 +97,8 @@ pub struct GithubConfig {
 pub enum Access {
     ReadFiles,
     ReadIssues,
+    /// Check runs and commit statuses.
+    ReadChecks,
     /// Branches, commits and pull requests.
     WritePulls,
     /// Comments and labels.

@@ -99,6 +99,31 @@ impl Repository {
         Err(error)
     }
 
+    /// A pull request by its number, or `None` if it is gone with its repository.
+    pub async fn pull_load(&self, number: u64) -> Result<Option<Pull>, GithubError> {
+        let call = Call::get(
+            "read the pull request",
+            Route::new("/pulls/").number(number),
+        );
+        let answer = self.send_for(call).await?;
+        let pull = answer
+            .map(|answer| answer.read::<PullShape>())
+            .transpose()?;
+        Ok(pull.as_ref().map(PullShape::pull))
+    }
+
+    /// Closes a pull request. Returns it as it is then: it may have been merged before.
+    pub async fn pull_close(&self, number: u64) -> Result<Pull, GithubError> {
+        let route = Route::new("/pulls/").number(number);
+        let call = Call::patch(
+            "close the pull request",
+            route,
+            json!({ "state": "closed" }),
+        );
+        let closed: PullShape = self.send(call).await?.read()?;
+        Ok(closed.pull())
+    }
+
     /// The newest pull request from a branch of this repository, by any author.
     pub async fn pull_find(&self, head_branch: &str) -> Result<Option<Pull>, GithubError> {
         Ok(self

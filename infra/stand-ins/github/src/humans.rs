@@ -82,6 +82,8 @@ impl GitHub {
             issues: Default::default(),
             comments: Default::default(),
             collaborators: Default::default(),
+            checks: Default::default(),
+            pushes: Default::default(),
         };
         let put = |(path, content): &(&str, &str)| {
             let sha = repository.objects.put_blob(content.as_bytes());

@@ -24,6 +24,8 @@ mod access;
 pub mod app_key;
 mod apps;
 mod archives;
+mod checks;
+mod ci;
 mod compare;
 mod contents;
 mod diff;
@@ -49,6 +51,7 @@ mod user_pages;
 mod views;
 mod webhooks;
 
+pub use ci::{Check, CheckKind};
 pub use people::OAuthClient;
 pub use state::{Creations, TokenRequest, Webhook};
 pub use views::{CommentView, CommitView, PullView};
@@ -102,6 +105,7 @@ impl GitHub {
             .merge(trees::routes())
             .merge(contents::routes())
             .merge(archives::routes())
+            .merge(checks::routes())
             .merge(compare::routes())
             .merge(pulls::routes())
             .merge(issues::routes());

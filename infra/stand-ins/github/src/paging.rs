@@ -64,10 +64,15 @@ impl Paging {
     }
 
     pub fn respond(&self, items: Vec<Value>) -> Response {
+        self.respond_in(items, |page| page)
+    }
+
+    /// Answers with one page inside another shape.
+    pub fn respond_in(&self, items: Vec<Value>, shape: impl FnOnce(Value) -> Value) -> Response {
         let last = items.len().div_ceil(self.per_page).max(1);
         let start = (self.page - 1).saturating_mul(self.per_page);
         let page: Vec<Value> = items.into_iter().skip(start).take(self.per_page).collect();
-        let mut response = Json(page).into_response();
+        let mut response = Json(shape(Value::Array(page))).into_response();
         if let Ok(link) = HeaderValue::from_str(&self.links(last))
             && !link.is_empty()
         {

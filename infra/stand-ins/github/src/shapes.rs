@@ -24,7 +24,8 @@ pub(super) fn app(config: &GitHubConfig) -> Value {
         "html_url": format!("{}/apps/{}", config.html_base, config.app_slug),
         "created_at": dates::iso(0),
         "updated_at": dates::iso(0),
-        "permissions": {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"},
+        "permissions": {"checks": "read", "contents": "write", "issues": "write", "metadata": "read",
+            "pull_requests": "write", "statuses": "read"},
         "events": ISSUES,
     })
 }

@@ -117,6 +117,12 @@ pub(super) struct Repository {
     pub comments: BTreeMap<u64, Comment>,
     /// Login to role.
     pub collaborators: BTreeMap<String, String>,
+    /// The checks that each push gets; this field and the next are missing in older states.
+    #[serde(default)]
+    pub checks: Vec<super::ci::Check>,
+    /// The first push of each commit.
+    #[serde(default)]
+    pub pushes: BTreeMap<Sha, super::ci::Push>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,11 +242,13 @@ pub struct Webhook {
     pub payload: Value,
 }
 
-const INSTALLED_PERMISSIONS: [(&str, &str); 4] = [
+const INSTALLED_PERMISSIONS: [(&str, &str); 6] = [
+    ("checks", "read"),
     ("contents", "write"),
     ("issues", "write"),
     ("metadata", "read"),
     ("pull_requests", "write"),
+    ("statuses", "read"),
 ];
 
 impl State {
@@ -360,6 +368,11 @@ impl Repository {
         let Some(branch) = name.strip_prefix("refs/heads/") else {
             return;
         };
+        let push = super::ci::Push {
+            branch: branch.to_owned(),
+            at: now,
+        };
+        self.pushes.entry(commit.to_owned()).or_insert(push);
         for issue in self
             .issues
             .values_mut()

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::{GitHub, GitHubConfig};
 
+mod checks;
 mod files;
 mod git;
 mod pulls;

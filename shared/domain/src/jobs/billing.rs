@@ -78,7 +78,9 @@ pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEff
     if from == row.state || from.is_over() {
         return BillingEffect::None;
     }
-    if row.state == bills {
+    // Who merges a pull request takes it, whatever its checks would have said.
+    let taken = from == JobState::Validating && row.state == JobState::Merged;
+    if row.state == bills || taken {
         let (facts, cost, used) = (
             &row.facts,
             cost_to_customer(row),

@@ -7,6 +7,7 @@
 
 use super::{
     Approved, Coding, Job, JobRow, JobState, Opening, Planning, Queued, Reviewing, Transition,
+    Validating,
 };
 use crate::time::Timestamp;
 pub use crate::work::Busy;
@@ -44,6 +45,10 @@ impl Leasable for Approved {
 impl Leasable for Opening {
     type Working = Self;
     const WORKING: JobState = JobState::PrCreationInitiated;
+}
+impl Leasable for Validating {
+    type Working = Self;
+    const WORKING: JobState = JobState::Validating;
 }
 
 /// A request to work on a job. The store turns it into a [`JobLease`] or reports that it was too

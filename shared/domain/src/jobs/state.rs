@@ -13,6 +13,8 @@ words! {
         ReviewApproved = "REVIEW_APPROVED",
         /// The pull request is being opened: the point of no return.
         PrCreationInitiated = "PR_CREATION_INITIATED",
+        /// The pull request exists and waits for its checks. It is not delivered yet.
+        Validating = "VALIDATING",
         PrOpened = "PR_OPENED",
         Merged = "MERGED",
         /// The pull request was closed without being merged.
@@ -32,7 +34,9 @@ impl JobState {
             Self::Delegated | Self::Queued | Self::Planning => Some(JobWork::Plan),
             Self::Coding => Some(JobWork::Code),
             Self::Reviewing => Some(JobWork::Review),
-            Self::ReviewApproved | Self::PrCreationInitiated => Some(JobWork::Pull),
+            Self::ReviewApproved | Self::PrCreationInitiated | Self::Validating => {
+                Some(JobWork::Pull)
+            }
             Self::PrOpened
             | Self::Merged
             | Self::Closed
@@ -52,6 +56,7 @@ impl JobState {
             | Self::Reviewing
             | Self::ReviewApproved
             | Self::PrCreationInitiated => CommentState::Working,
+            Self::Validating => CommentState::Validating,
             Self::PrOpened => CommentState::Opened,
             Self::Merged => CommentState::Merged,
             Self::Closed => CommentState::Closed,
@@ -59,6 +64,16 @@ impl JobState {
             Self::Failed => CommentState::Failed,
             Self::Cancelled => CommentState::Cancelled,
         }
+    }
+
+    /// Whether an agent works on the job, or will.
+    pub const fn needs_agent(self) -> bool {
+        self.work().is_some() && !matches!(self, Self::Validating)
+    }
+
+    /// Whether the pull request exists, or an attempt without an answer may have opened it.
+    pub const fn may_have_pull(self) -> bool {
+        matches!(self, Self::PrCreationInitiated | Self::Validating)
     }
 
     /// Whether the job has ended, so that the issue is free for another one.
@@ -77,12 +92,14 @@ pub enum JobWork {
     Plan,
     Code,
     Review,
+    /// Opens the pull request, or reads its checks.
     Pull,
 }
 
 words! {
     CommentState {
         Working = "working",
+        Validating = "validating",
         Opened = "opened",
         Merged = "merged",
         Closed = "closed",

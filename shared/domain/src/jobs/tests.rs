@@ -16,6 +16,7 @@ use crate::units::MICROS;
 use std::collections::BTreeSet;
 
 mod delegated;
+mod delivering;
 mod leases;
 mod money;
 
@@ -80,6 +81,13 @@ fn step(output: StepOutput) -> Step {
         cost: Credits::ZERO,
         model: "m".to_owned(),
         at: NOW,
+    }
+}
+
+fn pull() -> PullRef {
+    PullRef {
+        number: 8,
+        url: "u".to_owned(),
     }
 }
 
@@ -189,12 +197,8 @@ fn moves(row: &JobRow) -> Vec<Seen> {
     match row.clone().staged() {
         Staged::Delegated(job) => {
             let again = job!(Delegated);
-            let pull = PullRef {
-                number: 8,
-                url: "u".to_owned(),
-            };
             let moves = [
-                again().delivered(pull, NOW),
+                again().delivered(pull(), NOW),
                 again().given_up("why", NOW),
                 again().waits(NOW),
                 job.cancel("c", NOW),
@@ -241,16 +245,27 @@ fn moves(row: &JobRow) -> Vec<Seen> {
         Staged::Opening(job) => {
             let again = job!(Opening);
             let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(&lease(again()).opened(
-                PullRef {
-                    number: 8,
-                    url: "u".to_owned(),
-                },
-                None,
-                NOW,
-            )));
+            moves.push(seen(&lease(again()).opened(pull(), None, NOW)));
+            let sha = "c1".to_owned();
+            moves.push(seen(&lease(again()).validating(pull(), None, sha, NOW)));
             moves.push(seen(&lease(again()).cancelled(NOW)));
             moves.extend([seen(&job.request_cancel("c", NOW)), claimed(again())]);
+            moves
+        }
+        Staged::Validating(job) => {
+            let again = job!(Validating);
+            let mut moves = any_lease(|| lease(again()));
+            let ends = [
+                lease(again()).delivered("green", NOW),
+                lease(again()).merged(NOW),
+                lease(again()).closed(NOW),
+                lease(again()).cancelled(NOW),
+                again().merged(NOW),
+                again().closed(NOW),
+                job.request_cancel("c", NOW),
+            ];
+            moves.extend(ends.iter().map(seen));
+            moves.push(claimed(again()));
             moves
         }
         Staged::Opened(job) => vec![seen(&job.merged(NOW)), seen(&job!(Opened)().closed(NOW))],
@@ -262,7 +277,7 @@ fn moves(row: &JobRow) -> Vec<Seen> {
 }
 
 /// All transitions, including those that stay in the same state.
-const EDGES: [(JobState, &[JobState]); 13] = {
+const EDGES: [(JobState, &[JobState]); 14] = {
     use JobState::*;
     [
         (Delegated, &[Delegated, PrOpened, Failed, Cancelled]),
@@ -283,7 +298,11 @@ const EDGES: [(JobState, &[JobState]); 13] = {
         (ReviewApproved, &[PrCreationInitiated, Cancelled]),
         (
             PrCreationInitiated,
-            &[PrCreationInitiated, PrOpened, Failed, Cancelled],
+            &[PrCreationInitiated, Validating, PrOpened, Failed, Cancelled],
+        ),
+        (
+            Validating,
+            &[Validating, PrOpened, Merged, Closed, Failed, Cancelled],
         ),
         (PrOpened, &[Merged, Closed]),
         (Merged, &[]),
@@ -333,7 +352,7 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
             );
             assert_eq!(
                 matches!(seen.money, BillingEffect::Billed { .. }),
-                to == JobState::PrOpened,
+                to == JobState::PrOpened || (state, to) == (JobState::Validating, JobState::Merged),
                 "{what}: charged with the pull request and never else"
             );
             let reported = state == JobState::Delegated && to == JobState::PrOpened;
@@ -423,39 +442,6 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
         "so the holder's own write finds it"
     );
     assert!(!asked.frees_issue());
-}
-
-/// Support can see why somebody wanted to stop a job that was delivered all the same. The reason of
-/// an earlier failed attempt is not kept.
-#[test]
-fn a_delivered_job_keeps_only_the_reason_to_stop() {
-    for asked in [false, true] {
-        let mut row = JobRow {
-            reason: Some("gave up after 12 attempts: no answer".to_owned()),
-            ..at(JobState::PrCreationInitiated)
-        };
-        if asked {
-            let Staged::Opening(job) = row.staged() else {
-                panic!("opening")
-            };
-            row = job
-                .request_cancel("the issue was closed", NOW)
-                .row()
-                .clone();
-            row.not_before = None;
-        }
-        let Staged::Opening(job) = row.staged() else {
-            panic!("opening")
-        };
-        let pull = PullRef {
-            number: 8,
-            url: "u".to_owned(),
-        };
-        let refused = Some("`bug` (refused)".to_owned());
-        let opened = lease(job).opened(pull, refused.clone(), NOW).into_row();
-        let reason = asked.then_some("the issue was closed");
-        assert_eq!((opened.reason.as_deref(), opened.unmet), (reason, refused));
-    }
 }
 
 #[test]

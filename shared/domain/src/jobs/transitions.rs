@@ -1,10 +1,11 @@
 //! The transitions: which stage follows which, and what is written with each.
 
+use super::checks::poll_wait;
 use super::steps::{Review, Step, StepOutput, Verdict};
 use super::{
     Approved, BillingEffect, CancelRequest, Closed, Coding, FixPaid, Job, JobLease, JobRow,
     JobState, Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing,
-    Staged, TimelineEntry,
+    Staged, TimelineEntry, Validating,
 };
 use crate::retry::{Failure, Retry, Retryable, gave_up};
 use crate::time::Timestamp;
@@ -123,10 +124,11 @@ impl Transition {
         self.entered.as_ref()
     }
 
-    /// Whether the transition returns the plan's agent that the job took: its work is done.
+    /// Whether the transition returns the plan's agent that the job took: its work is done. Nobody
+    /// works while the checks run.
     pub fn returns_agent(&self) -> bool {
         let places = &self.row.facts.terms.places;
-        places.agent && self.from.work().is_some() && self.row.state.work().is_none()
+        places.agent && self.from.needs_agent() && !self.row.state.needs_agent()
     }
 
     /// Whether the transition frees the issue for another job.
@@ -154,7 +156,7 @@ impl<W> JobLease<W> {
         let reason = failure.source.to_string();
         match self.row().tries().failed(failure, jitter, now) {
             NextAttempt::Over => self.fail(&reason, now),
-            NextAttempt::Last(_) if self.row().state != JobState::PrCreationInitiated => {
+            NextAttempt::Last(_) if !self.row().state.may_have_pull() => {
                 self.fail(&gave_up(&reason), now)
             }
             NextAttempt::Last(next) => self.waits(next, now).with(|row| {
@@ -234,24 +236,67 @@ impl JobLease<Opening> {
     pub fn opened(self, pull: PullRef, unmet: Option<String>, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
             .enter(JobState::PrOpened)
+            .with(|row| row.set_pull(pull, unmet))
+    }
+
+    /// Records the pull request, which is delivered once the checks of its commit allow it. No money
+    /// moves.
+    pub fn validating(
+        self,
+        pull: PullRef,
+        unmet: Option<String>,
+        head_sha: String,
+        now: Timestamp,
+    ) -> Transition {
+        let poll_at = now.plus(poll_wait(now, now));
+        Transition::from(self.into_row(), now)
+            .enter(JobState::Validating)
             .with(|row| {
-                row.pull = Some(pull);
-                row.unmet = unmet.map(|unmet| crate::text::truncate(&unmet, 1_000).to_owned());
-                if row.cancel_requested == CancelRequest::None {
-                    row.reason = None;
-                }
+                row.set_pull(pull, unmet);
+                row.head_sha = Some(head_sha);
+                row.not_before = Some(poll_at);
+                row.due_at = Some(poll_at);
             })
     }
 
     /// Cancels after a look-up has shown that there is no pull request.
     pub fn cancelled(self, now: Timestamp) -> Transition {
-        let reason = self
-            .row()
-            .reason
-            .clone()
-            .unwrap_or_else(|| "cancelled".to_owned());
-        Transition::from(self.into_row(), now).ending(JobState::Cancelled, &reason)
+        cancelled(self.into_row(), now)
     }
+}
+
+impl JobLease<Validating> {
+    /// Delivers the pull request, with what its checks said. If that makes the job billable, its
+    /// money moves in the same write.
+    pub fn delivered(self, checked: &str, now: Timestamp) -> Transition {
+        Transition::from(self.into_row(), now)
+            .enter(JobState::PrOpened)
+            .with(|row| {
+                row.checked = Some(crate::text::truncate(checked, 1_000).to_owned());
+                row.reason = None;
+            })
+    }
+
+    /// Ends the job because people have merged the pull request, which delivers it.
+    pub fn merged(self, now: Timestamp) -> Transition {
+        Transition::from(self.into_row(), now).enter(JobState::Merged)
+    }
+
+    /// Ends the job because people have closed the pull request.
+    pub fn closed(self, now: Timestamp) -> Transition {
+        Transition::from(self.into_row(), now).enter(JobState::Closed)
+    }
+
+    /// Cancels the job after its pull request has been closed.
+    pub fn cancelled(self, now: Timestamp) -> Transition {
+        cancelled(self.into_row(), now)
+    }
+}
+
+fn cancelled(row: JobRow, now: Timestamp) -> Transition {
+    let reason = row.reason.clone();
+    let reason = reason.as_deref().unwrap_or("cancelled");
+    Transition::from(row, now).ending(JobState::Cancelled, reason)
 }
 
 /// Another writer moved the job at the same time; the caller has to decide again.
@@ -279,6 +324,24 @@ impl Job<Opened> {
 
     pub fn closed(self, now: Timestamp) -> Transition {
         Transition::from(self.row, now).enter(JobState::Closed)
+    }
+}
+
+impl Job<Validating> {
+    /// Records that people merged the pull request before its checks completed, which delivers it.
+    pub fn merged(self, now: Timestamp) -> Transition {
+        Transition::from(self.row, now).enter(JobState::Merged)
+    }
+
+    pub fn closed(self, now: Timestamp) -> Transition {
+        Transition::from(self.row, now).enter(JobState::Closed)
+    }
+
+    /// Requests cancellation. The worker that reads the checks closes the pull request, unless people
+    /// have merged it. The lease of a present worker stays.
+    pub fn request_cancel(self, reason: &str, now: Timestamp) -> Transition {
+        let look_at = self.row.lease_until.max(Some(now)).unwrap_or(now);
+        Transition::from(self.row, now).with(|row| row.ask_cancel(reason, look_at))
     }
 }
 
@@ -327,6 +390,7 @@ impl Staged {
             Self::Reviewing(job) => job.cancel(reason, now),
             Self::Approved(job) => job.cancel(reason, now),
             Self::Opening(job) => job.request_cancel(reason, now),
+            Self::Validating(job) => job.request_cancel(reason, now),
             Self::Opened(_) => return CancelOutcome::Delivered,
             Self::Merged(_)
             | Self::Closed(_)
@@ -354,11 +418,23 @@ impl Job<Opening> {
             .max(Some(now))
             .unwrap_or(now)
             .plus(SHOWS_AFTER);
-        Transition::from(self.row, now).with(|row| {
-            row.cancel_requested = CancelRequest::Asked;
-            row.reason = Some(crate::text::truncate(reason, 1_000).to_owned());
-            row.due_at = Some(look_at);
-            row.not_before = Some(look_at);
-        })
+        Transition::from(self.row, now).with(|row| row.ask_cancel(reason, look_at))
+    }
+}
+
+impl JobRow {
+    fn ask_cancel(&mut self, reason: &str, look_at: Timestamp) {
+        self.cancel_requested = CancelRequest::Asked;
+        self.reason = Some(crate::text::truncate(reason, 1_000).to_owned());
+        self.due_at = Some(look_at);
+        self.not_before = Some(look_at);
+    }
+
+    fn set_pull(&mut self, pull: PullRef, unmet: Option<String>) {
+        self.pull = Some(pull);
+        self.unmet = unmet.map(|unmet| crate::text::truncate(&unmet, 1_000).to_owned());
+        if self.cancel_requested == CancelRequest::None {
+            self.reason = None;
+        }
     }
 }

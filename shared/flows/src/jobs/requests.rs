@@ -105,7 +105,8 @@ pub fn may_retry(state: JobState) -> Result<(), Refusal> {
         | JobState::Coding
         | JobState::Reviewing
         | JobState::ReviewApproved
-        | JobState::PrCreationInitiated => (
+        | JobState::PrCreationInitiated
+        | JobState::Validating => (
             "under_way",
             "This job is in progress; wait for its end, or cancel it first.",
         ),

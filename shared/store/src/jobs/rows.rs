@@ -9,6 +9,7 @@ use crate::jobs::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
+use domain::jobs::checks::{OnRed, Validate};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::{
     CancelRequest, CommentState, FixPaid, JobFacts, JobRow, JobState, PullRef, TimelineEntry,
@@ -35,6 +36,8 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
             row.pull.as_ref().map(|pull| number(pull.number)),
         )
         .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
+        .set_or_remove("head_sha", row.head_sha.as_ref().map(text))
+        .set_or_remove("checked", row.checked.as_ref().map(text))
         .set_or_remove("unmet", row.unmet.as_ref().map(text))
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
@@ -126,6 +129,14 @@ fn wish_attributes(wishes: &PullOptions) -> impl Iterator<Item = (&'static str, 
         ),
         ("labels", listed(wishes.labels())),
         ("reviewers", listed(wishes.reviewers())),
+        (
+            "validate",
+            wishes.validate().map(|validate| text(validate.as_str())),
+        ),
+        (
+            "on_red",
+            (wishes.on_red() == OnRed::Fail).then(|| text(OnRed::Fail.as_str())),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
@@ -172,6 +183,8 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
         },
         base_sha: item.find_text("base_sha")?.map(str::to_owned),
         pull,
+        head_sha: item.find_text("head_sha")?.map(str::to_owned),
+        checked: item.find_text("checked")?.map(str::to_owned),
         unmet: item.find_text("unmet")?.map(str::to_owned),
         reason: item.find_text("reason")?.map(str::to_owned),
         public_reason: item.find_text("public_reason")?.map(str::to_owned),
@@ -196,12 +209,21 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
 
 fn wishes_of(item: &Item<'_>) -> Result<PullOptions, StoreError> {
     let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
-    PullOptions::check(
+    let options = PullOptions::check(
         item.switch("draft")?,
         listed("labels")?,
         listed("reviewers")?,
-    )
-    .ok_or_else(|| item.bad("labels"))
+    );
+    let validate = item
+        .find_text("validate")?
+        .map(|word| Validate::parse(word).ok_or_else(|| item.bad("validate")));
+    let on_red = item
+        .find_text("on_red")?
+        .map(|word| OnRed::parse(word).ok_or_else(|| item.bad("on_red")));
+    Ok(options.ok_or_else(|| item.bad("labels"))?.validated(
+        validate.transpose()?,
+        on_red.transpose()?.unwrap_or(OnRed::Draft),
+    ))
 }
 
 fn facts_of(item: &Item<'_>) -> Result<JobFacts, StoreError> {

@@ -39,6 +39,8 @@ pub struct JobShown {
     pub rounds: u32,
     pub tokens: TokensShown,
     pub pull: Option<PullShown>,
+    /// What the checks of the pull request said when it was delivered.
+    pub checked: Option<String>,
     /// Why the job ended, or why its cancellation was requested.
     pub reason: Option<String>,
     /// The id of its comment on the issue.
@@ -212,6 +214,7 @@ fn shown(row: &JobRow, steps: &Steps, payment: Payment) -> JobShown {
         rounds: row.rounds,
         tokens: TokensShown::of(row.tokens),
         pull: row.pull.as_ref().map(pull),
+        checked: row.checked.clone(),
         reason: row.reason.clone(),
         comment: row.comment.map(CommentId::get),
         steps: steps.0.iter().map(StepShown::of).collect(),

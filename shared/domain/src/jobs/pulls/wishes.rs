@@ -3,6 +3,7 @@
 //! [`PullOptions::check`] is the only way to create them, so an option that GitHub does not support
 //! is found when the policy is read, not when a job ends.
 
+use crate::jobs::checks::{OnRed, Validate};
 use crate::switches::Switch;
 
 /// The most labels.
@@ -13,12 +14,15 @@ pub const LABEL_CHARS_MAX: usize = 50;
 pub const REVIEWERS_MAX: usize = 10;
 const LOGIN_CHARS_MAX: usize = 39;
 
-/// Labels, reviewers and draft state. The default sets no labels, reviewers or draft state.
+/// Labels, reviewers, draft state, and what checks decide. The default sets no labels, reviewers or
+/// draft state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullOptions {
     draft: Switch,
     labels: Vec<String>,
     reviewers: Vec<String>,
+    validate: Option<Validate>,
+    on_red: OnRed,
 }
 
 impl Default for PullOptions {
@@ -27,6 +31,8 @@ impl Default for PullOptions {
             draft: Switch::Off,
             labels: Vec::new(),
             reviewers: Vec::new(),
+            validate: None,
+            on_red: OnRed::Draft,
         }
     }
 }
@@ -42,7 +48,27 @@ impl PullOptions {
             draft,
             labels,
             reviewers,
+            ..Self::default()
         })
+    }
+
+    /// The same options, with what the repository's checks decide.
+    pub fn validated(self, validate: Option<Validate>, on_red: OnRed) -> Self {
+        Self {
+            validate,
+            on_red,
+            ..self
+        }
+    }
+
+    /// Whether to wait for the checks of the pull request. `None` waits where checks are to be
+    /// expected.
+    pub const fn validate(&self) -> Option<Validate> {
+        self.validate
+    }
+
+    pub const fn on_red(&self) -> OnRed {
+        self.on_red
     }
 
     pub const fn draft(&self) -> Switch {

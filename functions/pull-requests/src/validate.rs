@@ -1,0 +1,191 @@
+//! Waits for the checks of a job's pull request, which decide whether it is delivered and billed.
+//!
+//! Safe to run twice: reading changes nothing, closing a pull request twice closes it once, and the
+//! outcome is written on the version that the lease was taken on.
+
+use crate::expected::{Seen, checks_of};
+use crate::settled::settled;
+use crate::{Ctx, repository};
+use domain::jobs::checks::{OnRed, Progress, failing, named, poll_wait};
+use domain::jobs::{CancelRequest, Job, JobLease, JobRow, Validating};
+use domain::retry::{Done, Failure, Retry};
+use domain::time::Timestamp;
+use flows::work::{self, Finish};
+use github_api::{Access, GithubApi, GithubError, Pull, PullState, Repository};
+
+/// What becomes of the job.
+enum Verdict {
+    /// Delivered, with what the checks said.
+    Delivered(String),
+    /// Not delivered, and why.
+    Red(String),
+    Merged,
+    Closed,
+    Cancelled,
+}
+
+const PUSHED: &str = "Somebody pushed to its branch, so its checks were not waited for.";
+const UNREAD: &str = "Its checks could not be read.";
+const NO_RIGHT: &str =
+    "Its checks could not be read; the App's installation lacks the permissions for that.";
+const MISSING: &str = "It has no checks.";
+const TIMED_OUT: &str = "Its checks did not complete within an hour.";
+
+/// Reads the checks of a job's pull request, and ends the wait if they decide.
+pub async fn poll(ctx: &Ctx, job: Job<Validating>, until: Timestamp) -> Result<Done, Failure> {
+    let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
+    let run = async |lease: &JobLease<Validating>| {
+        let row = lease.row();
+        let look = verdict(ctx, row);
+        let verdict = ctx.limits().within(row.facts.installation, look).await?;
+        let now = ctx.outside.now();
+        let finish: Finish<Validating> = match verdict {
+            Verdict::Delivered(checked) => Box::new(move |lease| lease.delivered(&checked, now)),
+            Verdict::Red(reason) => Box::new(move |lease| lease.fail(&reason, now)),
+            Verdict::Merged => Box::new(move |lease| lease.merged(now)),
+            Verdict::Closed => Box::new(move |lease| lease.closed(now)),
+            Verdict::Cancelled => Box::new(move |lease| lease.cancelled(now)),
+        };
+        Ok(finish)
+    };
+    let worked = work::work(&ctx.store, random, clock, job, until, run).await?;
+    settled(ctx, worked, until).await
+}
+
+async fn verdict(ctx: &Ctx, row: &JobRow) -> Result<Verdict, Failure> {
+    let is_cancelled = row.cancel_requested == CancelRequest::Asked;
+    let unread = || match row.cancel_requested {
+        CancelRequest::Asked => Verdict::Cancelled,
+        CancelRequest::None => Verdict::Delivered(UNREAD.to_owned()),
+    };
+    // No attempt is left. The pull request is there, and people can read its checks.
+    if row.is_worn_out() {
+        return Ok(unread());
+    }
+    let (Some(pull), Some(head_sha)) = (&row.pull, &row.head_sha) else {
+        return Err(Failure::never("the job has no pull request"));
+    };
+    let github = ctx.github.client().await?;
+    let pulls = match repository(ctx, &github, row, Access::WritePulls).await {
+        Err(GithubError::NoAccess { .. }) => return Ok(unread()),
+        other => other?,
+    };
+    let present = match pulls.pull_load(pull.number).await {
+        Err(GithubError::NoAccess { .. }) => return Ok(unread()),
+        other => other?,
+    };
+    let on_red = row.facts.wishes.on_red();
+    // An attempt that died may have closed it because of its checks.
+    let is_over = |pull: &Pull| pull.state == PullState::Closed && on_red == OnRed::Draft;
+    let Some(present) = present.filter(|pull| !is_over(pull)) else {
+        return Ok(match row.cancel_requested {
+            CancelRequest::Asked => Verdict::Cancelled,
+            CancelRequest::None => Verdict::Closed,
+        });
+    };
+    if present.state == PullState::Merged {
+        return Ok(Verdict::Merged);
+    }
+    if is_cancelled {
+        return Ok(match close(&pulls, pull.number).await? {
+            Some(PullState::Merged) => Verdict::Merged,
+            Some(PullState::Open | PullState::Closed) | None => Verdict::Cancelled,
+        });
+    }
+    judged(ctx, &github, &pulls, row, &present, head_sha).await
+}
+
+/// Judges the checks of our commit, also if people have pushed another one: what failed before they
+/// did is not delivered.
+async fn judged(
+    ctx: &Ctx,
+    github: &GithubApi,
+    pulls: &Repository,
+    row: &JobRow,
+    present: &Pull,
+    head_sha: &str,
+) -> Result<Verdict, Failure> {
+    let is_open = present.state == PullState::Open;
+    let checks = match checks_of(ctx, github, row, head_sha).await? {
+        Seen::Checks(checks) => checks,
+        Seen::NoRight | Seen::Unknown if !is_open => return Ok(Verdict::Closed),
+        Seen::NoRight => return Ok(Verdict::Delivered(NO_RIGHT.to_owned())),
+        Seen::Unknown => return Ok(Verdict::Delivered(UNREAD.to_owned())),
+    };
+    let is_ours = present.head_sha == head_sha;
+    let (began, now) = (row.validating_since(), ctx.outside.now());
+    let progress = if is_ours && is_open {
+        Progress::of(&checks, began, now)
+    } else {
+        Progress::Failed(failing(&checks))
+    };
+    let failed = match progress {
+        Progress::Waiting => {
+            return Err(Failure::after(
+                poll_wait(began, now),
+                "the checks of the pull request are running",
+            ));
+        }
+        Progress::Missing => return Ok(Verdict::Delivered(MISSING.to_owned())),
+        Progress::TimedOut => return Ok(Verdict::Delivered(TIMED_OUT.to_owned())),
+        Progress::Passed(count) => return Ok(Verdict::Delivered(passed(count))),
+        Progress::Failed(failed) => failed,
+    };
+    // What failed before the change is not the change's fault.
+    let base = row.base_sha.as_deref().filter(|_| !failed.is_empty());
+    let before = match base {
+        Some(base) => match checks_of(ctx, github, row, base).await? {
+            Seen::Checks(checks) => failing(&checks),
+            Seen::NoRight | Seen::Unknown => Default::default(),
+        },
+        None => Default::default(),
+    };
+    let new = &failed - &before;
+    if new.is_empty() && !is_open {
+        return Ok(Verdict::Closed);
+    }
+    if new.is_empty() {
+        let old = &failed & &before;
+        return Ok(Verdict::Delivered(if !is_ours {
+            PUSHED.to_owned()
+        } else {
+            format!(
+                "Its checks passed, except what fails without the change too: {}.",
+                named(&old)
+            )
+        }));
+    }
+    let red = |left| Verdict::Red(format!("its checks failed: {}; {left}", named(&new)));
+    if !is_open {
+        return Ok(red("it was closed"));
+    }
+    // A branch that people work on is theirs.
+    if !is_ours || row.facts.wishes.on_red() == OnRed::Draft {
+        return Ok(red("it stays open"));
+    }
+    Ok(match close(pulls, present.number).await? {
+        Some(PullState::Merged) => Verdict::Merged,
+        Some(PullState::Open | PullState::Closed) => red("it was closed"),
+        None => red("it stays open"),
+    })
+}
+
+fn passed(count: usize) -> String {
+    match count {
+        1 => "Its check passed.".to_owned(),
+        _ => format!("Its {count} checks passed."),
+    }
+}
+
+/// Closes the pull request, and returns its state then: people may have merged it before. Returns
+/// `None` if GitHub refuses that.
+async fn close(pulls: &Repository, number: u64) -> Result<Option<PullState>, Failure> {
+    match pulls.pull_close(number).await.map_err(Failure::from) {
+        Ok(pull) => Ok(Some(pull.state)),
+        Err(failure) if failure.retry == Retry::Never => {
+            tracing::warn!(error = %failure, "GitHub does not close the pull request");
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}

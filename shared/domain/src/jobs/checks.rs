@@ -1,0 +1,255 @@
+//! What the checks of a commit decide about the pull request of a job.
+//!
+//! A check is a check run or a commit status at GitHub. A job waits until all checks of its commit
+//! have completed. Failures that the base commit has too are not the change's.
+
+use crate::text::words;
+use crate::time::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+words! {
+    /// Whether a job waits for the checks of its pull request. Without a choice, it waits where
+    /// checks are to be expected.
+    Validate {
+        Checks = "checks",
+        Off = "off",
+    }
+}
+
+words! {
+    /// What happens to the pull request of a job whose checks failed.
+    OnRed {
+        /// It stays as it is, for people to finish.
+        Draft = "draft",
+        /// It is closed.
+        Fail = "fail",
+    }
+}
+
+/// Without any check for so long, there are none.
+pub const APPEAR_MAX: Duration = Duration::from_secs(180);
+/// A job waits at most so long for its checks.
+pub const CHECKS_MAX: Duration = Duration::from_secs(3_600);
+/// After the last check has completed, a job waits so long for checks that another one starts.
+pub const SETTLE: Duration = Duration::from_secs(60);
+const POLL_MIN: Duration = Duration::from_secs(30);
+const POLL_MAX: Duration = Duration::from_secs(300);
+const NAMES_MAX: usize = 10;
+const NAME_BYTES_MAX: usize = 80;
+
+/// One check of a commit, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub name: String,
+    pub state: CheckState,
+    /// When it completed, if GitHub says so.
+    pub completed_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    Running,
+    Passed,
+    Failed,
+}
+
+impl CheckState {
+    /// The state of a check run. Only these conclusions say that the change is wrong: a check that
+    /// was cancelled, skipped or overtaken says nothing.
+    pub fn of_run(status: &str, conclusion: Option<&str>) -> Self {
+        match (status, conclusion) {
+            (
+                "completed",
+                Some("failure" | "timed_out" | "action_required" | "startup_failure"),
+            ) => Self::Failed,
+            ("completed", _) => Self::Passed,
+            _ => Self::Running,
+        }
+    }
+
+    /// The state of a commit status.
+    pub fn of_status(state: &str) -> Self {
+        match state {
+            "failure" | "error" => Self::Failed,
+            "success" => Self::Passed,
+            _ => Self::Running,
+        }
+    }
+}
+
+/// What the checks of a commit say at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// They are not complete.
+    Waiting,
+    /// None has appeared.
+    Missing,
+    /// This number passed, and none failed.
+    Passed(usize),
+    /// These failed.
+    Failed(BTreeSet<String>),
+    /// They did not complete in time, and none has failed.
+    TimedOut,
+}
+
+impl Progress {
+    /// Judges the checks of a commit that has waited for them since `began`.
+    pub fn of(checks: &[Check], began: Timestamp, now: Timestamp) -> Self {
+        let waited = now.since(began);
+        if checks.is_empty() {
+            return if waited < APPEAR_MAX {
+                Self::Waiting
+            } else {
+                Self::Missing
+            };
+        }
+        let is_recent = |at: Timestamp| now.since(at) < SETTLE;
+        let settled = checks.iter().all(|check| {
+            check.state != CheckState::Running && !check.completed_at.is_some_and(is_recent)
+        });
+        let late = waited >= CHECKS_MAX;
+        if !settled && !late {
+            return Self::Waiting;
+        }
+        let failed = failing(checks);
+        if !failed.is_empty() {
+            return Self::Failed(failed);
+        }
+        if checks
+            .iter()
+            .any(|check| check.state == CheckState::Running)
+        {
+            return Self::TimedOut;
+        }
+        Self::Passed(checks.len())
+    }
+}
+
+/// The names of the checks that failed.
+pub fn failing(checks: &[Check]) -> BTreeSet<String> {
+    let failed = checks
+        .iter()
+        .filter(|check| check.state == CheckState::Failed);
+    failed.map(|check| check.name.clone()).collect()
+}
+
+/// How long until the checks are read again: longer the longer they have been running.
+pub fn poll_wait(began: Timestamp, now: Timestamp) -> Duration {
+    (now.since(began) / 4).clamp(POLL_MIN, POLL_MAX)
+}
+
+/// The names of checks as one bounded text. Workflows choose the names, so they can say anything.
+pub fn named(names: &BTreeSet<String>) -> String {
+    let shown = names.iter().take(NAMES_MAX).map(|name| {
+        let plain: String = name
+            .chars()
+            .map(|c| if c.is_control() || c == '`' { ' ' } else { c })
+            .collect();
+        format!("`{}`", crate::text::truncate(plain.trim(), NAME_BYTES_MAX))
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more) = names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(second: i64) -> Timestamp {
+        Timestamp::from_millis(second * 1_000)
+    }
+
+    fn check(name: &str, state: CheckState, completed: Option<i64>) -> Check {
+        Check {
+            name: name.to_owned(),
+            state,
+            completed_at: completed.map(at),
+        }
+    }
+
+    #[test]
+    fn words_of_github_have_one_meaning() {
+        use CheckState::{Failed, Passed, Running};
+        for (status, conclusion, state) in [
+            ("queued", None, Running),
+            ("in_progress", None, Running),
+            ("waiting", None, Running),
+            ("completed", Some("success"), Passed),
+            ("completed", Some("neutral"), Passed),
+            ("completed", Some("skipped"), Passed),
+            ("completed", Some("cancelled"), Passed),
+            ("completed", Some("stale"), Passed),
+            ("completed", Some("failure"), Failed),
+            ("completed", Some("timed_out"), Failed),
+            ("completed", Some("action_required"), Failed),
+            ("completed", Some("startup_failure"), Failed),
+        ] {
+            assert_eq!(
+                CheckState::of_run(status, conclusion),
+                state,
+                "{conclusion:?}"
+            );
+        }
+        for (word, state) in [
+            ("pending", Running),
+            ("success", Passed),
+            ("failure", Failed),
+            ("error", Failed),
+        ] {
+            assert_eq!(CheckState::of_status(word), state, "{word}");
+        }
+    }
+
+    #[test]
+    fn checks_decide_when_all_are_complete() {
+        use CheckState::{Failed, Passed, Running};
+        let green = check("test", Passed, Some(100));
+        let red = check("lint", Failed, Some(50));
+        let slow = check("build", Running, None);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for (checks, now, expected) in [
+            (vec![], 179, Progress::Waiting),
+            (vec![], 180, Progress::Missing),
+            (vec![green.clone()], 159, Progress::Waiting),
+            (vec![green.clone()], 160, Progress::Passed(1)),
+            (vec![green.clone(), slow.clone()], 3_599, Progress::Waiting),
+            (vec![green.clone(), slow.clone()], 3_600, Progress::TimedOut),
+            (vec![red.clone(), slow.clone()], 3_599, Progress::Waiting),
+            (
+                vec![red.clone(), slow],
+                3_600,
+                Progress::Failed(names(&["lint"])),
+            ),
+            (vec![red, green], 160, Progress::Failed(names(&["lint"]))),
+            (vec![check("old", Passed, None)], 1, Progress::Passed(1)),
+        ] {
+            assert_eq!(
+                Progress::of(&checks, at(0), at(now)),
+                expected,
+                "{checks:?} at {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn polls_become_rarer() {
+        for (second, wait) in [(0, 30), (120, 30), (400, 100), (1_200, 300), (3_500, 300)] {
+            assert_eq!(poll_wait(at(0), at(second)), Duration::from_secs(wait));
+        }
+    }
+
+    #[test]
+    fn names_of_checks_are_bounded() {
+        let names = (0..12).map(|n| format!("{n:02}`\n{}", "x".repeat(200)));
+        let text = named(&names.collect());
+        assert!(
+            text.starts_with("`00  xxx") && text.ends_with(" and 2 more"),
+            "{text}"
+        );
+        assert!(text.len() < 1_000 && !text.contains('\n'), "{text}");
+    }
+}
