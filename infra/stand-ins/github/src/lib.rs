@@ -26,6 +26,7 @@ mod apps;
 mod archives;
 mod compare;
 mod contents;
+mod deliveries;
 mod diff;
 mod git;
 mod humans;
@@ -49,6 +50,7 @@ mod user_pages;
 mod views;
 mod webhooks;
 
+pub use deliveries::{DeliveryView, Redelivery};
 pub use people::OAuthClient;
 pub use state::{TokenRequest, Webhook};
 pub use views::{CommentView, CommitView, PullView};
@@ -107,6 +109,7 @@ impl GitHub {
             .merge(issues::routes());
         Router::new()
             .merge(apps::routes())
+            .merge(deliveries::routes())
             .merge(people::api_routes())
             .merge(manifests::api_routes())
             .nest("/repos/{owner}/{repository}", repository.clone())
