@@ -154,10 +154,10 @@ impl TopUp {
         };
         // An event about something before the switch-on applies to an agreement that was changed
         // since, but not to a new one.
-        let goes_on = before.switch.is_on();
+        let continues = before.switch.is_on();
         before.charge.is_none().then(|| Self {
             switch,
-            agreed_at: if goes_on { before.agreed_at } else { now },
+            agreed_at: if continues { before.agreed_at } else { now },
             terms,
             off_because: None,
             ..before.next()
