@@ -235,6 +235,7 @@ BREAKS = [
     ("Resources/GithubWebhook/Properties/Timeout", 10),
     ("Resources/Sweeper/Properties/EventInvokeConfig", None),
     ("Resources/Reconciliation/Properties/EventInvokeConfig", None),
+    ("Resources/Recovery/Properties/EventInvokeConfig", None),
     ("Resources/LedgerTable/DeletionPolicy", None),
     ("Resources/JobSteps/Properties/Environment/Variables/LEDGER_KEY", "a-key-in-plain-sight"),
     ("Resources/Admin/Properties/Timeout", 30),

@@ -5,14 +5,12 @@
 //! was stopped.
 
 mod changes;
-mod events;
 mod push;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use changes::PushOptions;
-pub use events::EVENTS;
 pub use push::{Outcome, Push};
 
 use crate::cli::{CatalogueCommand, Options};

@@ -133,6 +133,9 @@ pub struct Options {
     /// Completions.
     #[arg(long, value_name = "URL", global = true)]
     pub model_url: Option<String>,
+    /// Look for webhooks that never arrived each time this many seconds have passed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, global = true)]
+    pub recover_every: u32,
     /// Create the accounts in this JSON file at start: a list of {"stripe_customer_id",
     /// "installation_id", "owner_id", "plan"}.
     #[arg(long, value_name = "FILE", global = true)]

@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod demo;
 pub mod demo_sign_in;
+mod github_hooks;
 mod hybrid;
 pub mod ledger;
 

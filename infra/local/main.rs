@@ -50,7 +50,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         .map_or_else(|| fresh_token(&real), |list| first_token(&list));
     let link = fresh_token(&real);
     let stack = Arc::new(start(&cli.options, &base, real, settings, &token).await?);
-    let server = server::Server::start(Arc::clone(&stack), listener, Link::new(link.clone()));
+    let server = server::Server::start(
+        Arc::clone(&stack),
+        listener,
+        Link::new(link.clone()),
+        cli.options.recover_every,
+    );
     let demo = cli
         .options
         .has_stand_in_github()

@@ -48,7 +48,12 @@ pub struct Server {
 
 impl Server {
     /// Serves HTTP on the listener and invokes the functions from their queues and schedules.
-    pub fn start(stack: Arc<Stack>, listener: TcpListener, link: Link) -> Self {
+    pub fn start(
+        stack: Arc<Stack>,
+        listener: TcpListener,
+        link: Link,
+        recover_every_seconds: u32,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let address = listener.local_addr();
@@ -71,6 +76,8 @@ impl Server {
         tasks.spawn(sweep(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(mail_events(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(webhooks(Arc::clone(&stack), stopped.clone()));
+        let every = Duration::from_secs(recover_every_seconds.max(1).into());
+        tasks.spawn(recover(Arc::clone(&stack), every, stopped.clone()));
         tasks.spawn(seal(Arc::clone(&stack), stopped));
         Self { stack, stop, tasks }
     }
@@ -129,6 +136,13 @@ async fn webhooks(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
     {
         stack.github_webhooks().await;
         shop::deliver(&stack).await;
+    }
+}
+
+async fn recover(stack: Arc<Stack>, every: Duration, mut stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        stack.recover().await;
+        let _ = tokio::time::timeout(every, stopped.wait_for(|stop| *stop)).await;
     }
 }
 

@@ -30,6 +30,7 @@ pub fn by_function() -> Vec<(&'static str, Vec<Setting>)> {
         ("provisioning", provisioning::Config::settings()),
         ("sweeper", sweeper::Config::settings()),
         ("reconciliation", reconciliation::Config::settings()),
+        ("recovery", recovery::Config::settings()),
         ("api", api::Config::settings()),
         ("web", web::Config::settings()),
         ("admin", admin::Config::settings()),

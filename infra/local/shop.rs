@@ -1,12 +1,13 @@
 //! Buying on the local stack: the stand-in Stripe sells the catalogue, and its events arrive as
 //! signed webhooks.
 
-use crate::catalogue::{EVENTS, Push, PushOptions};
+use crate::catalogue::{Push, PushOptions};
 use crate::signing::stripe_request;
 use crate::stack::{STRIPE_HOST, STRIPE_KEY, Stack};
 use anyhow::Context;
 use domain::billing::plans::Catalogue;
 use stripe_api::{StripeApi, StripeConfig};
+use webhooks::stripe::EVENTS;
 
 /// Creates the catalogue's products, prices and meters at the stand-in Stripe, unless they exist.
 /// Its own pages are reachable under `base`.

@@ -1,7 +1,6 @@
 //! All functions, connected to the queues, tables and stand-ins.
 
 use crate::hybrid::Hybrid;
-use crate::signing::github_request;
 use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
 use anyhow::Context;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -23,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::schema;
-use store::{Connection, Inbox, KeyRing, KeySource, Store};
+use store::{Connection, Inbox, KeyRing, KeySource, Recoveries, Store};
 
 /// The hosts of the stand-ins.
 pub const GITHUB_HOST: &str = "github.stand-in";
@@ -63,10 +62,13 @@ pub struct Stack {
     pub web: Router,
     pub sweeper: Arc<sweeper::Ctx>,
     pub reconciliation: Arc<reconciliation::Ctx>,
+    pub recovery: Arc<recovery::Ctx>,
     /// The queues and the functions that they invoke.
     pub mappings: Vec<(Queue, Mapping)>,
     /// Reads the event log, for tests and the demo.
     pub inbox: Inbox,
+    /// Reads what recovery knows, for tests.
+    pub recoveries: Recoveries,
     /// Reads the other tables, for tests and the demo.
     pub store: Store,
     /// Reads and writes rows without conditions, for tests.
@@ -97,6 +99,7 @@ pub enum Billing {
 /// the template.
 const STEP_TIME: Duration = Duration::from_secs(300);
 const OTHER_TIME: Duration = Duration::from_secs(60);
+const RECOVERY_TIME: Duration = Duration::from_secs(240);
 const RECEIVES_MAX: u32 = 15;
 
 /// The context of a function.
@@ -196,8 +199,10 @@ impl Stack {
             )),
             sweeper: ctx!(functions, sweeper),
             reconciliation: ctx!(functions, reconciliation),
+            recovery: ctx!(functions, recovery),
             mappings: functions.mappings(&urls)?,
             inbox: connection.inbox(EVENTS_TABLE),
+            recoveries: connection.recoveries(MAIN_TABLE),
             store: connection
                 .store(MAIN_TABLE, outside.random.clone())
                 .with_ledger(LEDGER_TABLE, ledger_keys(ledger_key)),
@@ -250,37 +255,10 @@ impl Stack {
         Ok(events.len())
     }
 
-    /// Delivers the webhooks for what people did on the stand-in GitHub, signed as GitHub signs
-    /// them. Like GitHub, it does not repeat a refused delivery.
-    pub async fn github_webhooks(&self) {
-        for webhook in self.vendors.github.outbox_take() {
-            let body = webhook.payload.to_string();
-            let request = github_request(
-                "",
-                &self.github_secret,
-                webhook.event,
-                &self.delivery_id(),
-                body.as_bytes(),
-            );
-            let response = github_webhook::receive(&self.github_webhook, request).await;
-            if !response.status().is_success() {
-                tracing::warn!(status = %response.status(), event = webhook.event, "a webhook of the stand-in GitHub was refused");
-            }
-        }
-    }
-
-    /// A new `X-GitHub-Delivery`.
-    pub fn delivery_id(&self) -> String {
-        let random = [(self.outside.random)(), (self.outside.random)()];
-        let text = format!("{:016x}{:016x}", random[0], random[1]);
-        [
-            &text[..8],
-            &text[8..12],
-            &text[12..16],
-            &text[16..20],
-            &text[20..],
-        ]
-        .join("-")
+    /// Brings back events that never arrived, as the schedule does.
+    pub async fn recover(&self) -> recovery::Recovered {
+        let deadline = self.outside.now().plus(RECOVERY_TIME);
+        recovery::handle(&self.recovery, deadline).await
     }
 
     /// Seals the days that are over, as the nightly schedule does.
@@ -313,6 +291,7 @@ fn is_page(path: &str) -> bool {
         "/setup",
         "/setup/account",
         "/billing/usage",
+        "/status",
         "/billing/top-up",
         "/billing/success",
         "/billing/cancelled",

@@ -27,7 +27,7 @@ const SAMPLE: &str = include_str!("../../events/github/issues.opened.json");
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let (stack, base) = start().await?;
-    let server = server::Server::start(Arc::clone(&stack), base.0, Link::none());
+    let server = server::Server::start(Arc::clone(&stack), base.0, Link::none(), 300);
     webhooks(&stack, &base.1).await?;
     jobs(&stack, &base.1).await?;
     server.stop().await;

@@ -170,6 +170,7 @@ impl World {
     pub async fn settle(&self) {
         for _ in 0..600 {
             let sent = self.stack.mail_events().await.unwrap_or_default();
+            let sent = sent + self.github_redelivers().await;
             if self.stripe_hands_over().await + sent + self.turn_all().await > 0 {
                 continue;
             }

@@ -9,7 +9,7 @@ use settings::{
     CatalogueSettings, EventsSettings, LedgerSettings, PlatformSettings, QueueSettings,
     StripeSettings,
 };
-use store::{Inbox, Ingest, Store, Switchboard};
+use store::{Inbox, Ingest, Recoveries, Store, Switchboard};
 use stripe_api::StripeApi;
 
 const OPERATOR_TOKEN: Setting = Setting::required(
@@ -46,6 +46,7 @@ pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
     pub(crate) switches: Switchboard,
+    pub(crate) recoveries: Recoveries,
     ingest: [Ingest; 2],
     pub(crate) queues: Queues,
     pub(crate) tokens: Secrets,
@@ -61,6 +62,7 @@ impl Ctx {
             inbox: config.events.connect(&platform),
             store: config.ledger.connect(&platform),
             switches: config.ledger.switches(&platform),
+            recoveries: config.ledger.recoveries(&platform),
             ingest: EventSource::ALL.map(|source| config.events.ingest(&platform, source)),
             queues: config.queues.connect(&platform),
             tokens: platform.secrets(config.operator_token),

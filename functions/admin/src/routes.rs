@@ -10,7 +10,7 @@ mod notices;
 
 use self::accounts::{account, api_keys, list as accounts_list, signups};
 use self::billing::{invoices, invoices_all, metrics, payments, quotas, subscriptions, usage};
-use self::inbox::{events, pauses, queues, switches};
+use self::inbox::{completeness, events, pauses, queues, switches};
 use self::jobs::{job, list as jobs_list};
 use self::ledger::credits;
 use self::notices::{log, mail};
@@ -33,6 +33,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(events::raw))
         .routes(routes!(events::replay))
         .routes(routes!(events::attribute))
+        .routes(routes!(completeness::show))
         .routes(routes!(queues::list))
         .routes(routes!(queues::redrive))
         .routes(routes!(switches::list))

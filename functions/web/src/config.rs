@@ -16,7 +16,7 @@ use settings::{
     CatalogueSettings, DashboardUrl, GithubAppUrl, LedgerReadSettings, PlatformSettings,
     QueueSettings, SignInSettings, StripeSettings,
 };
-use store::{Store, Switchboard};
+use store::{Recoveries, Store, Switchboard};
 use stripe_api::{CheckoutSession, PriceChoice, StripeApi};
 
 const RATE_LIMIT_PER_MINUTE: Setting = Setting::optional(
@@ -65,6 +65,7 @@ fn rate_limit(env: &mut Env) -> u64 {
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) switches: Switchboard,
+    pub(crate) recoveries: Recoveries,
     pub(crate) queues: Queues,
     sign_in: Option<Keyed<SignIn>>,
     pub(crate) dashboard_url: Option<String>,
@@ -76,6 +77,8 @@ pub struct Ctx {
     /// Checkouts that are complete, which never change again except for a slow payment.
     pub(crate) checkouts: Cache<CheckoutSession>,
     pub(crate) sessions: Cache<Found>,
+    /// What the status page says of each sender.
+    pub(crate) status: Cache<crate::pages::SourceStatus>,
     pub(crate) rates: Rates,
     pub(crate) outside: Outside,
 }
@@ -86,6 +89,7 @@ impl Ctx {
         Self {
             store: config.ledger.connect(&platform),
             switches: config.ledger.switches(&platform),
+            recoveries: config.ledger.recoveries(&platform),
             queues: config.queues.connect(&platform),
             sign_in: config.sign_in.connect(&platform),
             dashboard_url: config.dashboard_url.0,
@@ -95,6 +99,7 @@ impl Ctx {
             prices: Cache::default(),
             checkouts: Cache::default(),
             sessions: Cache::default(),
+            status: Cache::default(),
             rates: Rates::of(config.rate_limit_per_minute),
             outside,
         }

@@ -7,12 +7,14 @@ mod jobs;
 mod landing;
 mod plans;
 mod settings;
+mod status;
 
 use crate::Ctx;
 use accounts::{setup, sign_in, signup, welcome};
 use axum::Router;
 use axum::routing::{get, post};
 use billing::{invoices, limits, plan, success, top_up, transactions, usage};
+pub use status::SourceStatus;
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Ctx>> {
@@ -29,6 +31,7 @@ pub fn routes() -> Router<Arc<Ctx>> {
         .route("/signin", get(sign_in::begin))
         .route("/signin/callback", get(sign_in::callback))
         .route("/signout", post(sign_in::sign_out))
+        .route("/status", get(status::show))
         .route("/setup", get(setup::show).post(setup::link))
         .route("/setup/account", post(setup::join))
         .route("/signup", get(signup::show))

@@ -1,7 +1,6 @@
 //! Compares Stripe with the catalogue and lists the changes to make. Only reads, so it can run any
 //! number of times.
 
-use super::events::EVENTS;
 use catalogue::offers::{Amount, Price, Product, charged_meters};
 use domain::billing::plans::{Catalogue, Interval, Rate};
 use domain::ids::{PriceId, ProductId};
@@ -12,6 +11,7 @@ use stripe_api::{
     EndpointStatus, Meter, MeterStatus, PortalConfiguration, PortalOffer, StripeApi, StripeError,
     UsageType, WebhookEndpoint, api_version,
 };
+use webhooks::stripe::EVENTS;
 
 /// The metadata key under which a product lists its prices, as suffixes of their lookup keys. A
 /// later push uses the list to find prices that left the catalogue.

@@ -9,7 +9,6 @@
 use super::changes::{
     CONTENT_NOTE, Change, Comparison, PRICES_NOTE, PushOptions, content, digest, note, offers,
 };
-use super::events::EVENTS;
 use super::table::columns;
 use anyhow::{Context, bail};
 use catalogue::offers::{Amount, Price, Product};
@@ -23,6 +22,7 @@ use stripe_api::{
     KeyTransfer, PortalCancel, PortalOrder, PriceOrder, ProductChange, ProductOrder, Proration,
     StripeApi, StripeError, WebhookEndpointChange, WebhookEndpointOrder, api_version,
 };
+use webhooks::stripe::EVENTS;
 
 /// One run of `catalogue push`.
 pub struct Push<'a> {

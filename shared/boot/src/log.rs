@@ -43,7 +43,7 @@ where
         .try_init();
 }
 
-const OURS: [&str; 24] = [
+const OURS: [&str; 25] = [
     "admin",
     "api",
     "boot",
@@ -60,6 +60,7 @@ const OURS: [&str; 24] = [
     "pull_requests",
     "queues",
     "reconciliation",
+    "recovery",
     "rest",
     "store",
     "stripe_api",

@@ -5,6 +5,7 @@
 //! see [`Verified`].
 
 pub mod events;
+pub mod recovery;
 
 use crate::ids::{AccountId, BadId};
 use crate::retry::Done;
@@ -135,6 +136,17 @@ words! {
     }
 }
 
+impl Provenance {
+    /// Whether two bodies under one id are the same event although their bytes differ.
+    ///
+    /// A sender's API never returns the bytes that its webhook signed, and it renders an event again
+    /// for each read. Its word for the id is enough. Two signed bodies that differ are two events,
+    /// and at least one of them is forged or mixed up.
+    pub const fn is_twin_of(self, other: Self) -> bool {
+        matches!(self, Self::ProviderApi) || matches!(other, Self::ProviderApi)
+    }
+}
+
 /// A value whose origin was verified. Clippy restricts `vouch` to the places that verify.
 #[derive(Debug)]
 pub struct Verified<T> {
@@ -244,3 +256,23 @@ pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(60 * 86_400);
 /// How long a finished event is kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::Provenance::{Operator, ProviderApi, Signature};
+
+    #[test]
+    fn only_what_the_senders_api_returned_is_a_twin() {
+        for (one, other, twins) in [
+            (Signature, Signature, false),
+            (Signature, ProviderApi, true),
+            (ProviderApi, Signature, true),
+            (ProviderApi, ProviderApi, true),
+            (Operator, Signature, false),
+            (Operator, Operator, false),
+            (Operator, ProviderApi, true),
+        ] {
+            assert_eq!(one.is_twin_of(other), twins, "{one:?} and {other:?}");
+        }
+    }
+}

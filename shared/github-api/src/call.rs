@@ -78,6 +78,14 @@ impl Call {
         }
     }
 
+    /// A POST without a body.
+    pub fn post_nothing(operation: &'static str, route: Route) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::get(operation, route)
+        }
+    }
+
     pub fn put(operation: &'static str, route: Route, body: Value) -> Self {
         Self {
             operation,

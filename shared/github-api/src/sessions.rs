@@ -223,6 +223,17 @@ impl Sessions {
             .await
     }
 
+    /// Sends a request as the App itself.
+    pub async fn send_as_app(&self, call: &Call, now: Timestamp) -> Result<Answer, GithubError> {
+        let sent = call.send(&self.as_app(now)?, &Route::new(""), now).await;
+        sent.map_err(|error| match error {
+            GithubError::NoAccess { operation, message } => {
+                GithubError::Credentials { operation, message }
+            }
+            other => other,
+        })
+    }
+
     /// Acts as the App itself.
     fn as_app(&self, now: Timestamp) -> Result<Octocrab, GithubError> {
         // octocrab needs a running runtime, so the client is created at the first use and not in

@@ -3,7 +3,7 @@
 use crate::Platform;
 use boot::{Env, Keyed, Secret, Setting, Settings, Source};
 use domain::inbox::EventSource as Sender;
-use store::{Inbox, Ingest, KeyRing, Seals, Store, Switchboard};
+use store::{Inbox, Ingest, KeyRing, Recoveries, Seals, Store, Switchboard};
 
 const EVENTS_TABLE: Setting = Setting::required(
     "EVENTS_TABLE",
@@ -74,6 +74,11 @@ impl MainSettings {
     pub fn switches(&self, platform: &Platform) -> Switchboard {
         platform.tables.switches(self.table.clone())
     }
+
+    /// Returns what recovery knows of each sender.
+    pub fn recoveries(&self, platform: &Platform) -> Recoveries {
+        platform.tables.recoveries(self.table.clone())
+    }
 }
 
 /// The main table and the ledger, for functions that show entries and write none.
@@ -100,6 +105,11 @@ impl LedgerReadSettings {
     /// Returns the operators' switches, except those of [`EventsSettings::ingest`].
     pub fn switches(&self, platform: &Platform) -> Switchboard {
         self.main.switches(platform)
+    }
+
+    /// Returns what recovery knows of each sender.
+    pub fn recoveries(&self, platform: &Platform) -> Recoveries {
+        self.main.recoveries(platform)
     }
 }
 
@@ -135,6 +145,11 @@ impl LedgerSettings {
     /// Returns the operators' switches, except those of [`EventsSettings::ingest`].
     pub fn switches(&self, platform: &Platform) -> Switchboard {
         self.main.switches(platform)
+    }
+
+    /// Returns what recovery knows of each sender.
+    pub fn recoveries(&self, platform: &Platform) -> Recoveries {
+        self.main.recoveries(platform)
     }
 
     fn store(&self, platform: &Platform, keys: Source<KeyRing>) -> Store {

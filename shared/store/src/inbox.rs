@@ -8,6 +8,7 @@
 pub(crate) mod bodies;
 pub(crate) mod ingest;
 pub(crate) mod pending;
+pub(crate) mod recovery;
 
 use crate::Inbox;
 use crate::db::error::StoreError;
@@ -40,8 +41,8 @@ pub enum Recorded {
     Reopened,
     /// The event exists and is no longer pending.
     Settled,
-    /// Another body is already stored under this id. The new one is quarantined under the given
-    /// key.
+    /// Another signed body is already stored under this id. The new one is quarantined under the
+    /// given key.
     Quarantined(EventKey),
 }
 
@@ -64,6 +65,7 @@ pub enum Finished {
 
 /// What an event that is pending again no longer has: its end and its failed attempts.
 const REOPENED: [&str; 6] = ["fin", "out", "t", "nb", "os", "ttl"];
+const RECORD: &str = "record an event";
 const REOPEN: &str = "reopen an event";
 const REPLAY: &str = "replay an event";
 
@@ -87,12 +89,16 @@ impl Inbox {
         let Some(attributes) = self.put_new(head).await? else {
             return Ok(Recorded::New);
         };
-        let old = Item::new(&attributes, "record an event");
-        if old.bytes("d")? != delivery.digest.0 {
+        let old = Item::new(&attributes, RECORD);
+        if old.bytes("d")? != delivery.digest.0 && !self.is_twin(verified, &old, now).await? {
             return self.quarantine(verified, now).await;
         }
         Ok(match state_of(&old)? {
             EventState::Pending => Recorded::Pending,
+            // What we fetched ourselves is no new delivery.
+            EventState::Failed if verified.provenance() == Provenance::ProviderApi => {
+                Recorded::Settled
+            }
             EventState::Failed => self.reopen(&delivery.key, attributes, now).await?,
             EventState::Processed
             | EventState::Ignored
@@ -129,6 +135,32 @@ impl Inbox {
             Updated::Done(()) => Recorded::Reopened,
             Updated::Refused(_) => Recorded::Pending,
         })
+    }
+
+    /// Whether another body under a recorded id is the same event. A row that was fetched from the
+    /// sender's API says nothing about the signed bytes, so the digest of the first signed body is
+    /// kept beside it: the second one has to be equal.
+    async fn is_twin(
+        &self,
+        verified: &Verified<Delivery>,
+        old: &Item<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let first = provenance_of(old)?;
+        let delivery = verified.get();
+        if !verified.provenance().is_twin_of(first) {
+            return Ok(false);
+        }
+        if verified.provenance() != Provenance::Signature {
+            return Ok(true);
+        }
+        let mut signed = keys::signed(&delivery.key).attributes();
+        signed.insert("d".to_owned(), bytes(delivery.digest.0));
+        signed.insert("ttl".to_owned(), number(now.plus(KEPT_FOR).seconds()));
+        match self.put_new(signed).await? {
+            None => Ok(true),
+            Some(kept) => Ok(Item::new(&kept, RECORD).bytes("d")? == delivery.digest.0),
+        }
     }
 
     async fn quarantine(
@@ -181,7 +213,7 @@ impl Inbox {
 
     /// Puts an item that must not exist yet. Returns the existing item if there is one.
     async fn put_new(&self, item: Attributes) -> Result<Option<Attributes>, StoreError> {
-        Ok(match self.table.put_new("record an event", item).await? {
+        Ok(match self.table.put_new(RECORD, item).await? {
             Updated::Done(()) => None,
             Updated::Refused(old) => Some(old),
         })
@@ -375,7 +407,6 @@ fn head_attributes(
         ("len", number(delivery.body.len())),
     ];
     head.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    // A signature is the normal case, so only other provenances are stored.
     if provenance != Provenance::Signature {
         head.insert("p".to_owned(), text(provenance.as_str()));
     }
@@ -391,16 +422,21 @@ fn state_of(item: &Item<'_>) -> Result<EventState, StoreError> {
     state.ok_or_else(|| item.bad("sx"))
 }
 
+/// A signature is the normal case, so only other provenances are stored.
+fn provenance_of(item: &Item<'_>) -> Result<Provenance, StoreError> {
+    match item.find_text("p")? {
+        None => Ok(Provenance::Signature),
+        Some(word) => Provenance::parse(word).ok_or_else(|| item.bad("p")),
+    }
+}
+
 fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
     let digest: [u8; 32] = item.bytes("d")?.try_into().map_err(|_| item.bad("d"))?;
     Ok(EventRow {
         key,
         name: item.text("n")?.to_owned(),
         state: state_of(item)?,
-        provenance: item
-            .find_text("p")?
-            .unwrap_or(Provenance::Signature.as_str())
-            .to_owned(),
+        provenance: provenance_of(item)?.as_str().to_owned(),
         received_at: item.time("rx")?,
         listed_at: item.time("at")?,
         processed_at: item.find_time("fin")?,

@@ -5,7 +5,7 @@
 //! found. Naming: noun first, then verb; `find_` may return nothing, `load_` must find its item, and
 //! `list_` returns pages. There is one handle per role: [`Inbox`] for receivers (the `events` table
 //! only), [`Store`] for jobs and accounts (`main`, and `ledger` if credits move), and [`Seals`] for
-//! sealing the ledger's days (`ledger` only). The switches are [`Ingest`] in `events` and
+//! sealing the ledger's days (`ledger` only), [`Recoveries`] for recovery (two partitions of `main`). The switches are [`Ingest`] in `events` and
 //! [`Switchboard`] in `main`.
 
 mod accounts;
@@ -42,13 +42,14 @@ pub use billing::stuck::{
 pub use billing::subscriptions::Noted;
 pub use billing::top_ups::TopUpSaved;
 pub use billing::usage::{Attempted, Owed, ReportClaim};
-pub use db::client::{Connection, Inbox, Random, Seals, Store};
+pub use db::client::{Connection, Inbox, Random, Recoveries, Seals, Store};
 pub use db::error::StoreError;
 pub use db::pages::{Cursor, Page};
 pub use db::versions::Written;
 pub use due::{Due, DueItem, Moved};
 pub use inbox::ingest::Ingest;
 pub use inbox::pending::{DueEvent, Taken};
+pub use inbox::recovery::{EventsCounted, MissNoted};
 pub use inbox::{Event, Finished, Recorded};
 pub use jobs::assists::{AssistClaimed, AssistCreated, NewAssist, SummaryPlace, WholeAssist};
 pub use jobs::comments::CommentClaim;

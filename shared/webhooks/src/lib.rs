@@ -2,9 +2,9 @@
 //! later parses it.
 //!
 //! This crate is the only verifier of inbound signatures, and so the place that vouches for a
-//! delivery. Verification works on the raw bytes. Parsing works on recorded bytes and is tolerant:
-//! unknown fields and words are accepted, but a missing field that a handler needs is an error. The
-//! crate never uses the network.
+//! delivery, and for a body that the sender's API returned. Verification works on the raw bytes.
+//! Parsing works on recorded bytes and is tolerant: unknown fields and words are accepted, but a
+//! missing field that a handler needs is an error. The crate never uses the network.
 
 pub mod github;
 pub mod signing;
@@ -12,6 +12,7 @@ pub mod stripe;
 
 mod github_payloads;
 mod stripe_payloads;
+mod stripe_types;
 
 pub use signing::{BlankSecret, Rejected, SigningSecrets};
 

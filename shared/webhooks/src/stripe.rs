@@ -12,6 +12,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use std::borrow::Cow;
 
+pub use crate::stripe_types::EVENTS;
 pub use payloads::{MeterErrors, Uncounted};
 
 /// The maximum age of a signature, and the maximum time that it may lie in the future.
@@ -24,6 +25,66 @@ struct Envelope<'a> {
     id: Cow<'a, str>,
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
+}
+
+/// An event in Stripe's list, without its object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub key: EventKey,
+    /// Its type.
+    pub name: String,
+    pub created_at: Timestamp,
+}
+
+/// Reads which event of Stripe's list this is.
+pub fn listed(body: &[u8]) -> Result<Listed, Rejected> {
+    #[derive(Deserialize)]
+    struct Created {
+        created: i64,
+    }
+    let (key, name) = head(body)?;
+    let Created { created } = serde_json::from_slice(body)
+        .map_err(|_| Rejected::BadBody("the event does not say when it was created"))?;
+    Ok(Listed {
+        key,
+        name,
+        created_at: Timestamp::from_seconds(created),
+    })
+}
+
+/// Takes an event that Stripe's API returned. Stripe renders it again for each read, so its bytes are
+/// not the ones that are signed.
+pub fn fetched(body: Vec<u8>) -> Result<Verified<Delivery>, Rejected> {
+    let (key, name) = head(&body)?;
+    let digest = signing::digest(&body);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "Stripe's API returned it for our key"
+    )]
+    let delivery = Verified::vouch(
+        Delivery {
+            key,
+            name,
+            body,
+            digest,
+        },
+        Provenance::ProviderApi,
+    );
+    Ok(delivery)
+}
+
+/// The event's id and type.
+fn head(body: &[u8]) -> Result<(EventKey, String), Rejected> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body)
+        .map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
+    let id = StripeEventId::parse(&envelope.id)
+        .map_err(|_| Rejected::BadBody("the event's id is not one of Stripe"))?;
+    let key = EventKey::parse(EventSource::Stripe, id.as_str())
+        .map_err(|_| Rejected::BadBody("the event's id is invalid"))?;
+    if !is_type(&envelope.kind) {
+        return Err(Rejected::BadBody("the event's type is not one of Stripe"));
+    }
+    Ok((key, envelope.kind.into_owned()))
 }
 
 /// Verifies a body's signature and its age, and reads the event's id and type. The age is checked
@@ -49,16 +110,7 @@ pub fn verify(
         return Err(Rejected::OutOfTime { age_seconds });
     }
 
-    let envelope: Envelope<'_> = serde_json::from_slice(&body)
-        .map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
-    let id = StripeEventId::parse(&envelope.id)
-        .map_err(|_| Rejected::BadBody("the event's id is not one of Stripe"))?;
-    let key = EventKey::parse(EventSource::Stripe, id.as_str())
-        .map_err(|_| Rejected::BadBody("the event's id is invalid"))?;
-    if !is_type(&envelope.kind) {
-        return Err(Rejected::BadBody("the event's type is not one of Stripe"));
-    }
-    let name = envelope.kind.into_owned();
+    let (key, name) = head(&body)?;
     let digest = signing::digest(&body);
     #[expect(
         clippy::disallowed_methods,

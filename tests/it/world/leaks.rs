@@ -26,6 +26,8 @@ thread_local! {
     static KNOWN: RefCell<Vec<Needle>> = const { RefCell::new(Vec::new()) };
     /// The findings of this test, which runs on one thread with all its functions.
     static FOUND: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// The lines of this test that raise an alarm.
+    static ALARMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Findings on threads that belong to no test.
@@ -176,6 +178,9 @@ impl Write for Listener {
         if let Some(what) = leak.or_else(|| address(&text)) {
             note(what, &text);
         }
+        if text.contains("\"alarm\":true") {
+            ALARMS.with_borrow_mut(|alarms| alarms.push(text.into_owned()));
+        }
         if self.prints {
             io::stdout().write_all(line)?;
         }
@@ -222,6 +227,11 @@ pub fn take() -> Vec<String> {
         .into_iter()
         .chain(stray)
         .collect()
+}
+
+/// Takes the log lines that raised an alarm so far.
+pub fn alarms() -> Vec<String> {
+    ALARMS.with_borrow_mut(std::mem::take)
 }
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

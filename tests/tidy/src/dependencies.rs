@@ -40,6 +40,10 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("notices", &["mail-api", "queues", "store"]),
     ("sweeper", &["queues", "store"]),
     ("provisioning", &["queues", "store", "stripe-api"]),
+    (
+        "recovery",
+        &["github-api", "queues", "store", "stripe-api", "webhooks"],
+    ),
     ("reconciliation", &["catalogue", "store"]),
     (
         "admin",

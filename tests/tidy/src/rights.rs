@@ -11,11 +11,12 @@ const STORE: &str = "shared/store/src/";
 const WITHOUT_TABLE: [&str; 2] = ["db/tx.rs", "db/table.rs"];
 
 /// The handles of the store by their fields' names, the table that is their own, and whether a file belongs to them.
-const HANDLES: [(&str, &str, Files); 5] = [
+const HANDLES: [(&str, &str, Files); 6] = [
     ("inbox", "EventsTable", |file| {
         ["inbox.rs", "inbox/pending.rs"].contains(&file)
     }),
     ("seals", "LedgerTable", |file| file == "ledger/seals.rs"),
+    ("recoveries", RECOVERIES, |file| file == "inbox/recovery.rs"),
     ("ingest", SWITCHES, |file| file == "inbox/ingest.rs"),
     ("switches", "MainTable", |file| file == "switches.rs"),
     ("store", "MainTable", |file| {
@@ -23,6 +24,7 @@ const HANDLES: [(&str, &str, Files); 5] = [
             "inbox.rs",
             "inbox/ingest.rs",
             "inbox/pending.rs",
+            "inbox/recovery.rs",
             "ledger/seals.rs",
             "switches.rs",
         ]
@@ -32,6 +34,9 @@ const HANDLES: [(&str, &str, Files); 5] = [
 
 /// The receivers' switches: some partitions of the table of events, and all that is read there by a receiver.
 const SWITCHES: &str = "EventsTable/keys/SWITCH";
+
+/// What recovery knows: some partitions of the main table.
+const RECOVERIES: &str = "MainTable/keys/RECOVERY";
 
 type Files = fn(&str) -> bool;
 /// An action, and the table or index it is done to.

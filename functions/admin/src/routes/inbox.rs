@@ -1,5 +1,6 @@
 //! The inbox: recorded events, dead letters, and the switches and pauses that stop work.
 
+pub mod completeness;
 pub mod events;
 pub mod pauses;
 pub mod queues;

@@ -28,6 +28,7 @@ mod checks;
 mod ci;
 mod compare;
 mod contents;
+mod deliveries;
 mod diff;
 mod git;
 mod humans;
@@ -52,6 +53,7 @@ mod views;
 mod webhooks;
 
 pub use ci::{Check, CheckKind};
+pub use deliveries::{DeliveryView, Redelivery};
 pub use people::OAuthClient;
 pub use state::{Creations, TokenRequest, Webhook};
 pub use views::{CommentView, CommitView, PullView};
@@ -111,6 +113,7 @@ impl GitHub {
             .merge(issues::routes());
         Router::new()
             .merge(apps::routes())
+            .merge(deliveries::routes())
             .merge(people::api_routes())
             .merge(manifests::api_routes())
             .nest("/repos/{owner}/{repository}", repository.clone())

@@ -60,6 +60,15 @@ pub(super) struct State {
     /// How many creations were refused; missing in older states.
     #[serde(default)]
     pub creations_refused: usize,
+    /// The log of webhook deliveries; this field and the next two are missing in older states.
+    #[serde(default)]
+    pub deliveries: Vec<HookDelivery>,
+    /// The deliveries that are to be repeated.
+    #[serde(default)]
+    pub redeliveries: Vec<u64>,
+    /// The status with which every delivery ends before it reaches the receiver.
+    #[serde(default)]
+    pub receiver_status: Option<u16>,
     #[serde(default)]
     pub manifests: BTreeMap<String, Manifest>,
     last_id: u64,
@@ -232,6 +241,19 @@ pub struct TokenRequest {
     pub repository_ids: Vec<u64>,
     /// Permissions; `None` requests all permissions of the installation.
     pub permissions: Option<BTreeMap<String, String>>,
+}
+
+/// An attempt to deliver a webhook.
+#[derive(Serialize, Deserialize)]
+pub(super) struct HookDelivery {
+    pub id: u64,
+    pub guid: String,
+    pub at: i64,
+    pub event: String,
+    /// The body as it was sent.
+    pub body: String,
+    pub redelivery: bool,
+    pub status_code: u16,
 }
 
 /// A webhook that is due for delivery.

@@ -79,6 +79,13 @@ impl Connection {
         Switchboard::new(self.table(main_table))
     }
 
+    /// Opens what recovery knows in this table.
+    pub fn recoveries(&self, main_table: impl Into<String>) -> Recoveries {
+        Recoveries {
+            table: self.table(main_table),
+        }
+    }
+
     /// Opens the days of the ledger in this table. The newest of these keys seals them.
     pub fn seals(&self, ledger_table: impl Into<String>, keys: KeySource) -> Seals {
         Seals {
@@ -94,6 +101,12 @@ impl Connection {
 #[derive(Clone)]
 pub struct Seals {
     pub(crate) side: LedgerSide,
+}
+
+/// What recovery knows of each sender, in two partitions of the `main` table.
+#[derive(Clone)]
+pub struct Recoveries {
+    pub(crate) table: Table,
 }
 
 /// The event log, in the `events` table.

@@ -4,9 +4,11 @@
 
 mod balance;
 mod listing;
+mod recovery;
 
 pub(crate) use balance::*;
 pub(crate) use listing::{Listing, login};
+pub(crate) use recovery::*;
 
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
@@ -92,6 +94,11 @@ pub(crate) fn body_prefix(digest: Digest) -> String {
 
 pub(crate) fn body(key: &EventKey, digest: Digest, part: usize) -> Key {
     Key::new(event(key).pk, format!("{}{part:02}", body_prefix(digest)))
+}
+
+/// The digest of the first signed body of an event that was recorded from its sender's API.
+pub(crate) fn signed(key: &EventKey) -> Key {
+    Key::new(event(key).pk, "SIGNED")
 }
 
 /// The partition of index `state` for an event.

@@ -35,6 +35,12 @@ const CHECK: &[&str] = &["dynamodb:ConditionCheckItem"];
 /// The paying account is looked up under owner and installation in one read.
 const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
 
+/// How far each sender's log was read, and what is missing.
+const RECOVERIES: &[&str] = &[
+    "MainTable/keys/RECOVERY#github",
+    "MainTable/keys/RECOVERY#stripe",
+];
+
 /// Function, actions, resources. Secrets are named as in the template, behind `/tallyhook/<stage>/`.
 pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("github-webhook", LOG, &["GithubWebhookLogs"]),
@@ -200,6 +206,22 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("sweeper", UPDATE, &["EventsTable", "MainTable"]),
     ("sweeper", SEND, QUEUES),
     ("sweeper", SEND, &["SweeperDlq"]),
+    ("recovery", LOG, &["RecoveryLogs"]),
+    ("recovery", GET, &["EventsTable"]),
+    ("recovery", ADD, &["EventsTable"]),
+    ("recovery", GET, RECOVERIES),
+    ("recovery", LIST, RECOVERIES),
+    ("recovery", MOVE, RECOVERIES),
+    (
+        "recovery",
+        SEND,
+        &["GithubEventsQueue", "StripeEventsQueue", "RecoveryDlq"],
+    ),
+    (
+        "recovery",
+        SECRET,
+        &["recovery/github-private-key", "recovery/stripe-secret-key"],
+    ),
     ("reconciliation", LOG, &["ReconciliationLogs"]),
     ("reconciliation", GET, &["MainTable"]),
     ("reconciliation", LIST, &["MainTable"]),

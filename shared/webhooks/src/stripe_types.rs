@@ -47,7 +47,7 @@ mod tests {
     /// The domain names each event in the comment of its variant.
     #[test]
     fn stripe_is_asked_for_what_is_acted_on() {
-        let text = include_str!("../../../shared/domain/src/inbox/events.rs");
+        let text = include_str!("../../domain/src/inbox/events.rs");
         let (_, list) = text
             .split_once("pub enum StripeEvent")
             .expect("a list of Stripe's events");
