@@ -5,7 +5,7 @@
 //! Both follow from the two states alone, and the store writes them in the transaction that moves
 //! the job, so no caller can forget them.
 
-use super::{Delivered, FixPaid, JobRow, JobState};
+use super::{Delivered, FixPaid, JobRow, JobState, Terms};
 use crate::billing::plans::{Billable, price};
 use crate::billing::spending::SpendChange;
 use crate::billing::usage::{AccountMeter, Usage, UsageSource};
@@ -68,33 +68,32 @@ impl BillingEffect {
     }
 }
 
-/// The billing effect of a transition from the state `from` to the row's present state.
-pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
-    let bills = match row.facts.terms.billable {
+/// The state in which a job on these terms becomes billable.
+const fn billable_state(terms: &Terms) -> JobState {
+    match terms.billable {
         Billable::PrOpened => JobState::PrOpened,
         Billable::Merged => JobState::Merged,
-    };
+    }
+}
+
+/// Whether the job has been in the state in which it is billed.
+pub fn was_billed(row: &JobRow) -> bool {
+    let bills = billable_state(&row.facts.terms);
+    row.timeline.iter().any(|moment| moment.state == bills)
+}
+
+/// The billing effect of a transition from the state `from` to the row's present state.
+pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
+    let bills = billable_state(&row.facts.terms);
     // A job that has ended is settled, whatever people do with its pull request later.
     if from == row.state || from.is_over() {
         return BillingEffect::None;
     }
     if row.state == bills {
-        let (facts, cost, used) = (
-            &row.facts,
-            cost_to_customer(row),
-            Delivered {
-                pulls: pulls(row),
-                tokens: row.tokens,
-            },
-        );
+        let (facts, cost, used) = (&row.facts, cost_to_customer(row), delivered(row));
         return BillingEffect::Billed {
             capture: settlement(row, cost, now),
-            usage: facts.terms.usage(
-                &facts.account,
-                &UsageSource::Job(facts.id.clone()),
-                used,
-                now,
-            ),
+            usage: billed_usage(row, now),
             outlay: facts.terms.ends(&facts.account, cost, used),
         };
     }
@@ -110,6 +109,20 @@ pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEff
         };
     }
     BillingEffect::None
+}
+
+/// The usage records of a job that is billed at this time.
+pub fn billed_usage(row: &JobRow, at: Timestamp) -> Vec<Usage> {
+    let facts = &row.facts;
+    let of = UsageSource::Job(facts.id.clone());
+    facts.terms.usage(&facts.account, &of, delivered(row), at)
+}
+
+fn delivered(row: &JobRow) -> Delivered {
+    Delivered {
+        pulls: pulls(row),
+        tokens: row.tokens,
+    }
 }
 
 /// What the customer pays for the work so far.
