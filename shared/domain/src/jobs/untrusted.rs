@@ -299,7 +299,7 @@ fn without_effects(text: &str, shows_tags: bool) -> String {
 
 /// Whether a text ends with a word, in upper or lower case.
 fn ends_with(text: &str, word: &[u8]) -> bool {
-    let tail = text.as_bytes().len().checked_sub(word.len());
+    let tail = text.len().checked_sub(word.len());
     tail.is_some_and(|tail| text.as_bytes()[tail..].eq_ignore_ascii_case(word))
 }
 
