@@ -12,7 +12,7 @@ use crate::Ctx;
 use accounts::{setup, sign_in, welcome};
 use axum::Router;
 use axum::routing::{get, post};
-use billing::{invoices, limits, plan, success, top_up, transactions};
+use billing::{explained, invoices, limits, plan, success, top_up, transactions};
 use std::sync::Arc;
 
 pub fn routes() -> Router<Arc<Ctx>> {
@@ -57,6 +57,8 @@ fn billing() -> Router<Arc<Ctx>> {
         .route("/billing/plan/resume", post(plan::resume))
         .route("/billing/transactions", get(transactions::show))
         .route("/billing/transactions.csv", get(transactions::file))
+        .route("/billing/transactions/{id}", get(explained::transaction))
+        .route("/billing/usage/{meter}/{id}", get(explained::usage))
         .route("/billing/invoices", get(invoices::show))
         .route("/billing/invoices/{id}/pdf", get(invoices::pdf))
 }
