@@ -78,8 +78,7 @@ fn agreement(explanation: &Explanation) -> Markup {
         ),
         Agreement::Named => (
             Tone::Plain,
-            "The amount was named by whoever asked for it, so there is nothing to compute."
-                .to_owned(),
+            "The amount was named in the request, so there is nothing to compute.".to_owned(),
         ),
         Agreement::Gone => (
             Tone::Plain,
