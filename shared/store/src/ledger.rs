@@ -190,7 +190,8 @@ impl Store {
     ) -> Result<Option<Entry>, StoreError> {
         const READ: &str = "read an entry";
         let key = keys::entry(account, &cause.to_string());
-        let found = self.ledger_side(READ)?.table.get(READ, &key).await?;
+        let side = self.ledger_side(READ)?;
+        let found = side.table.get(READ, &key).await?;
         let entry = |item| entry_of(&Item::new(item, READ));
         found.as_ref().map(entry).transpose()
     }
@@ -208,11 +209,12 @@ impl Store {
     /// Finds the accounts that have an entry of this cause. Scans the ledger.
     pub async fn entry_accounts(&self, cause: &Cause) -> Result<Vec<AccountId>, StoreError> {
         const FIND: &str = "find an entry by its cause";
-        let table = &self.ledger_side(FIND)?.table;
-        let mut pages = table
+        let side = self.ledger_side(FIND)?;
+        let mut pages = side
+            .table
             .client
             .scan()
-            .table_name(&table.name)
+            .table_name(&side.table.name)
             .filter_expression("sk = :entry")
             .expression_attribute_values(":entry", text(format!("{}{cause}", keys::ENTRY)))
             .into_paginator()

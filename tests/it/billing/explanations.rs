@@ -33,10 +33,10 @@ impl World {
         };
         for row in self.stack.tables.rows(LEDGER_TABLE) {
             let (pk, sk) = (text(&row, "pk"), text(&row, "sk"));
-            let Some(cause) = sk.strip_prefix("ENTRY#") else {
+            let Some(("ENTRY", cause)) = sk.split_once('#') else {
                 continue;
             };
-            let account = pk.strip_prefix("ACCOUNT#").expect("an account's entry");
+            let account = pk.split_once('#').expect("an account's entry").1;
             let account = AccountId::parse(account).expect("an id");
             let cause = Cause::parse(cause).unwrap_or_else(|| panic!("a cause, not {cause}"));
             let found = explanations::of_entry(store, &account, &cause).await;
@@ -53,7 +53,7 @@ impl World {
             let (Some(meter), Some(id)) = (parts.next(), parts.next()) else {
                 continue;
             };
-            let account = pk.strip_prefix("ACCOUNT#").expect("an account's usage");
+            let account = pk.split_once('#').expect("an account's usage").1;
             let debts = AccountMeter {
                 account: AccountId::parse(account).expect("an id"),
                 meter: Meter::parse(meter).expect("a meter"),
@@ -146,7 +146,7 @@ async fn a_charge_is_computed_again_with_the_prices_of_its_time() {
             .is_some_and(|text| text.starts_with("Fix of ") && text.contains("pull request #")),
         "{shown}"
     );
-    let reserved = explained(&program, &format!("HOLD#{}", job.facts.id)).await;
+    let reserved = explained(&program, &format!("HOLD~{}", job.facts.id)).await;
     assert_eq!(reserved["agreement"], "equals", "{reserved}");
     let given = causes(&program, "adjustment").await;
     assert_eq!(explained(&program, &given[0]).await["agreement"], "named");
@@ -236,7 +236,7 @@ async fn a_purchase_and_what_is_taken_back_of_it_name_their_payment() {
         assert!(status.is_success(), "{asked}");
         world.settle().await;
     }
-    let bought = explained(&program, &format!("PAYMENT#{payment}")).await;
+    let bought = explained(&program, &format!("PAYMENT~{payment}")).await;
     assert_eq!(bought["agreement"], "equals", "{bought}");
     assert_eq!(bought["payment"]["id"], payment);
     assert_eq!(bought["payment"]["paid_minor"], PRICE);
