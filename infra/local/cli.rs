@@ -78,6 +78,13 @@ pub enum AppCommand {
 pub enum LedgerCommand {
     /// Check that all entries, seals and balances agree. Changes nothing; exits with 1 on a fault.
     Verify,
+    /// Explain an entry or a usage record: recompute its amount from what it is for. Changes
+    /// nothing; exits with 1 if the amounts differ.
+    Explain {
+        /// The entry's cause, such as `SETTLEMENT#job_…`, or a usage record's identifier at Stripe,
+        /// such as `use_…-pull_requests`.
+        cause: String,
+    },
     /// Rewrite every balance that differs from the sum of its entries. Never writes entries or
     /// seals.
     Rebuild {

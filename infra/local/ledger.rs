@@ -1,8 +1,11 @@
-//! `ledger verify` and `ledger rebuild`.
+//! `ledger verify`, `ledger rebuild` and `ledger explain`.
 //!
 //! Reads the tables of a local stack (`--data`), running or not, or the tables on AWS that the
-//! environment names. `verify` and `rebuild --check` change nothing.
+//! environment names. Only `rebuild` without `--check` changes anything.
 
+mod explain;
+
+use self::explain::explain;
 use crate::cli::{LedgerCommand, Options};
 use crate::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
 use anyhow::{Context, bail};
@@ -44,11 +47,16 @@ impl LedgerTables {
         say: &mut dyn FnMut(&str),
         report: &(dyn Fn(&str) + Sync),
     ) -> anyhow::Result<()> {
+        if let LedgerCommand::Explain { cause } = command {
+            return explain(&self.store, cause, say).await;
+        }
         let audit = self
             .store
             .ledger_audit_told(&|audit| progress(audit, report))
             .await?;
         match command {
+            // Handled above, because it needs no audit.
+            LedgerCommand::Explain { .. } => Ok(()),
             LedgerCommand::Verify => verify(&audit, say),
             LedgerCommand::Rebuild { check: true } => would_rebuild(&audit, say),
             LedgerCommand::Rebuild { check: false } => self.rebuild(&audit, say).await,

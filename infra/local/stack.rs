@@ -308,6 +308,8 @@ fn is_page(path: &str) -> bool {
         "/billing/top-up/",
         "/billing/success/",
         "/billing/plan/",
+        "/billing/transactions/",
+        "/billing/usage/",
         "/billing/invoices/",
     ];
     pages.contains(&path) || folders.iter().any(|start| path.starts_with(start))

@@ -11,6 +11,7 @@ pub mod crash;
 pub mod customers;
 pub mod dunning;
 pub mod entitlements;
+pub mod explanations;
 pub mod invoices;
 pub mod late_usage;
 pub mod marketplace;

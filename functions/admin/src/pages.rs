@@ -5,6 +5,7 @@ mod accounts;
 mod adjust;
 mod catalogue;
 mod events;
+mod explained;
 mod jobs;
 mod overview;
 mod queues;
@@ -31,6 +32,14 @@ pub fn routes() -> Router<Arc<Ctx>> {
         .route("/admin/accounts/{id}", get(accounts::show))
         .route("/admin/accounts/{id}/adjust", post(adjust::preview))
         .route("/admin/accounts/{id}/adjust/confirm", post(adjust::confirm))
+        .route(
+            "/admin/accounts/{id}/transactions/{cause}",
+            get(explained::transaction),
+        )
+        .route(
+            "/admin/accounts/{id}/usage/{meter}/{usage}",
+            get(explained::usage),
+        )
         .route("/admin/jobs", get(jobs::list))
         .route("/admin/jobs/{id}", get(jobs::show))
         .route("/admin/events", get(events::list))

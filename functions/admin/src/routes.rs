@@ -12,7 +12,7 @@ use self::accounts::{account, api_keys, list as accounts_list, signups};
 use self::billing::{invoices, invoices_all, metrics, payments, quotas, subscriptions, usage};
 use self::inbox::{completeness, events, pauses, queues, switches};
 use self::jobs::{job, list as jobs_list};
-use self::ledger::credits;
+use self::ledger::{credits, explanations};
 use self::notices::{log, mail};
 use crate::document::Document;
 use crate::{ApiError, Ctx};
@@ -56,6 +56,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(credits::balance))
         .routes(routes!(credits::ledger))
         .routes(routes!(credits::adjust))
+        .routes(routes!(explanations::transaction))
+        .routes(routes!(explanations::usage))
         .routes(routes!(account::create, accounts_list::list))
         .routes(routes!(account::show))
         .routes(routes!(api_keys::create))

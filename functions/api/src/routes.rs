@@ -15,7 +15,7 @@ use self::billing::{
     subscription, usage,
 };
 use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
-use self::ledger::{credits, debits, grants, holds};
+use self::ledger::{credits, debits, explanations, grants, holds};
 use self::notices::preferences;
 use crate::document::Document;
 use crate::{ApiError, Ctx};
@@ -49,6 +49,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(api_keys::rotate))
         .routes(routes!(credits::balance))
         .routes(routes!(credits::transactions))
+        .routes(routes!(explanations::transaction))
+        .routes(routes!(explanations::usage))
         .routes(routes!(grants::list))
         .routes(routes!(checkout::create))
         .routes(routes!(portal::create))

@@ -8,6 +8,7 @@ use crate::policy::{Broken, NoPolicy};
 use crate::{Ctx, policy, sign_ups};
 use domain::accounts::Payer;
 use domain::ids::{AccountId, JobId, UserId};
+use domain::inbox::EventKey;
 use domain::inbox::events::{IssueChange, IssueEvent};
 use domain::jobs::caps::Caps;
 use domain::jobs::permissions::{UNAPPROVED, requester, unapproved_text};
@@ -28,9 +29,20 @@ const CLOSED_REASON: &str = "the issue was closed";
 /// How long an event waits while its owner moves to another account.
 const MOVED_WAIT: Duration = Duration::from_secs(1);
 
+/// An event that asks for a job, and its recorded webhook.
+struct Asked<'a> {
+    event: &'a IssueEvent,
+    cause: &'a EventKey,
+}
+
 /// Creates a job if our App did not cause the event, an account pays, the repository's policy
 /// accepts the event, and the person has the role that the policy requires.
-pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
+pub async fn handle(
+    ctx: &Ctx,
+    event: &IssueEvent,
+    cause: &EventKey,
+    now: Timestamp,
+) -> Result<Done, Failure> {
     match &event.change {
         IssueChange::Closed => return close(ctx, event, now).await,
         // Most comments are conversation; they need no account and no policy.
@@ -39,6 +51,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         }
         IssueChange::Opened | IssueChange::Labeled(_) | IssueChange::Commented(_) => {}
     }
+    let asked = Asked { event, cause };
     let origin = &event.origin;
     if is_ours(origin, ctx.app_id) {
         return Ok(Done::Ignored("our own action"));
@@ -55,7 +68,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     let policy = match policy::load(ctx, origin, now).await? {
         Ok(policy) => policy,
         Err(NoPolicy::Hidden) => return Ok(Done::Ignored(policy::HIDDEN)),
-        Err(NoPolicy::Broken(broken)) => return refuse(ctx, event, &account, &broken, now).await,
+        Err(NoPolicy::Broken(broken)) => return refuse(ctx, &asked, &account, &broken, now).await,
     };
     let trigger = match policy.wish(event) {
         PolicyDecision::Accept(trigger) => trigger,
@@ -67,7 +80,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         Permitted::Bot => return Ok(Done::Ignored("a bot that the policy does not list")),
         Permitted::No(needed) => {
             let fact = format!("{UNAPPROVED}{}", event.issue.id);
-            return answer_once(ctx, event, &account, fact, &unapproved_text(needed), now).await;
+            return answer_once(ctx, &asked, &account, fact, &unapproved_text(needed), now).await;
         }
     }
     let wanted = Wanted {
@@ -76,6 +89,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         wishes: policy.wishes,
         caps: policy.caps,
         person: Some(UserId::new(requester(event).0.id)),
+        caused_by: Some(cause.clone()),
         retry_of: None,
         agent: Agent::Tallyhook,
     };
@@ -99,29 +113,29 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
 /// another way.
 async fn refuse(
     ctx: &Ctx,
-    event: &IssueEvent,
+    asked: &Asked<'_>,
     account: &AccountId,
     broken: &Broken,
     now: Timestamp,
 ) -> Result<Done, Failure> {
     // Nobody expects an answer to an event that asks for nothing where there is no policy.
-    if let PolicyDecision::Reject(why) = Policy::default().wish(event) {
+    if let PolicyDecision::Reject(why) = Policy::default().wish(asked.event) {
         return Ok(Done::Ignored(why));
     }
-    let fact = format!("policy-{}-{}", event.issue.id, broken.sha);
-    answer_once(ctx, event, account, fact, &broken.reason(), now).await
+    let fact = format!("policy-{}-{}", asked.event.issue.id, broken.sha);
+    answer_once(ctx, asked, account, fact, &broken.reason(), now).await
 }
 
 /// Says on the issue why there is no job, once for each fact, unless the issue has a job.
 async fn answer_once(
     ctx: &Ctx,
-    event: &IssueEvent,
+    asked: &Asked<'_>,
     account: &AccountId,
     fact: String,
     reason: &str,
     now: Timestamp,
 ) -> Result<Done, Failure> {
-    let (origin, issue) = (&event.origin, &event.issue);
+    let (origin, issue) = (&asked.event.origin, &asked.event.issue);
     let open = ctx.store.job_find_open(origin.repository, issue.number);
     if open.await?.is_some() {
         return Ok(Done::Ignored(
@@ -134,6 +148,7 @@ async fn answer_once(
         wishes: PullOptions::default(),
         caps: Caps::default(),
         person: None,
+        caused_by: Some(asked.cause.clone()),
         retry_of: None,
         agent: Agent::Tallyhook,
     };

@@ -88,7 +88,7 @@ fn select(message: &Message) -> Option<Task> {
 async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failure> {
     let now = ctx.outside.now();
     match &github::parse(&row.name, body)? {
-        GithubEvent::Issue(event) => issue::handle(ctx, event, now).await,
+        GithubEvent::Issue(event) => issue::handle(ctx, event, &row.key, now).await,
         GithubEvent::PullRequest(event) => pull_request::handle(ctx, event, now).await,
         GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
         GithubEvent::Marketplace(event) => marketplace::handle(ctx, event, row, now).await,

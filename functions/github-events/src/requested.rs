@@ -93,6 +93,7 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
         caps: policy.caps,
         // The API limits its callers by requests.
         person: None,
+        caused_by: None,
         retry_of: request.retry_of.clone(),
         agent: request.agent,
     };

@@ -7,6 +7,7 @@ use crate::Ctx;
 use crate::budget::Budget;
 use domain::billing::usage::Tokens;
 use domain::jobs::assists;
+use domain::jobs::calls::ModelCall;
 use domain::jobs::steps::{Step, StepOutput};
 use domain::retry::{Failure, Retry, Retryable};
 use domain::time::Timestamp;
@@ -27,13 +28,16 @@ pub struct Used {
     pub tokens: Tokens,
     pub cost: Credits,
     model: String,
+    calls: Vec<ModelCall>,
 }
 
 impl Used {
     /// Adds what earlier answers used.
     #[must_use]
-    pub fn plus(self, earlier: Self) -> Self {
+    pub fn plus(self, mut earlier: Self) -> Self {
+        earlier.calls.extend(self.calls);
         Self {
+            calls: earlier.calls,
             tokens: self.tokens.plus(earlier.tokens),
             cost: self.cost.checked_add(earlier.cost).unwrap_or(Credits::MAX),
             model: self.model,
@@ -46,6 +50,7 @@ impl Used {
             model: self.model,
             tokens: self.tokens,
             cost: self.cost,
+            calls: self.calls,
         }
     }
 
@@ -56,6 +61,7 @@ impl Used {
             tokens: self.tokens,
             cost: self.cost,
             model: self.model,
+            calls: self.calls,
             at,
         }
     }
@@ -109,7 +115,7 @@ pub async fn ask<T: DeserializeOwned>(
             tokens_max,
         })
         .await?;
-    let cost = budget.cost(ctx, completion.tokens, &completion.model)?;
+    let call = budget.call(ctx, completion.tokens, &completion.model)?;
     if completion.stop == Stop::CutOff {
         return Err(if tokens_max < tokens_wanted {
             budget.used_up().into()
@@ -122,8 +128,9 @@ pub async fn ask<T: DeserializeOwned>(
         content,
         used: Used {
             tokens: completion.tokens,
-            cost,
+            cost: call.cost(),
             model: completion.model,
+            calls: vec![call],
         },
     })
 }

@@ -6,11 +6,10 @@
 
 use crate::Ctx;
 use crate::ask::Used;
-use domain::billing::plans::{
-    ModelPrice, TokensBound, answer_bound, cost as cost_of, tokens_of_bytes,
-};
+use domain::billing::plans::{ModelPrice, TokensBound, answer_bound, tokens_of_bytes};
 use domain::billing::usage::Tokens;
 use domain::jobs::assists::Assist;
+use domain::jobs::calls::{ModelCall, TokenPrice};
 use domain::jobs::{Funding, JobRow, Terms};
 use domain::retry::{Failure, Retry, Retryable};
 use domain::units::Credits;
@@ -144,12 +143,14 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// Returns the cost of a call at the price of the model that answered.
-    pub fn cost(&self, ctx: &Ctx, tokens: Tokens, model: &str) -> Result<Credits, Failure> {
-        let price = self.price(ctx, model)?;
-        Ok(price.map_or(Credits::ZERO, |price| {
-            cost_of(tokens, price).unwrap_or(Credits::MAX)
-        }))
+    /// Returns a call with the price of the model that answered.
+    pub fn call(&self, ctx: &Ctx, tokens: Tokens, model: &str) -> Result<ModelCall, Failure> {
+        Ok(ModelCall {
+            model: model.to_owned(),
+            tokens,
+            price: self.price(ctx, model)?.map(TokenPrice::of),
+            priced_by: ctx.catalogue.version.clone(),
+        })
     }
 
     /// Returns a model's price. Credits cannot pay for a model without a price. With other funding,

@@ -13,7 +13,7 @@ use crate::Ctx;
 use accounts::{setup, sign_in, signup, welcome};
 use axum::Router;
 use axum::routing::{get, post};
-use billing::{invoices, limits, plan, success, top_up, transactions, usage};
+use billing::{explained, invoices, limits, plan, success, top_up, transactions, usage};
 pub use status::SourceStatus;
 use std::sync::Arc;
 
@@ -62,6 +62,8 @@ fn billing() -> Router<Arc<Ctx>> {
         .route("/billing/plan/resume", post(plan::resume))
         .route("/billing/transactions", get(transactions::show))
         .route("/billing/transactions.csv", get(transactions::file))
+        .route("/billing/transactions/{id}", get(explained::transaction))
+        .route("/billing/usage/{meter}/{id}", get(explained::usage))
         .route("/billing/invoices", get(invoices::show))
         .route("/billing/invoices/{id}/pdf", get(invoices::pdf))
 }

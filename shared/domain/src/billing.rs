@@ -1,6 +1,7 @@
 //! Plans, entitlements, payments and usage.
 
 pub mod entitlements;
+pub mod explanations;
 pub mod marketplace;
 pub mod pack_terms;
 pub mod payments;

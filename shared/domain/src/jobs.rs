@@ -22,6 +22,7 @@
 pub mod admission;
 pub mod assists;
 mod billing;
+pub mod calls;
 pub mod caps;
 pub mod checks;
 mod delegated;
@@ -43,7 +44,7 @@ mod transitions;
 pub mod triggers;
 pub mod untrusted;
 
-pub use billing::{BillingEffect, cost_to_customer};
+pub use billing::{BillingEffect, billed_usage, cost_to_customer, was_billed};
 pub use figures::Figures;
 pub use leases::{Busy, JobClaim, JobLease, Leasable};
 pub use state::{CommentState, JobState, JobWork};
@@ -52,6 +53,7 @@ pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, SHOWS_AFTER, T
 
 use crate::billing::usage::Tokens;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
+use crate::inbox::EventKey;
 use crate::jobs::fixes::Fix;
 use crate::jobs::pulls::PullOptions;
 use crate::time::Timestamp;
@@ -73,6 +75,8 @@ pub struct JobFacts {
     pub issue_number: u64,
     pub trigger: String,
     pub asked_by: String,
+    /// The recorded webhook that asked for it, unless it was requested through the API.
+    pub caused_by: Option<EventKey>,
     /// The job that this one retries.
     pub retry_of: Option<JobId>,
     /// The options of the pull request, from the repository's policy when the job was created.

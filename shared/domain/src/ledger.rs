@@ -6,10 +6,12 @@
 //! passes while it exists. A hold is resolved once, by a capture in whole or in part, or by a
 //! release.
 
+mod causes;
 mod grants;
 mod holds;
 mod lots;
 
+pub use causes::Cause;
 pub use grants::{GrantTerms, GrantType, LotId, PRIORITY_MAX, PURCHASED_PRIORITY};
 pub use holds::{BadHoldKey, HoldId, HoldKey};
 pub use lots::{Lot, left_of, lots_of};
@@ -19,7 +21,6 @@ use crate::jobs::fixes::Fix;
 use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
-use std::fmt;
 
 /// The balance of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,56 +48,6 @@ impl Balance {
             held,
             debt,
         })
-    }
-}
-
-/// Why credits move: the business fact, and the identity of the entry.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// Credits were paid for.
-    Payment(PaymentId),
-    /// The refunded or disputed part of a payment changed for the n-th time.
-    Reversal(PaymentId, u64),
-    /// Credits were reserved for work.
-    Hold(HoldId),
-    /// That work ended.
-    Settlement(HoldId),
-    Adjustment(ActionId),
-    /// The rest of the credits of a payment or a grant expired.
-    Expiry(LotId),
-    /// An external agent delivered this fix.
-    Fix(Fix),
-    /// A customer charged their own work in one call.
-    Debit(ActionId),
-}
-
-impl Cause {
-    const PAYMENT: &str = "PAYMENT";
-    const REVERSAL: &str = "REVERSAL";
-    const EXPIRY: &str = "EXPIRY";
-    const ADJUSTMENT: &str = "ADJUSTMENT";
-
-    /// Returns the payment if `cause` is that of a grant.
-    pub fn granted_for(cause: &str) -> Option<PaymentId> {
-        let (kind, id) = cause.split_once('#')?;
-        (kind == Self::PAYMENT)
-            .then(|| PaymentId::parse(id).ok())
-            .flatten()
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Payment(payment) => write!(f, "{}#{payment}", Self::PAYMENT),
-            Self::Reversal(payment, nth) => write!(f, "{}#{payment}#{nth:04}", Self::REVERSAL),
-            Self::Hold(hold) => write!(f, "HOLD#{hold}"),
-            Self::Settlement(hold) => write!(f, "SETTLEMENT#{hold}"),
-            Self::Adjustment(action) => write!(f, "{}#{action}", Self::ADJUSTMENT),
-            Self::Expiry(lot) => write!(f, "{}#{lot}", Self::EXPIRY),
-            Self::Fix(fix) => write!(f, "FIX#{fix}"),
-            Self::Debit(action) => write!(f, "DEBIT#{action}"),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "stripe")]
 pub mod checkout_sessions;
+pub mod explanations;
 #[cfg(feature = "stripe")]
 pub mod intents;
 #[cfg(feature = "stripe")]

@@ -6,11 +6,13 @@
 //! does no IO.
 
 mod assets;
+mod explanation;
 mod page;
 mod parts;
 mod text;
 
 pub use assets::asset;
+pub use explanation::{Around, explanation, usage_progress};
 
 pub use page::{Forms, Frame, NavItem, Page, fragment, with_balance};
 pub use parts::{

@@ -10,6 +10,7 @@ pub mod csrf;
 pub mod cursors;
 pub mod document;
 mod error;
+pub mod explanations;
 mod extract;
 pub mod idempotency;
 pub mod requests;

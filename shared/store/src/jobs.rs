@@ -475,6 +475,7 @@ fn order_step(new: &NewJob) -> Step {
         tokens: Tokens::default(),
         cost: Credits::ZERO,
         model: String::new(),
+        calls: Vec::new(),
         at: new.row.facts.created_at,
     }
 }

@@ -13,7 +13,7 @@ pub(crate) mod seals;
 use crate::Store;
 use crate::billing::spending::{Reservation, SpendingRefused};
 use crate::db::error::StoreError;
-use crate::db::item::{Attributes, Item};
+use crate::db::item::{Attributes, Item, text};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
@@ -182,20 +182,50 @@ impl Store {
         Ok((balance, item.find_number("grants")?.unwrap_or(0)))
     }
 
+    /// Reads the entry of a cause; strongly consistent.
+    pub async fn entry_find(
+        &self,
+        account: &AccountId,
+        cause: &Cause,
+    ) -> Result<Option<Entry>, StoreError> {
+        const READ: &str = "read an entry";
+        let key = keys::entry(account, &cause.to_string());
+        let side = self.ledger_side(READ)?;
+        let found = side.table.get(READ, &key).await?;
+        let entry = |item| entry_of(&Item::new(item, READ));
+        found.as_ref().map(entry).transpose()
+    }
+
     /// Returns the amount of a hold, open or settled. Returns `None` if the hold never existed.
     pub async fn hold_amount(
         &self,
         account: &AccountId,
         hold: &HoldId,
     ) -> Result<Option<Credits>, StoreError> {
-        let side = self.ledger_side("read a hold")?;
-        let key = keys::entry(account, &Cause::Hold(hold.clone()).to_string());
-        let found = side.table.get("read a hold", &key).await?;
-        Ok(found
-            .as_ref()
-            .map(|item| entry_of(&Item::new(item, "read a hold")))
-            .transpose()?
-            .map(|entry| entry.amount))
+        let entry = self.entry_find(account, &Cause::Hold(hold.clone())).await?;
+        Ok(entry.map(|entry| entry.amount))
+    }
+
+    /// Finds the accounts that have an entry of this cause. Scans the ledger.
+    pub async fn entry_accounts(&self, cause: &Cause) -> Result<Vec<AccountId>, StoreError> {
+        const FIND: &str = "find an entry by its cause";
+        let side = self.ledger_side(FIND)?;
+        let mut pages = side
+            .table
+            .client
+            .scan()
+            .table_name(&side.table.name)
+            .filter_expression("sk = :entry")
+            .expression_attribute_values(":entry", text(format!("{}{cause}", keys::ENTRY)))
+            .into_paginator()
+            .items()
+            .send();
+        let mut accounts = Vec::new();
+        while let Some(found) = pages.next().await {
+            let found = found.map_err(|e| StoreError::sdk(FIND, e))?;
+            accounts.push(entry_of(&Item::new(&found, FIND))?.account);
+        }
+        Ok(accounts)
     }
 
     /// Finds an open hold.

@@ -3,7 +3,7 @@
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use boot::{Aws, AwsSettings, Outside, Trust};
 use domain::ids::{AccountId, ActionId};
-use domain::ledger::{AdjustmentSide, EntryDetails, Posting};
+use domain::ledger::{AdjustmentSide, Cause, EntryDetails, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
@@ -128,6 +128,26 @@ async fn a_correct_ledger_is_one_sentence() {
         (code, said.as_str()),
         (Some(0), "No balance was rebuilt.\n")
     );
+}
+
+#[tokio::test]
+async fn an_amount_is_explained_by_its_cause() {
+    let folder = Folder::with("explain", &[1, 2], 1).await;
+    let mut digest = [1; 16];
+    digest[8..].copy_from_slice(&0_u64.to_be_bytes());
+    let cause = Cause::Adjustment(ActionId::of_digest(digest)).to_string();
+    let (code, said, complaint) = folder.says(&["explain", &cause]);
+    assert_eq!(code, Some(0), "{complaint}");
+    let account = AccountId::mint(NOW, [1; 10]);
+    assert!(said.contains(&format!("{cause} of {account}")), "{said}");
+    assert!(said.contains("nothing to compute"), "{said}");
+    let nobody = ActionId::of_digest([9; 16]);
+    let nobody = Cause::Debit(nobody).to_string();
+    for absent in [nobody.as_str(), "use_1-tokens", "everything"] {
+        let (code, said, complaint) = folder.says(&["explain", absent]);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{absent}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    }
 }
 
 #[tokio::test]

@@ -180,6 +180,7 @@ fn report(id: &AccountId, n: u8, issue: u64) -> PhaseReport {
         occurred_at: NOW,
         at: NOW,
         counted: ReportBilling::NotBillable,
+        fee: None,
     }
 }
 

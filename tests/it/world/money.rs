@@ -177,10 +177,12 @@ impl World {
         entries.iter().map(|entry| entry.kind.as_str()).collect()
     }
 
-    /// Asserts that all entries, balances, holds and seals agree.
+    /// Asserts that all entries, balances, holds and seals agree, and that every amount equals what
+    /// it was computed from.
     pub async fn assert_ledger_agrees(&self) {
         let audit = self.stack.store.ledger_audit().await.expect("an audit");
         assert_eq!(audit.faults, Vec::<String>::new());
+        self.assert_charges_explained().await;
     }
 
     /// The facts of an account's notices, newest first.

@@ -55,7 +55,7 @@ pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> 
 }
 
 /// Another process of the API on the same tables, without sign-in.
-pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum::Router {
+pub fn another(world: &World, settings: &[(&str, &str)]) -> axum::Router {
     let usual = [
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),

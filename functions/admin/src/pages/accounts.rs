@@ -156,7 +156,11 @@ pub async fn show(
     let Json(billed) = invoices::list(signed_in.authorized(), state(), path()).await?;
     let newest = Params(ledger::Filter::default());
     let Json(entries) = ledger::ledger(signed_in.authorized(), state(), path(), newest).await?;
-    let moves: Vec<_> = entries.entries.iter().map(entry_line).collect();
+    let moves: Vec<_> = entries
+        .entries
+        .iter()
+        .map(|entry| entry_line(&id, entry))
+        .collect();
     let bills: Vec<_> = billed.invoices.iter().map(invoice_line).collect();
     let content = html! {
         (done(&now, &[("adjusted", "The balance is adjusted. The entry is the first one below.")]))
@@ -224,11 +228,11 @@ fn facts(account: &AccountShown) -> Markup {
     }
 }
 
-fn entry_line(entry: &ledger::EntryShown) -> Vec<Markup> {
+fn entry_line(account: &str, entry: &ledger::EntryShown) -> Vec<Markup> {
     let moved = &entry.transaction;
     vec![
         at(&moved.at),
-        html! { (moved.kind) },
+        html! { a href=(super::explained::path_of(account, &moved.id)) { (moved.kind) } },
         html! { (moved.description) },
         html! { (moved.source) },
         credits(&moved.amount),

@@ -1,3 +1,4 @@
-//! The ledger: balances, entries and adjustments.
+//! The ledger: balances, entries, explanations and adjustments.
 
 pub mod credits;
+pub mod explanations;

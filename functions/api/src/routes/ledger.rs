@@ -2,5 +2,6 @@
 
 pub mod credits;
 pub mod debits;
+pub mod explanations;
 pub mod grants;
 pub mod holds;

@@ -1,5 +1,6 @@
 //! The pages of billing: an account's plan and credits, and what can be bought.
 
+pub mod explained;
 pub mod home;
 pub mod invoices;
 pub mod limits;

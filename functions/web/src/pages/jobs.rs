@@ -2,7 +2,7 @@
 //! one and cancel one.
 
 use crate::members::Member;
-use crate::pages::billing::{fresh, identity};
+use crate::pages::billing::{explained, fresh, identity};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::Response;
@@ -114,11 +114,13 @@ pub async fn show(
         is_over,
         can_cancel,
         can_retry,
+        explained,
     } = load(&ctx, &member, &id).await?;
     let live = (!is_over).then(|| format!("/jobs/{}/progress", job.id));
     let csrf = member.csrf();
     let content = html! {
         div data-live=[live] { (progress(&job)) }
+        @for (what, path) in &explained { p { a href=(path) { (what) } } }
         @if member.may(Scope::Jobs) && can_cancel {
             // `api` holds the key of the ledger, so it cancels.
             (post(&format!("/api/v1/pages/jobs/{}/cancel", job.id), &csrf, &html! { button.danger { "Cancel this job" } }))
@@ -159,6 +161,8 @@ struct Loaded {
     is_over: bool,
     can_cancel: bool,
     can_retry: bool,
+    /// The pages that explain what it costs, each with what it is about.
+    explained: Vec<(String, String)>,
 }
 
 async fn load(ctx: &Ctx, member: &Member, id: &str) -> Result<Loaded, ApiError> {
@@ -171,6 +175,7 @@ async fn load(ctx: &Ctx, member: &Member, id: &str) -> Result<Loaded, ApiError> 
                 is_over,
                 can_cancel: !is_over,
                 can_retry: requests::may_retry(row.state).is_ok(),
+                explained: explained::of_job(&row),
             }
         }
         Found::Request(request) => Loaded {
@@ -178,6 +183,7 @@ async fn load(ctx: &Ctx, member: &Member, id: &str) -> Result<Loaded, ApiError> 
             is_over: request.outcome.is_some(),
             can_cancel: false,
             can_retry: false,
+            explained: Vec::new(),
         },
     })
 }

@@ -19,6 +19,7 @@ pub use test_files::{
 
 use crate::billing::usage::{Tokens, UsageSource};
 use crate::ids::{AccountId, AssistId};
+use crate::jobs::calls::ModelCall;
 use crate::jobs::{BillingEffect, Delivered, Terms};
 use crate::ledger::HoldId;
 use crate::retry::{Failure, gave_up};
@@ -99,6 +100,8 @@ pub struct ModelUsage {
     pub model: String,
     pub tokens: Tokens,
     pub cost: Credits,
+    /// The calls that the tokens and the cost are the sums of.
+    pub calls: Vec<ModelCall>,
 }
 
 /// The row of an assist.

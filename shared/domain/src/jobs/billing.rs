@@ -5,7 +5,7 @@
 //! Both follow from the two states alone, and the store writes them in the transaction that moves
 //! the job, so no caller can forget them.
 
-use super::{Delivered, FixPaid, JobRow, JobState};
+use super::{Delivered, FixPaid, JobRow, JobState, Terms};
 use crate::billing::plans::{Billable, price};
 use crate::billing::spending::SpendChange;
 use crate::billing::usage::{AccountMeter, Usage, UsageSource};
@@ -68,39 +68,42 @@ impl BillingEffect {
     }
 }
 
-/// The billing effect of a transition from the state `from` to the row's present state.
-pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
-    let bills = match row.facts.terms.billable {
+/// The state in which a job on these terms becomes billable.
+const fn billable_state(terms: &Terms) -> JobState {
+    match terms.billable {
         Billable::PrOpened => JobState::PrOpened,
         Billable::Merged => JobState::Merged,
-    };
-    // A job that has ended is settled, whatever people do with its pull request later.
+    }
+}
+
+/// Whether a job is billed when it goes from one state to another. A job that has ended is settled,
+/// whatever people do with its pull request later.
+fn bills(terms: &Terms, from: JobState, to: JobState) -> bool {
+    // Who merges a pull request takes it, whatever its checks would have said.
+    let taken = from == JobState::Validating && to == JobState::Merged;
+    from != to && !from.is_over() && (to == billable_state(terms) || taken)
+}
+
+/// Whether the job has been billed.
+pub fn was_billed(row: &JobRow) -> bool {
+    let mut steps = row.timeline.windows(2);
+    steps.any(|step| bills(&row.facts.terms, step[0].state, step[1].state))
+}
+
+/// The billing effect of a transition from the state `from` to the row's present state.
+pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
     if from == row.state || from.is_over() {
         return BillingEffect::None;
     }
-    // Who merges a pull request takes it, whatever its checks would have said.
-    let taken = from == JobState::Validating && row.state == JobState::Merged;
-    if row.state == bills || taken {
-        let (facts, cost, used) = (
-            &row.facts,
-            cost_to_customer(row),
-            Delivered {
-                pulls: pulls(row),
-                tokens: row.tokens,
-            },
-        );
+    if bills(&row.facts.terms, from, row.state) {
+        let (facts, cost, used) = (&row.facts, cost_to_customer(row), delivered(row));
         return BillingEffect::Billed {
             capture: settlement(row, cost, now),
-            usage: facts.terms.usage(
-                &facts.account,
-                &UsageSource::Job(facts.id.clone()),
-                used,
-                now,
-            ),
+            usage: billed_usage(row, now),
             outlay: facts.terms.ends(&facts.account, cost, used),
         };
     }
-    let billed_before = from == bills;
+    let billed_before = from == billable_state(&row.facts.terms);
     if row.state.is_over() && !from.is_over() && !billed_before {
         let outlay = row
             .facts
@@ -112,6 +115,20 @@ pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEff
         };
     }
     BillingEffect::None
+}
+
+/// The usage records of a job that is billed at this time.
+pub fn billed_usage(row: &JobRow, at: Timestamp) -> Vec<Usage> {
+    let facts = &row.facts;
+    let of = UsageSource::Job(facts.id.clone());
+    facts.terms.usage(&facts.account, &of, delivered(row), at)
+}
+
+fn delivered(row: &JobRow) -> Delivered {
+    Delivered {
+        pulls: pulls(row),
+        tokens: row.tokens,
+    }
 }
 
 /// What the customer pays for the work so far.

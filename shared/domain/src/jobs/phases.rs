@@ -57,6 +57,8 @@ pub struct PhaseReport {
     pub occurred_at: Timestamp,
     pub at: Timestamp,
     pub counted: ReportBilling,
+    /// What its fix was charged in credits, if it was.
+    pub fee: Option<Credits>,
 }
 
 words! {
@@ -79,6 +81,7 @@ impl PhaseReport {
             occurred_at: self.occurred_at,
             at: self.at,
             counted: self.counted,
+            fee: self.fee,
             ..report.clone()
         };
         told(self) == told(other)

@@ -1,6 +1,7 @@
 //! The results of a job's steps.
 
 use crate::billing::usage::Tokens;
+use crate::jobs::calls::ModelCall;
 use crate::jobs::pulls::Proposal;
 use crate::jobs::untrusted::cleaned;
 use crate::text::{truncate, words};
@@ -12,8 +13,10 @@ pub struct Step {
     pub output: StepOutput,
     pub tokens: Tokens,
     pub cost: Credits,
-    /// The name that the provider reported.
+    /// The name that the provider reported for the last call.
     pub model: String,
+    /// The calls that the tokens and the cost are the sums of.
+    pub calls: Vec<ModelCall>,
     pub at: Timestamp,
 }
 

@@ -35,6 +35,7 @@ fn facts() -> JobFacts {
         base_branch: "main".to_owned(),
         issue_number: 7,
         trigger: "issue-70001".to_owned(),
+        caused_by: None,
         retry_of: None,
         asked_by: "ann".to_owned(),
         terms: Terms {
@@ -80,6 +81,7 @@ fn step(output: StepOutput) -> Step {
         },
         cost: Credits::ZERO,
         model: "m".to_owned(),
+        calls: Vec::new(),
         at: NOW,
     }
 }

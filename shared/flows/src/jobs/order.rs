@@ -12,6 +12,7 @@ use domain::billing::entitlements::{Entitlements, MeteredTo, entitlements};
 use domain::billing::plans::{Catalogue, Limit, Plan};
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, JobId, UserId};
+use domain::inbox::EventKey;
 use domain::inbox::events::{EventOrigin, Issue};
 use domain::jobs::caps::Caps;
 use domain::jobs::pulls::PullOptions;
@@ -41,6 +42,8 @@ pub struct Wanted {
     pub id: JobId,
     /// The event or request that triggers the job.
     pub trigger: String,
+    /// The recorded webhook behind it, if there is one.
+    pub caused_by: Option<EventKey>,
     pub wishes: PullOptions,
     /// The repository's caps, and the person that they count.
     pub caps: Caps,
@@ -158,6 +161,7 @@ impl Orders<'_> {
             issue_number: issue.number,
             trigger: wanted.trigger,
             asked_by: origin.sender_login.clone(),
+            caused_by: wanted.caused_by,
             retry_of: wanted.retry_of,
             wishes: wanted.wishes,
             terms: offer.terms.clone(),

@@ -280,6 +280,19 @@ impl Store {
         debts: &AccountMeter,
         id: &UsageId,
     ) -> Result<Decided, StoreError> {
+        Ok(match self.usage_seen(debts, id).await? {
+            Some((_, row)) if row.written_off.is_some() => Decided::WrittenOff,
+            Some((state, _)) => Decided::NotStuck(state),
+            None => Decided::Unknown,
+        })
+    }
+
+    /// Reads a usage record, whatever its state; strongly consistent.
+    pub async fn usage_seen(
+        &self,
+        debts: &AccountMeter,
+        id: &UsageId,
+    ) -> Result<Option<(UsageState, UsageRow)>, StoreError> {
         let AccountMeter { account, meter } = debts;
         for (state, key) in [
             (UsageState::Stuck, keys::stuck(account, meter, id)),
@@ -288,15 +301,10 @@ impl Store {
             (UsageState::Cancelled, keys::cancelled(account, meter, id)),
         ] {
             if let Some(found) = self.table.get("find usage", &key).await? {
-                let written_off = row_of(&found)?.written_off.is_some();
-                return Ok(if written_off {
-                    Decided::WrittenOff
-                } else {
-                    Decided::NotStuck(state)
-                });
+                return Ok(Some((state, row_of(&found)?)));
             }
         }
-        Ok(Decided::Unknown)
+        Ok(None)
     }
 
     /// Lists an account's usage records in a state, by meter and newest first; strongly consistent.

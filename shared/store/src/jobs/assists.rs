@@ -15,6 +15,7 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::tx::{Change, Committed, put_new};
 use crate::db::versions::{Write, Written, tries_attributes, tries_change, tries_of};
+use crate::jobs::steps::{calls_of, calls_text};
 use crate::jobs::terms::{terms_attributes, terms_of};
 use crate::ledger::Post;
 use crate::ledger::postings::PostingRefused;
@@ -343,6 +344,7 @@ fn move_change(write: &AssistTransition, mark: &str) -> Change {
         .set("tokens_in", number(used.tokens.input))
         .set("tokens_out", number(used.tokens.output))
         .set("cost", number(used.cost.micros()))
+        .set("calls", calls_text(&used.calls))
 }
 
 fn assist_of(attributes: &Attributes) -> Result<Assist, StoreError> {
@@ -355,6 +357,7 @@ fn assist_of(attributes: &Attributes) -> Result<Assist, StoreError> {
                 output: item.number("tokens_out")?,
             },
             cost: item.parsed_number("cost", Credits::from_micros)?,
+            calls: calls_of(&item)?,
         })
     };
     Ok(Assist {

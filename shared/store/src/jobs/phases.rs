@@ -25,6 +25,7 @@ use domain::jobs::fixes::Fix;
 use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{BillingEffect, FixPaid, JobRow, Transition};
+use domain::units::Credits;
 
 /// The result of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +60,10 @@ impl Store {
         charge: Option<&FixCharge>,
     ) -> Result<Reported, StoreError> {
         if let Some(charge) = charge {
+            let posting = charge.posting.as_ref();
             let report = PhaseReport {
                 counted: ReportBilling::Billed,
+                fee: posting.map(|posting| posting.entry().amount),
                 ..report.clone()
             };
             if let Some(reported) = self
@@ -222,7 +225,8 @@ impl Store {
         })
     }
 
-    async fn phase_find(
+    /// Reads a report; strongly consistent.
+    pub async fn phase_find(
         &self,
         account: &AccountId,
         id: &ActionId,
@@ -266,6 +270,7 @@ fn report_attributes(report: &PhaseReport) -> Attributes {
     let numbers = [
         ("issue_number", report.issue_number),
         ("pull_request", report.pull_request),
+        ("fee", report.fee.map(Credits::micros)),
     ];
     item.extend(
         numbers
@@ -314,5 +319,6 @@ fn report_of(attributes: &Attributes) -> Result<PhaseReport, StoreError> {
         occurred_at: item.time("occurred_at")?,
         at: item.time("at")?,
         counted: item.parsed("counted", |word| ReportBilling::parse(word).ok_or(()))?,
+        fee: item.find_number("fee")?.and_then(Credits::from_micros),
     })
 }

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
 use domain::jobs::checks::{OnRed, Validate};
+use domain::inbox::{EventKey, EventSource};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::{
     CancelRequest, CommentState, FixPaid, JobFacts, JobRow, JobState, PullRef, TimelineEntry,
@@ -107,6 +108,9 @@ pub(super) fn row_attributes(row: &JobRow) -> Attributes {
     item.extend(terms_attributes(&facts.terms));
     if let Some(job) = &facts.retry_of {
         item.insert("retry_of".to_owned(), text(job.as_str()));
+    }
+    if let Some(event) = &facts.caused_by {
+        item.insert("caused_by".to_owned(), text(event.id()));
     }
     if let Some(reason) = &row.reason {
         item.insert("reason".to_owned(), text(reason));
@@ -238,6 +242,11 @@ fn facts_of(item: &Item<'_>) -> Result<JobFacts, StoreError> {
         issue_number: item.number("issue_number")?,
         trigger: item.text("trigger")?.to_owned(),
         asked_by: item.text("asked_by")?.to_owned(),
+        caused_by: item
+            .find_text("caused_by")?
+            .map(|id| EventKey::parse(EventSource::Github, id))
+            .transpose()
+            .map_err(|_| item.bad("caused_by"))?,
         retry_of: item
             .find_text("retry_of")?
             .map(JobId::parse)

@@ -1,11 +1,13 @@
 //! How the outputs of steps are stored as items: one compressed JSON document each.
 
 use crate::db::error::StoreError;
-use crate::db::item::{Attributes, Item, bytes, number, text, time};
+use crate::db::item::{Attributes, Item, bytes, number, text, texts, time};
 use crate::db::keys;
 use crate::inbox::bodies;
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
 use domain::ids::JobId;
+use domain::jobs::calls::ModelCall;
 use domain::jobs::pulls::{FileChange, FileEdit, Proposal};
 use domain::jobs::steps::{IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
 use serde::de::DeserializeOwned;
@@ -135,6 +137,7 @@ pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attribut
             ("cost", number(step.cost.micros())),
             ("model", text(&step.model)),
             ("at", time(step.at)),
+            ("calls", calls_text(&step.calls)),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
@@ -151,6 +154,19 @@ pub(crate) fn step_of(attributes: &Attributes) -> Result<Step, StoreError> {
         },
         cost: item.find_credits("cost")?,
         model: item.text("model")?.to_owned(),
+        calls: calls_of(&item)?,
         at: item.time("at")?,
     })
+}
+
+/// The attribute of the model calls of a step or an assist.
+pub(crate) fn calls_text(calls: &[ModelCall]) -> AttributeValue {
+    texts(calls.iter().map(ModelCall::text))
+}
+
+pub(crate) fn calls_of(item: &Item<'_>) -> Result<Vec<ModelCall>, StoreError> {
+    let calls = item.texts("calls")?.into_iter().map(ModelCall::parse);
+    calls
+        .collect::<Option<_>>()
+        .ok_or_else(|| item.bad("calls"))
 }

@@ -124,6 +124,16 @@ impl Store {
         Ok(lots_of(&entries, &ends))
     }
 
+    /// Computes what was left of a lot before one of the account's entries. Reads all entries of the
+    /// account.
+    pub async fn lot_left_before(&self, lot: &LotId, entry: &Entry) -> Result<Credits, StoreError> {
+        let entries = self.entry_all(&entry.account).await?;
+        let before = entries.iter().take_while(|one| one.cause != entry.cause);
+        let before: Vec<Entry> = before.cloned().collect();
+        let ends = self.ends_of(&before).await?;
+        Ok(left_of(&before, &ends, lot))
+    }
+
     /// Expires what is left of a payment's or a grant's credits. Retries on contention for a while,
     /// because contention says nothing about the credits.
     pub async fn lot_expire(&self, row: &Expiring, now: Timestamp) -> Result<Expiry, StoreError> {

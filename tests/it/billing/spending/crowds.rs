@@ -48,6 +48,7 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         issue_number: n,
         trigger: format!("issue-{n}"),
         asked_by: "ann".to_owned(),
+        caused_by: None,
         retry_of: None,
         wishes: PullOptions::default(),
         terms: Terms {

@@ -264,6 +264,8 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("web", SEND, &["GithubEventsQueue"]),
     ("web", GET, &["MainTable"]),
     ("web", LIST, &["MainTable"]),
+    ("web", GET, &["LedgerTable"]),
+    ("web", LIST, &["LedgerTable"]),
     ("web", MOVE, &["MainTable"]),
     ("web", CHECK, &["MainTable"]),
     (
@@ -277,6 +279,8 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["web/github-client-secret", "web/stripe-secret-key"],
     ),
     ("admin", LOG, &["AdminLogs"]),
+    ("admin", GET, &["LedgerTable"]),
+    ("admin", LIST, &["LedgerTable"]),
     ("admin", GET, &["EventsTable"]),
     ("admin", LIST, &["EventsTable"]),
     ("admin", UPDATE, &["EventsTable"]),

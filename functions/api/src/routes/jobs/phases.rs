@@ -319,6 +319,7 @@ fn read(
         occurred_at,
         at: now,
         counted: ReportBilling::NotBillable,
+        fee: None,
     })
 }
 

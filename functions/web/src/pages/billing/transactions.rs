@@ -5,6 +5,7 @@
 //! the pages before it in its cursor.
 
 use crate::members::Member;
+use crate::pages::billing::explained::path_of;
 use crate::pages::billing::tab;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -244,7 +245,7 @@ pub fn line(transaction: &Transaction, after: Option<i64>) -> Vec<Markup> {
                     Some(path) => { a href=(path) { (what) } }
                     None => (what),
                 }
-                " " span.quiet { (words(transaction.kind)) }
+                " " span.quiet { (words(transaction.kind)) " · " a href=(path_of(&transaction.id)) { "Explain" } }
             }
         },
         html! { data value=(change) { @if plus { "+" } (grouped(change)) } },

@@ -61,6 +61,7 @@ fn an_answer_is_paid_for_and_the_rest_comes_back() {
             output: 4,
         },
         cost: credits(5),
+        calls: Vec::new(),
     };
     let done = lease().done(answer, used, NOW);
     assert_eq!(

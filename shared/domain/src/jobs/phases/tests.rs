@@ -26,6 +26,7 @@ fn report(phase: Phase, ending: PhaseResult) -> PhaseReport {
         occurred_at: NOW,
         at: NOW,
         counted: ReportBilling::NotBillable,
+        fee: None,
     }
 }
 
