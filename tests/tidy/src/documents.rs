@@ -7,7 +7,7 @@ use serde_json::json;
 /// The documents that people read first, and the most words that they may have.
 const WORDS_MAX: [(&str, usize); 2] = [("README.md", 1_200), ("ARCHITECTURE.md", 2_000)];
 
-/// Who reads a runbook has been woken by an alarm.
+/// An operator reads a runbook at night, so it is one page.
 const RUNBOOK_WORDS_MAX: usize = 400;
 
 /// Folders that a path in ARCHITECTURE.md can begin with.
