@@ -1,9 +1,8 @@
 //! What jobs earned and cost, for operators. Recomputed from the jobs' rows, so the figures follow
 //! from the same facts that billed the customers.
 
-use super::billing::cost_to_customer;
-use super::{Funding, JobRow, JobState};
-use crate::billing::plans::Billable;
+use super::billing::{cost_to_customer, was_billed};
+use super::{Funding, JobRow};
 use crate::units::Credits;
 
 /// The figures of a set of jobs. Amounts are millionths of a credit.
@@ -51,15 +50,6 @@ impl Figures {
         let signed = |micros: u64| i64::try_from(micros).unwrap_or(i64::MAX);
         signed(self.revenue).saturating_sub(signed(self.prepaid_cost))
     }
-}
-
-/// Whether the job entered the state in which its terms bill it.
-fn was_billed(row: &JobRow) -> bool {
-    let bills = match row.facts.terms.billable {
-        Billable::PrOpened => JobState::PrOpened,
-        Billable::Merged => JobState::Merged,
-    };
-    row.timeline.iter().any(|entry| entry.state == bills)
 }
 
 /// The credits that the job captured: its price, at most what it held.
