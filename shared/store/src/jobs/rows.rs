@@ -9,8 +9,8 @@ use crate::jobs::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use domain::jobs::checks::{OnRed, Validate};
 use domain::inbox::{EventKey, EventSource};
+use domain::jobs::checks::{OnRed, Validate};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::{
     CancelRequest, CommentState, FixPaid, JobFacts, JobRow, JobState, PullRef, TimelineEntry,
