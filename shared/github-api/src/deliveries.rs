@@ -160,7 +160,6 @@ fn decoded(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{NOW, Peer, Reply, api};
     use domain::retry::{Retry, Retryable};
     use serde_json::json;

@@ -239,6 +239,6 @@ async fn calls_that_begin_work_count_once() {
         "{refused}"
     );
     world.settle().await;
-    assert_eq!(program.pulls_made(), 2);
+    assert_eq!(program.pulls_made(), 3);
     program.world.done().await;
 }

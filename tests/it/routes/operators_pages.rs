@@ -185,15 +185,15 @@ async fn nobody_can_lock_operators_out() {
     let world = World::with(FaultPlan::None, &[]).await;
     for network in 0..30 {
         let address = format!("198.51.{network}.1");
-        let mut stranger = Browser {
+        let mut other = Browser {
             address: &address,
             ..Browser::of(&world)
         };
         for _ in 0..5 {
-            let answer = stranger.sign_in("wrong").await;
+            let answer = other.sign_in("wrong").await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
         }
-        let answer = stranger.sign_in("local-token").await;
+        let answer = other.sign_in("local-token").await;
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     }
     let mut operator = Browser::of(&world);

@@ -65,12 +65,7 @@ impl Statement {
 }
 
 /// Returns why a function may not send a request, or `None` if it may.
-pub(crate) fn refusal(
-    roles: &Roles,
-    caller: &str,
-    target: &str,
-    request: &Value,
-) -> Option<String> {
+pub fn refusal(roles: &Roles, caller: &str, target: &str, request: &Value) -> Option<String> {
     let statements = roles.get(caller).map(Vec::as_slice).unwrap_or_default();
     acts(target, request).into_iter().find_map(|act| {
         let of = |effect| {

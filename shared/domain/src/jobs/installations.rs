@@ -17,12 +17,13 @@ const RESERVE: u32 = 200;
 /// How long it takes until the reserve has one more.
 const REFILL: Duration = Duration::from_millis(3_600_000 / 300);
 
-/// How long it takes to refill what is taken for so many creations.
+/// How long it takes to refill what this many creations take.
 pub fn refill_time(count: u32) -> Duration {
     REFILL * count
 }
 
-/// Until when the reserve may be refilling so that it has enough for so many creations now.
+/// The latest moment at which the reserve may be full again if it has enough for this many creations
+/// now.
 pub fn refilled_at_most(now: Timestamp, count: u32) -> Timestamp {
     now.plus(refill_time(RESERVE.saturating_sub(count)))
 }

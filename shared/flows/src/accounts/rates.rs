@@ -4,7 +4,7 @@
 //! A request with a valid key costs one conditional update of a small item, which decides for all
 //! processes at once. A process remembers a key or account that has used up its minute until the
 //! minute is over, so further requests cost nothing. Requests without a key are counted the same
-//! way, each network by itself, so that no network uses up what another may send. The gateway's
+//! way, each network on its own, so that no network uses up what another may send. The gateway's
 //! throttle applies before all of this.
 
 use domain::time::Timestamp;

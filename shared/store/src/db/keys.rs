@@ -3,10 +3,12 @@
 #![doc = include_str!("keys.md")]
 
 mod balance;
+mod installations;
 mod listing;
 mod recovery;
 
 pub(crate) use balance::*;
+pub(crate) use installations::*;
 pub(crate) use listing::{Listing, login};
 pub(crate) use recovery::*;
 
@@ -15,8 +17,8 @@ use domain::accounts::signups::{Applicant, SignUpState};
 use domain::billing::refunds::RefundKey;
 use domain::billing::usage::Meter;
 use domain::ids::{
-    AccountId, ActionId, AssistId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId,
-    PaymentId, RepositoryId, SubscriptionId, UsageId, UserId,
+    AccountId, ActionId, AssistId, CustomerId, InvoiceId, JobId, KeyId, OwnerId, PaymentId,
+    RepositoryId, SubscriptionId, UsageId, UserId,
 };
 use domain::inbox::{Digest, EventKey, EventSource, EventState};
 use domain::jobs::assists::CommitRef;
@@ -480,22 +482,6 @@ pub(crate) fn owner(id: OwnerId) -> Key {
 /// A purchase by an owner on the Marketplace.
 pub(crate) fn marketplace(owner: OwnerId) -> Key {
     Key::new(format!("OWNER#{owner}"), MARKETPLACE)
-}
-
-pub(crate) fn installation(id: InstallationId) -> Key {
-    Key::new(format!("INSTALLATION#{id}"), ACCOUNT)
-}
-
-pub(crate) fn installation_wait(id: InstallationId) -> Key {
-    Key::new(installation(id).pk, "WAIT")
-}
-
-pub(crate) fn creations(id: InstallationId, window: Timestamp) -> Key {
-    Key::new(installation(id).pk, format!("CREATED#{}", window.seconds()))
-}
-
-pub(crate) fn creations_reserve(id: InstallationId) -> Key {
-    Key::new(installation(id).pk, "RESERVE")
 }
 
 pub(crate) fn customer(id: &CustomerId) -> Key {

@@ -99,7 +99,7 @@ pub struct Wish<'a> {
     pub plan: Option<&'a str>,
 }
 
-/// Records a sign-up. Returns whether it goes on at once or waits for an operator.
+/// Records a sign-up. Returns whether it continues at once or waits for an operator.
 pub async fn sign_up(ctx: &Ctx, wish: &Wish<'_>) -> Result<Stands, ApiError> {
     let email = MailAddress::parse(wish.email).map_err(|_| {
         ApiError::bad_request(
