@@ -120,7 +120,8 @@ class Api:
         self.webhook_schemas = Validator(self.webhooks)
         self.routes = sorted(
             ((self.pattern(path, item), path, item) for path, item in self.document["paths"].items()),
-            key=lambda route: route[1].count("{"),
+            # Of two that fit, the longer one says more: `/commits/{ref}` takes anything below it.
+            key=lambda route: (route[1].count("{"), -len(route[1])),
         )
 
     def pattern(self, path, item):

@@ -94,9 +94,9 @@ impl Lifecycle {
         };
         match failure.retry {
             Retry::Never => NextAttempt::Over,
-            Retry::After(wait) | Retry::Alarm(wait) => {
-                NextAttempt::Again(answered.postponed(now.plus(wait)))
-            }
+            // The wait can be for our own limit, so it does not say that an outage is over.
+            Retry::After(wait) => NextAttempt::Again(self.postponed(now.plus(wait))),
+            Retry::Alarm(wait) => NextAttempt::Again(answered.postponed(now.plus(wait))),
             Retry::Soon => answered.counted(now.plus(backoff(self.attempts, jitter))),
             Retry::Outage => {
                 let since = self.outage_since.unwrap_or(now);
@@ -197,7 +197,7 @@ mod tests {
         assert!(made < 250, "{made} attempts in two days");
     }
 
-    /// An answer ends the outage, whatever it says.
+    /// An answer ends the outage, whatever it says. A wait can be for our own limit, so it does not.
     #[test]
     fn an_answer_ends_an_outage() {
         let down = |tries: Lifecycle, now| match tries.failed(&failure(Retry::Outage), 0, now) {
@@ -206,11 +206,16 @@ mod tests {
         };
         let away = down(down(Lifecycle::owed(at(0)), at(0)), at(100));
         assert_eq!((away.attempts, away.outage_since), (0, Some(at(0))));
-        for (retry, attempts) in [(Retry::Soon, 1), (Retry::After(Duration::from_secs(5)), 0)] {
+        let wait = Duration::from_secs(5);
+        for (retry, attempts, since) in [
+            (Retry::Soon, 1, None),
+            (Retry::Alarm(wait), 0, None),
+            (Retry::After(wait), 0, Some(at(0))),
+        ] {
             let NextAttempt::Again(next) = away.failed(&failure(retry), 0, at(200)) else {
                 panic!("{retry:?} is not final");
             };
-            assert_eq!((next.attempts, next.outage_since), (attempts, None));
+            assert_eq!((next.attempts, next.outage_since), (attempts, since));
         }
         assert_eq!(
             away.failed(&failure(Retry::Never), 0, at(200)),

@@ -27,7 +27,7 @@ pub struct CustomerChange<'a> {
     pub address: Option<&'a BillingAddress<'a>>,
 }
 
-/// A whole billing address: it replaces the present one, and absent fields end.
+/// A billing address; absent fields stay.
 pub struct BillingAddress<'a> {
     pub line1: &'a str,
     pub line2: Option<&'a str>,
@@ -125,13 +125,12 @@ impl StripeApi {
         key: &str,
     ) -> Result<(), StripeError> {
         let address = change.address.map(|address| {
-            // Stripe keeps fields that are not sent, and removes those that are empty.
             json!({
                 "line1": address.line1,
-                "line2": address.line2.unwrap_or_default(),
-                "city": address.city.unwrap_or_default(),
-                "state": address.state.unwrap_or_default(),
-                "postal_code": address.postal_code.unwrap_or_default(),
+                "line2": address.line2,
+                "city": address.city,
+                "state": address.state,
+                "postal_code": address.postal_code,
                 "country": address.country,
             })
         });

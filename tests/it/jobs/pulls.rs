@@ -344,6 +344,7 @@ async fn tokens_are_as_narrow_as_the_calls() {
     let files = [("contents", "read")];
     let issues = [("issues", "read")];
     let pulls = [("contents", "write"), ("pull_requests", "write")];
+    let checks = [("checks", "read"), ("statuses", "read")];
     let comments = [("issues", "write")];
     let mut seen = 0;
     for (queue, asked) in [
@@ -352,7 +353,7 @@ async fn tokens_are_as_narrow_as_the_calls() {
         (Queue::Plan, vec![&issues[..], &files[..]]),
         (Queue::Code, vec![]),
         (Queue::Review, vec![]),
-        (Queue::Pulls, vec![&pulls[..]]),
+        (Queue::Pulls, vec![&pulls[..], &checks[..]]),
     ] {
         world.turn(queue).await;
         let all = world.vendors.github.token_requests();

@@ -59,7 +59,8 @@ fn at(path: &str) -> String {
         .replace("{name}", "process_github")
         .replace("{queue}", "plan")
         .replace("{meter}", "pull_requests")
-        .replace("{usage}", "use_01hf7yat00zzzzzzzzzzzzzzzz");
+        .replace("{usage}", "use_01hf7yat00zzzzzzzzzzzzzzzz")
+        .replace("{cause}", "adjustment~x");
     assert!(!path.contains('{'), "say what belongs into {path}");
     format!("{path}{query}")
 }

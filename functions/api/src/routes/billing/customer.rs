@@ -31,7 +31,7 @@ pub struct CustomerWanted {
     /// The mail address for notices and receipts. Only with a session.
     #[schema(max_length = 254)]
     email: Option<String>,
-    /// The billing address. It replaces the present one as a whole.
+    /// The billing address. Its absent fields stay as they are, too.
     address: Option<AddressWanted>,
 }
 
