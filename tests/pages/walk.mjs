@@ -242,7 +242,6 @@ try {
   await journey("trial signup to first fix, by pages alone", async () => {
     const guest = await open(tools);
     await guest.goto(at("/"));
-    await look(tools, guest, "landing");
     await guest.getByRole("link", { name: "Sign up", exact: true }).click();
     await arrives(guest, /\/signup$/);
     await look(tools, guest, "signup");

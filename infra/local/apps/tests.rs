@@ -122,7 +122,7 @@ async fn an_app_is_made_with_a_click() {
     );
     let app = visit.apps.try_recv().expect("an app");
     let lines = settings(&app);
-    assert_eq!(lines.lines().count(), 5, "the key is one line, too");
+    assert_eq!(lines.lines().count(), 6, "the key is one line, too");
     assert!(lines.starts_with("GITHUB_APP_ID=1234\nGITHUB_APP_URL=http"));
     assert!(lines.contains("\nGITHUB_PRIVATE_KEY=\"-----BEGIN PRIVATE KEY-----\\n"));
     let (status, _, words) = asked(&visit.create_page, get_of(&back)).await;

@@ -171,9 +171,16 @@ pub fn chart(title: &str, unit: &str, series: &[(String, u64)]) -> Markup {
         (Some((first, _)), Some((last, _))) => (first.as_str(), last.as_str()),
         _ => return html! {},
     };
+    let counted = |count: u64| {
+        let unit = match count {
+            1 => unit.strip_suffix('s').unwrap_or(unit),
+            _ => unit,
+        };
+        format!("{} {unit}", grouped(&count.to_string()))
+    };
     let words = format!(
-        "{title}: {} {unit} from {first} to {last}, at most {} in a day.",
-        grouped(&sum.to_string()),
+        "{title}: {} from {first} to {last}, at most {} in a day.",
+        counted(sum),
         grouped(&most.to_string())
     );
     let rows: Vec<Vec<Markup>> = series
@@ -183,11 +190,11 @@ pub fn chart(title: &str, unit: &str, series: &[(String, u64)]) -> Markup {
         .collect();
     html! {
         figure.chart {
-            figcaption { strong { (title) } " " span.quiet { (grouped(&sum.to_string())) " " (unit) } }
+            figcaption { strong { (title) } " " span.quiet { (counted(sum)) } }
             svg role="img" aria-label=(words) preserveAspectRatio="none" viewBox=(format!("0 0 {} {HEIGHT}", series.len() * COLUMN)) {
                 @for (index, (day, value)) in series.iter().enumerate() {
                     rect x=(index * COLUMN + 1) width=(COLUMN - 2) y=(u128::from(HEIGHT).saturating_sub(height(*value))) height=(height(*value)) {
-                        title { (day) ": " (grouped(&value.to_string())) " " (unit) }
+                        title { (day) ": " (counted(*value)) }
                     }
                 }
             }

@@ -59,7 +59,7 @@ fn form(ctx: &Ctx, query: &Query) -> Markup {
     let chosen = wanted.copied().or_else(|| trial(&ctx.catalogue));
     html! {
         @if let Some(problem) = &query.problem { (notice(Tone::Bad, &html! { (words(problem)) })) }
-        form method="post" action="/api/v1/pages/signup" {
+        form.fields method="post" action="/api/v1/pages/signup" {
             label {
                 "Mail address"
                 input type="email" name="email" required maxlength="254" autocomplete="email" autofocus;
