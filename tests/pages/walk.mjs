@@ -283,6 +283,10 @@ try {
     await guest.getByLabel("Issue").fill(issue);
     await guest.getByRole("button", { name: "Run" }).click();
     await arrives(guest, /\/jobs\/job_/);
+    // The issue itself may have started the job already. Then the request is refused, and the list has the job.
+    await guest.waitForFunction(() => !document.querySelector("[data-live]"), undefined, { timeout: 30_000 });
+    await guest.goto(at("/jobs"));
+    await guest.getByRole("link", { name: `globex/greeter #${issue}` }).last().click();
     await says(guest, "PR opened");
     await look(tools, guest, "first-fix");
     await guest.context().close();

@@ -22,7 +22,7 @@ pub struct ExplanationShown {
     /// What the amount counts: `credits`, or a meter.
     pub unit: String,
     /// The lines that the amount is the sum of.
-    pub sum: Vec<LineShown>,
+    pub sum: Vec<SumLineShown>,
     /// The amount as recomputed now, if there is anything to compute.
     pub recomputed: Option<String>,
     /// Whether the recomputed amount `equals` the recorded one or `does_not_equal` it; `named` if
@@ -35,7 +35,7 @@ pub struct ExplanationShown {
     /// The transaction.
     pub transaction: Option<Transaction>,
     /// The usage record.
-    pub usage: Option<UsageShown>,
+    pub usage: Option<UsageRecordShown>,
     pub hold: Option<HoldExplained>,
     /// The job that it is for.
     pub job: Option<JobShown>,
@@ -46,7 +46,7 @@ pub struct ExplanationShown {
 
 /// One line of a sum.
 #[derive(Serialize, ToSchema)]
-pub struct LineShown {
+pub struct SumLineShown {
     pub what: String,
     pub amount: String,
 }
@@ -70,7 +70,7 @@ pub struct CallShown {
 
 /// A usage record on its way to Stripe.
 #[derive(Serialize, ToSchema)]
-pub struct UsageShown {
+pub struct UsageRecordShown {
     pub id: String,
     pub meter: String,
     /// The identifier of its meter event at Stripe.
@@ -150,7 +150,7 @@ impl ExplanationShown {
     pub fn of_usage(explanation: &Explanation, progress: &UsageProgress) -> Self {
         let usage = &progress.usage;
         Self {
-            usage: Some(UsageShown {
+            usage: Some(UsageRecordShown {
                 id: usage.id.to_string(),
                 meter: usage.meter.to_string(),
                 identifier: usage.identifier.to_string(),
@@ -177,7 +177,7 @@ impl ExplanationShown {
             | Evidence::Named(_)
             | Evidence::Gone => (None, None),
         };
-        let sum = explanation.sum.iter().map(|line| LineShown {
+        let sum = explanation.sum.iter().map(|line| SumLineShown {
             what: line.what.clone(),
             amount: line.amount.clone(),
         });

@@ -4,7 +4,7 @@ use super::accounts::account_link;
 use super::events::choice;
 use super::{Shown, at, credits, or_dash, with};
 use crate::Ctx;
-use crate::routes::jobs::job::{self, JobShown};
+use crate::routes::jobs::job::{self, JobDetails};
 use crate::routes::jobs::list::{self as listing, Filter, JobListed};
 use crate::routes::jobs::steps::{Output, StepShown};
 use crate::session::SignedIn;
@@ -95,7 +95,7 @@ pub async fn show(
     Ok(page.with(&content(&found)).into_response())
 }
 
-fn content(job: &JobShown) -> Markup {
+fn content(job: &JobDetails) -> Markup {
     let repository = format!("{}/{}", job.repository.owner, job.repository.name);
     let states: Vec<_> = job
         .timeline

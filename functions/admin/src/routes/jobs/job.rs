@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 /// A job in full.
 #[derive(Serialize, ToSchema)]
-pub struct JobShown {
+pub struct JobDetails {
     pub id: String,
     pub state: String,
     /// The number of writes.
@@ -127,12 +127,12 @@ pub struct Reported {
 /// Shows a job: its state, the output and usage of each step, and how it is paid for.
 #[utoipa::path(get, path = "/api/v1/admin/jobs/{id}", tag = "jobs",
     params(("id" = String, Path, description = "The job's id.")),
-    responses((status = 200, body = JobShown)))]
+    responses((status = 200, body = JobDetails)))]
 pub async fn show(
     _: Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<JobShown>, ApiError> {
+) -> Result<Json<JobDetails>, ApiError> {
     let absent = || ApiError::not_found("There is no such job.");
     let id = JobId::parse(&id).map_err(|_| absent())?;
     let (row, steps) = ctx.store.job_find_whole(&id).await?.ok_or_else(absent)?;
@@ -178,7 +178,7 @@ async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Payment, ApiError> {
     })
 }
 
-fn shown(row: &JobRow, steps: &Steps, payment: Payment) -> JobShown {
+fn shown(row: &JobRow, steps: &Steps, payment: Payment) -> JobDetails {
     let facts = &row.facts;
     let pull = |pull: &PullRef| PullShown {
         number: pull.number,
@@ -188,7 +188,7 @@ fn shown(row: &JobRow, steps: &Steps, payment: Payment) -> JobShown {
         state: moment.state.as_str().to_owned(),
         at: moment.at.to_string(),
     });
-    JobShown {
+    JobDetails {
         id: facts.id.to_string(),
         state: row.state.as_str().to_owned(),
         version: row.version,
