@@ -90,7 +90,7 @@ impl EmbeddedAws {
     }
 
     /// Holds every function to its role. A function is recognized by its name as the access key.
-    /// [`OWNER`] may do everything, and a caller without a role nothing.
+    /// The owner of the account may do everything, and a caller without a role nothing.
     #[must_use]
     pub fn with_roles(mut self, roles: Roles) -> Self {
         self.roles = Arc::new(roles);
