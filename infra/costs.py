@@ -51,8 +51,9 @@ ASSUMED = {
     "tokens_read": (30_000, "tokens that a job's models read"),
     "tokens_written": (6_000, "tokens that a job's models write"),
     "event_kb": (3, "KB of an event in the table and its index; it stays for 90 days"),
-    "job_kb": (60, "KB of a job with its steps; it stays for ever, and a year of jobs is counted"),
+    "job_kb": (60, "KB of a job with its steps; it is never deleted, and a year of jobs is counted"),
     "sweep_seconds": (0.2, "seconds of a sweep that finds nothing"),
+    "recovery_seconds": (2, "seconds of a recovery run that finds nothing, nearly all of them waiting for GitHub and Stripe"),
     "sweep_reads": (16, "read units of a sweep that finds nothing: half a unit for each of its queries"),
     "pollers": (5, "pollers that Lambda keeps for a queue"),
     "poll_seconds": (20, "seconds of a poll that finds nothing"),
@@ -105,6 +106,7 @@ def template():
         "events_mb": memory("GithubEvents"),
         "steps_mb": memory("JobSteps"),
         "sweeper_mb": memory("Sweeper"),
+        "recovery_mb": memory("Recovery"),
     }
 
 
@@ -156,6 +158,7 @@ def idle(found):
         ("custom metrics", f"{found['metrics']}, in every hour", found["metrics"] * price("metric_month")),
         ("polls of empty queues", f"{found['mappings']} queues, {assumed('pollers')} pollers each, {assumed('poll_seconds')} s a poll (assumed)", polls * price("queue_request")),
         ("the sweeper", f"every minute {assumed('sweep_seconds')} s at {found['sweeper_mb']} MB (assumed)", runs * (price("lambda_request") + gb_seconds(assumed("sweep_seconds"), found["sweeper_mb"]))),
+        ("recovery", f"every five minutes {assumed('recovery_seconds')} s at {found['recovery_mb']} MB (assumed)", runs / 5 * (price("lambda_request") + gb_seconds(assumed("recovery_seconds"), found["recovery_mb"]))),
         ("its reads", f"{assumed('sweep_reads')} read units a minute (assumed)", runs * assumed("sweep_reads") * price("read_unit")),
         ("its tables' keys", f"{keys:,.0f} requests to KMS (assumed)", keys * price("key_request")),
         ("its logs", f"{assumed('event_log_kb'):g} KB a minute (assumed)", runs * logs(assumed("event_log_kb"))),

@@ -248,7 +248,7 @@ try {
     await guest.getByLabel("Mail address").fill("me@example.com");
     await guest.getByLabel("Name on invoices").fill("Me");
     await guest.getByRole("button", { name: "Sign up" }).click();
-    await says(guest, "We send a mail to your address");
+    await says(guest, "We will send a mail to your address");
     await look(tools, guest, "signup-sent");
     const welcome = guest.locator("a[href*='/welcome/']").first();
     for (let turn = 0; turn < 100 && !(await welcome.count()); turn += 1) await guest.goto(at("/stand-ins/mail"));

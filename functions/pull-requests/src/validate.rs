@@ -24,7 +24,7 @@ enum Verdict {
     Cancelled,
 }
 
-const PUSHED: &str = "Somebody pushed to its branch, so its checks were not waited for.";
+const PUSHED: &str = "Somebody pushed to its branch, so Tallyhook did not wait for its checks.";
 const UNREAD: &str = "Its checks could not be read.";
 const NO_RIGHT: &str =
     "Its checks could not be read; the App's installation lacks the permissions for that.";

@@ -70,8 +70,8 @@ impl SwitchName {
             }
             Self::AutoProvision => "sign-ups wait for an operator",
             Self::Ingest(EventSource::Github) => {
-                "GitHub's webhooks are answered 503 and not recorded. GitHub does not retry: \
-                 redeliver them on the App's Advanced page or through its API, within three days"
+                "GitHub's webhooks are answered 503 and not recorded. Once it is on again, \
+                 recovery asks GitHub for them; GitHub keeps them for three days"
             }
             Self::Ingest(EventSource::Stripe) => {
                 "Stripe's webhooks are answered 503 and not recorded. Stripe retries for three days"

@@ -82,7 +82,7 @@ fn agreement(explanation: &Explanation) -> Markup {
         ),
         Agreement::Gone => (
             Tone::Plain,
-            "What the amount was computed from is not kept any more.".to_owned(),
+            "What the amount was computed from is no longer kept.".to_owned(),
         ),
     };
     notice(tone, &html! { (text) })

@@ -197,3 +197,21 @@ async fn what_is_wrong_with_a_grant_is_explained() {
     assert_eq!(world.purse(account).await, (0, 0));
     program.world.done().await;
 }
+
+/// The answer of a grant is lost, and the operator's program asks again after the grant has ended.
+#[tokio::test(start_paused = true)]
+async fn a_repeat_after_the_end_finds_the_grant() {
+    let program = begin(FaultPlan::None).await;
+    let (world, account) = (&program.world, &program.account);
+    let wanted = world.typed("promotional", "5", 3);
+    let (status, made) = world.gives(account, "once", &wanted).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    world.skip(DAY * 10);
+    let (status, again) = world.gives(account, "once", &wanted).await;
+    assert_eq!((status, &again["id"]), (StatusCode::OK, &made["id"]));
+    let (status, other) = world.gives(account, "another", &wanted).await;
+    let code = json!("bad_expiry");
+    assert_eq!((status, &other["code"]), (StatusCode::BAD_REQUEST, &code));
+    world.settle().await;
+    program.world.done().await;
+}

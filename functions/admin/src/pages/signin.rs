@@ -64,7 +64,7 @@ pub async fn sign_in(
     }
     let Some(operator) = identify(&ctx, token.trim()).await? else {
         tracing::warn!("a wrong operator's token");
-        let wrong = "This is no operator's token. Copy it again: it is the part of OPERATOR_TOKEN after the colon.";
+        let wrong = "This is not an operator's token. Copy it again: it is the part of OPERATOR_TOKEN after the colon.";
         return Ok(form(StatusCode::UNAUTHORIZED, Some(wrong)).into_response());
     };
     let text = SessionText::mint(ctx.outside.random_bytes());

@@ -68,12 +68,17 @@ async fn status_of(ctx: &Ctx, source: EventSource) -> Result<SourceStatus, ApiEr
     }
     let progress = ctx.recoveries.recovery_progress(source).await?;
     let counted = ctx.recoveries.recovery_count(source).await?;
-    let misses = ctx.recoveries.miss_list(source).await?.len();
+    let misses = ctx.recoveries.miss_list(source).await?;
     let count = counted.as_ref().map(|counted| &counted.count);
-    let state = Completeness::of(progress.as_ref(), count, misses, now);
+    let state = Completeness::of(progress.as_ref(), count, misses.len(), now);
     // A number that nobody has checked would look like a promise.
     let count = count.filter(|_| state != Completeness::Unknown);
-    let missing = u64::try_from(misses).unwrap_or(u64::MAX);
+    let is_counted = |at: Timestamp| {
+        let span = counted.as_ref().map(|counted| counted.from..counted.to);
+        span.is_some_and(|span| span.contains(&at))
+    };
+    let missing = misses.iter().filter(|miss| is_counted(miss.made_at));
+    let missing = u64::try_from(missing.count()).unwrap_or(u64::MAX);
     let status = SourceStatus {
         source: source.as_str(),
         state: state.as_str(),
@@ -92,7 +97,7 @@ fn page(events: &[SourceStatus]) -> Page {
     let content = html! {
         (table("Events of the last three days", &columns, &rows))
         p.quiet {
-            "Tallyhook compares what GitHub and Stripe say they sent with what has arrived, and brings back what is missing. The state is              unknown if it could not look."
+            "Tallyhook compares what GitHub and Stripe say they sent with what has arrived, and brings back what is missing. The state is unknown if Tallyhook could not check recently."
         }
     };
     Page::new(StatusCode::OK, "Status").with(&content)

@@ -322,7 +322,7 @@ fn of_payment(entry: &Entry, cause: &Cause, payment: &Payment, others: TakenOthe
                     payment.taken,
                 ),
                 SumLine {
-                    what: "of that by its other reversals".to_owned(),
+                    what: "already taken back by its other reversals".to_owned(),
                     amount: decimal(others.0.saturating_neg()),
                 },
             ];
@@ -332,7 +332,7 @@ fn of_payment(entry: &Entry, cause: &Cause, payment: &Payment, others: TakenOthe
             }
         }
         _ => {
-            let what = format!("{}, as the payment's row says", bought.what);
+            let what = format!("{}, as recorded with the payment", bought.what);
             let made = Posting::grant(
                 account,
                 payment.id.clone(),
@@ -371,7 +371,7 @@ fn sentence(entry: &Entry, cause: &Cause, evidence: &Evidence) -> String {
         (Cause::Payment(_), Evidence::Payment(payment, _)) if payment.purchase.is_some() => {
             let what = payment.purchase.as_ref().map_or("", |bought| &bought.what);
             format!(
-                "{amount} credits came in: {what}, bought with payment {}.",
+                "{amount} credits were added: {what}, bought with payment {}.",
                 payment.id
             )
         }

@@ -29,7 +29,7 @@ async fn the_form_signs_up_once() {
     }
     let done = text(&browser.ask("GET", "/signup?done=mail", &[], "").await);
     assert!(
-        done.contains("We send a mail") && !done.contains("<form"),
+        done.contains("We will send a mail") && !done.contains("<form"),
         "{done}"
     );
     world.settle().await;
@@ -48,7 +48,7 @@ async fn what_is_wrong_is_said_and_nothing_is_taken() {
         (
             [("email", "ann"), ("name", "Acme"), ("plan", "trial")],
             "bad_email",
-            "no plain mail address",
+            "not a valid mail address",
         ),
         (
             [("email", ADDRESS), ("name", "+"), ("plan", "trial")],

@@ -177,10 +177,17 @@ pub async fn adjust(
         priced_by: String::new(),
     };
     let now = ctx.outside.now();
-    let posting = match terms(&wanted, side, now)? {
+    let posting = match terms(&wanted, side)? {
         Some(terms) => Posting::typed_grant(&account, action, (amount, terms), label, now),
         None => Posting::adjustment(&account, action, (amount, side), label, now),
     };
+    // A late repeat finds its entry, although its end has passed meanwhile.
+    let terms = posting.entry().terms;
+    let ends = terms.and_then(|terms| terms.expires_at);
+    if ends.is_some_and(|end| end <= now) {
+        let made = ctx.store.entry_find(&account, posting.cause()).await?;
+        made.ok_or_else(bad_expiry)?;
+    }
     let post = ctx
         .store
         .ledger_post(std::slice::from_ref(&posting))
@@ -234,11 +241,7 @@ async fn watch(ctx: &Ctx, account: &AccountId, side: AdjustmentSide) -> Result<(
 }
 
 /// Returns the terms of credits with a type.
-fn terms(
-    wanted: &Adjustment,
-    side: AdjustmentSide,
-    now: Timestamp,
-) -> Result<Option<GrantTerms>, ApiError> {
+fn terms(wanted: &Adjustment, side: AdjustmentSide) -> Result<Option<GrantTerms>, ApiError> {
     let bad = |code: &'static str, detail: &str| Err(ApiError::bad_request(code, detail));
     let Some(kind) = &wanted.kind else {
         if wanted.expires_at.is_some() || wanted.priority.is_some() {
@@ -261,21 +264,17 @@ fn terms(
     if priority > PRIORITY_MAX {
         return bad("bad_priority", "`priority` must be 0 to 99.");
     }
-    let expires_at = wanted.expires_at.as_deref().map(Timestamp::parse);
-    let expires_at = match expires_at {
-        None => None,
-        Some(Some(end)) if end > now => Some(end),
-        Some(_) => {
-            let detail =
-                "`expires_at` must be a time in the future, such as `2030-01-31T00:00:00Z`.";
-            return bad("bad_expiry", detail);
-        }
-    };
+    let end = |text: &String| Timestamp::parse(text).ok_or_else(bad_expiry);
     Ok(Some(GrantTerms {
         kind,
         priority,
-        expires_at,
+        expires_at: wanted.expires_at.as_ref().map(end).transpose()?,
     }))
+}
+
+fn bad_expiry() -> ApiError {
+    let detail = "`expires_at` must be a time in the future, such as `2030-01-31T00:00:00Z`.";
+    ApiError::bad_request("bad_expiry", detail)
 }
 
 fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {

@@ -25,10 +25,10 @@ pub async fn show(State(ctx): State<Arc<Ctx>>, Params(query): Params<Query>) -> 
     let page = Page::new(StatusCode::OK, "Sign up");
     match query.done.as_deref() {
         Some("mail") => page.with(&sent(
-            "We send a mail to your address, unless it has an account already.",
+            "We will send a mail to your address unless it already has an account.",
         )),
         Some("review") => page.with(&sent(
-            "We review the sign-up first. Then we send a mail to your address, unless it has an account already.",
+            "We review the sign-up first. Then we send a mail to your address unless it already has an account.",
         )),
         _ => page.forms(Forms::Ours).with(&form(&ctx, &query)),
     }
@@ -86,10 +86,10 @@ fn form(ctx: &Ctx, query: &Query) -> Markup {
 
 fn words(problem: &str) -> &'static str {
     match problem {
-        "bad_email" => "This is no plain mail address. Enter one like ann@acme.example.",
+        "bad_email" => "This is not a valid mail address. Enter one such as ann@acme.example.",
         "bad_name" => "The name must have 1 to 100 characters.",
         "bad_plan" => "This plan is not on offer. Choose another one.",
         "too_many_requests" => "Your network has sent too many requests. Try again in a minute.",
-        _ => "The sign-up was not taken. Try again.",
+        _ => "The sign-up was not recorded. Try again.",
     }
 }

@@ -55,7 +55,7 @@ pub async fn usage(
         (usage_progress(&found.progress))
     };
     let standing = member.standing(&ctx).await?;
-    Ok(tab(&member, &standing, "Usage", "/billing").with(&content))
+    Ok(tab(&member, &standing, "Usage", "/billing/usage").with(&content))
 }
 
 /// The path of the page that explains a transaction.
