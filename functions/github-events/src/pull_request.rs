@@ -6,7 +6,7 @@
 use crate::Ctx;
 use domain::ids::JobId;
 use domain::inbox::events::{PullChange, PullEvent, PullState};
-use domain::jobs::{ConcurrentMove, Staged};
+use domain::jobs::{ConcurrentMove, JobRow, Staged, Transition};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use queues::{Message, Sending};
@@ -15,6 +15,8 @@ use store::Advanced;
 
 /// GitHub's event may arrive before we have recorded its pull request.
 const NOT_YET: Duration = Duration::from_secs(20);
+/// The next look at the checks of a closed pull request is at most five minutes away.
+const UNTIL_LOOKED: Duration = Duration::from_secs(60);
 
 /// Ends the job of a pull request that was merged or closed.
 pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done, Failure> {
@@ -39,14 +41,17 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     {
         return Ok(Done::Ignored("not the job's pull request"));
     }
+    let account = row.facts.account.clone();
     let transition = match (row.staged(), event.state) {
         (Staged::Opened(job), PullState::Merged) => job.merged(now),
         (Staged::Opened(job), PullState::Closed) => job.closed(now),
         // People decided before the checks did.
         (Staged::Validating(job), PullState::Merged) => job.merged(now),
-        // It may be Tallyhook that closed it, because of its checks.
+        // It may be Tallyhook that closed it, because of its checks. And a look under way may have
+        // seen it open, so the event waits until the job is delivered or has ended.
         (Staged::Validating(_), PullState::Closed) => {
-            return Ok(Done::Ignored("the next look at its checks ends the job"));
+            let why = "the next look at its checks ends the job";
+            return Err(Failure::after(UNTIL_LOOKED, why));
         }
         // People reopened it, or GitHub's events came out of order: a merge is final.
         (Staged::Closed(job), PullState::Merged) => job.merged(now),
@@ -58,6 +63,10 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
         }
         (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
         (_, PullState::Open) => return Ok(Done::Ignored("the pull request is open")),
+        (Staged::Failed(_) | Staged::Cancelled(_), PullState::Merged) => {
+            tracing::warn!(account.id = %account, job.id = %id, audit = true, "a pull request was merged after its job had ended unbilled");
+            return Ok(Done::Ignored("the job has ended"));
+        }
         (
             Staged::Delegated(_)
             | Staged::Queued(_)
@@ -68,29 +77,30 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
             | Staged::Failed(_)
             | Staged::Cancelled(_),
             _,
-        ) => return Ok(Done::Ignored("the job has no pull request")),
+        ) => return Ok(Done::Ignored("the job has no pull request, or has ended")),
     };
     match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => {
-            let account = Some(row.facts.account.clone());
-            let sending = |message| Sending {
-                message,
-                account: account.clone(),
-            };
-            let usage = transition
-                .money()
-                .debts()
-                .into_iter()
-                .map(Message::Usage)
-                .map(sending);
-            let messages: Vec<_> = usage
-                .chain([sending(Message::Comment(id.clone()))])
-                .collect();
-            ctx.queues.send_all(&messages).await?;
+            tell(ctx, &transition, &row).await?;
             Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
         }
         Advanced::Stale => Err(ConcurrentMove.into()),
     }
+}
+
+/// Queues the usage that is owed now, and the comment under the issue.
+async fn tell(ctx: &Ctx, transition: &Transition, row: &JobRow) -> Result<(), Failure> {
+    let account = Some(row.facts.account.clone());
+    let usage = transition.money().debts().into_iter().map(Message::Usage);
+    let comment = Message::Comment(row.facts.id.clone());
+    let messages: Vec<_> = usage
+        .chain([comment])
+        .map(|message| Sending {
+            message,
+            account: account.clone(),
+        })
+        .collect();
+    Ok(ctx.queues.send_all(&messages).await?)
 }
 
 /// Returns the job whose branch the pull request comes from. A branch of the same name in a fork is

@@ -120,18 +120,9 @@ async fn insist(
     loop {
         let began = ctx.outside.now();
         let answer = ask::<Said>(ctx, &budget, &system, &user, TOKENS_MAX).await;
-        let Answer { content, used } = match (answer, doubtful.take()) {
-            (Ok(answer), before) => {
-                doubtful = before;
-                answer
-            }
-            // There is no correction, so the review judges what there is. Another run of the step
-            // would pay for the answers once more.
-            (Err(failure), Some(proposal)) => {
-                tracing::warn!(error = %failure.source, "no correction; the review judges the proposal");
-                return Ok(finish(ctx, proposal, spent));
-            }
-            (Err(failure), None) => return Err(failure),
+        let Answer { content, used } = match or_doubtful(answer, &mut doubtful) {
+            Ok(answer) => answer,
+            Err(end) => return end.map(|proposal| finish(ctx, proposal, spent)),
         };
         asked += 1;
         budget.spend(&used);
@@ -140,7 +131,11 @@ async fn insist(
         let in_time = now.plus(now.since(began) * 2 + ASK_MARGIN) < deadline;
         let again = asked < ASKS_MAX && in_time;
         user["changes"] = json!(content.changes);
-        let problems = match seen.judged(content).await? {
+        let judged = match or_doubtful(seen.judged(content).await, &mut doubtful) {
+            Ok(judged) => judged,
+            Err(end) => return end.map(|proposal| finish(ctx, proposal, spent)),
+        };
+        let problems = match judged {
             Outcome::Proposed(proposal) => return Ok(finish(ctx, proposal, spent)),
             Outcome::Doubtful(proposal, findings) => {
                 // A model that writes the same again means it.
@@ -160,6 +155,21 @@ async fn insist(
         };
         user["problems"] = json!(problems);
     }
+}
+
+/// Ends with the doubtful proposal if there is no correction of it: the review judges what there is.
+/// Another run of the step would pay for the answers once more.
+fn or_doubtful<T>(
+    result: Result<T, Failure>,
+    doubtful: &mut Option<Proposal>,
+) -> Result<T, Result<Proposal, Failure>> {
+    result.map_err(|failure| match doubtful.take() {
+        Some(proposal) => {
+            tracing::warn!(error = %failure.source, "no correction; the review judges the proposal");
+            Ok(proposal)
+        }
+        None => Err(failure),
+    })
 }
 
 fn finish(ctx: &Ctx, proposal: Proposal, spent: Used) -> Finish<Coding> {

@@ -1,6 +1,6 @@
 //! Whether a pull request has to wait for checks, and what a commit's checks are. It only reads.
 
-use crate::{Ctx, repository};
+use crate::{Ctx, repository, wishes};
 use domain::jobs::JobRow;
 use domain::jobs::checks::{Check, Validate};
 use domain::retry::{Failure, Retry};
@@ -36,7 +36,19 @@ pub async fn expected(
         (Some(Validate::Off), _) | (_, None) => return Ok(Expected::Nothing),
         (Some(Validate::Checks) | None, Some(base)) => base,
     };
-    let seen = checks_of(ctx, github, row, base).await?;
+    // Whether there are checks is a question on the way. A GitHub that never answers it must not
+    // stop the delivery. If the repository asks for checks, the question is asked to the end.
+    let tires = match validate {
+        None => wishes::gives_up(row, ctx.outside.now()),
+        Some(_) => row.is_worn_out(),
+    };
+    let seen = match checks_of(ctx, github, row, base).await {
+        Err(failure) if tires => {
+            tracing::warn!(job.id = %row.facts.id, error = %failure, "the base's checks cannot be read");
+            Seen::Unknown
+        }
+        other => other?,
+    };
     let promised = match &seen {
         Seen::Checks(checks) => validate.is_some() || !checks.is_empty(),
         Seen::NoRight => validate.is_some(),
@@ -73,7 +85,12 @@ pub async fn checks_of(
     };
     match read.await {
         Ok(checks) => Ok(Seen::Checks(checks)),
-        Err(GithubError::NoAccess { .. }) => Ok(Seen::NoRight),
+        // The installation's other tokens work, so it is this right that GitHub does not give.
+        Err(
+            GithubError::NoAccess { .. }
+            | GithubError::Credentials { .. }
+            | GithubError::TokenRefused { .. },
+        ) => Ok(Seen::NoRight),
         Err(GithubError::Unavailable { status: 501, .. }) => Ok(Seen::Unknown),
         Err(error) => {
             let failure = Failure::from(error);

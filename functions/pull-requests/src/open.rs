@@ -85,31 +85,38 @@ async fn pull(
     let row = lease.row();
     let github = ctx.github.client().await?;
     let repository = repository(ctx, &github, row, Access::WritePulls).await?;
-    let (pull, awaits) = match row.cancel_requested {
-        CancelRequest::Asked => (made(&repository, &branch(&row.facts.id)).await?, None),
+    let expected = expected(ctx, &github, &repository, row).await?;
+    let found = match row.cancel_requested {
+        CancelRequest::Asked => made(&repository, &branch(&row.facts.id))
+            .await?
+            .map(with_head),
         // No attempt is left, but an earlier one may have succeeded although its response was lost.
         CancelRequest::None if row.is_worn_out() => {
             let pull = made(&repository, &branch(&row.facts.id)).await?;
-            (Some(pull.ok_or_else(|| worn_out(row))?), None)
+            Some(with_head(pull.ok_or_else(|| worn_out(row))?))
         }
         CancelRequest::None => {
-            let expected = expected(ctx, &github, &repository, row).await?;
             let count = CREATIONS + wishes::creations(row);
             ctx.limits().create(row.facts.installation, count).await?;
-            let (pull, head_sha) = ensured(&repository, row, steps, expected).await?;
-            let awaits = (expected == Expected::Checks).then_some(head_sha);
-            (Some(pull), awaits)
+            Some(ensured(&repository, row, steps, expected).await?)
         }
     };
-    let Some(Pull { number, url, .. }) = pull else {
+    let Some((Pull { number, url, .. }, head_sha)) = found else {
         return Ok(None);
     };
+    let awaits = (expected == Expected::Checks).then_some(head_sha);
     let unmet = wishes::grant(ctx, &github, &repository, row, number).await?;
     Ok(Some(Ready {
         pull: PullRef { number, url },
         unmet,
         awaits,
     }))
+}
+
+/// The newest commit of a pull request stands for ours, which is not looked for.
+fn with_head(pull: Pull) -> (Pull, String) {
+    let head_sha = pull.head_sha.clone();
+    (pull, head_sha)
 }
 
 fn worn_out(row: &JobRow) -> Failure {

@@ -8,10 +8,10 @@ use crate::settled::settled;
 use crate::{Ctx, repository};
 use domain::jobs::checks::{OnRed, Progress, failing, named, poll_wait};
 use domain::jobs::{CancelRequest, Job, JobLease, JobRow, Validating};
-use domain::retry::{Done, Failure, Retry};
+use domain::retry::{Done, Failure, Retry, Retryable};
 use domain::time::Timestamp;
 use flows::work::{self, Finish};
-use github_api::{Access, GithubApi, GithubError, Pull, PullState, Repository};
+use github_api::{Access, GithubApi, Pull, PullState, Repository};
 
 /// What becomes of the job.
 enum Verdict {
@@ -67,11 +67,11 @@ async fn verdict(ctx: &Ctx, row: &JobRow) -> Result<Verdict, Failure> {
     };
     let github = ctx.github.client().await?;
     let pulls = match repository(ctx, &github, row, Access::WritePulls).await {
-        Err(GithubError::NoAccess { .. }) => return Ok(unread()),
+        Err(error) if error.retry() == Retry::Never => return Ok(unread()),
         other => other?,
     };
     let present = match pulls.pull_load(pull.number).await {
-        Err(GithubError::NoAccess { .. }) => return Ok(unread()),
+        Err(error) if error.retry() == Retry::Never => return Ok(unread()),
         other => other?,
     };
     let on_red = row.facts.wishes.on_red();
@@ -172,6 +172,7 @@ async fn judged(
 
 fn passed(count: usize) -> String {
     match count {
+        0 => "None of its checks passed or failed.".to_owned(),
         1 => "Its check passed.".to_owned(),
         _ => format!("Its {count} checks passed."),
     }

@@ -73,6 +73,14 @@ async fn label(
     }
 }
 
+/// Whether what is not worth failing a job has been tried for long enough.
+pub fn gives_up(row: &JobRow, now: Timestamp) -> bool {
+    let lasted = row
+        .outage_since
+        .map_or(Duration::ZERO, |since| now.since(since));
+    row.attempts >= WISH_ATTEMPTS_MAX || lasted >= WISH_OUTAGE_MAX
+}
+
 fn granted_or_dropped(
     row: &JobRow,
     now: Timestamp,
@@ -82,11 +90,7 @@ fn granted_or_dropped(
     let Err(failure) = outcome.map_err(Failure::from) else {
         return Ok(None);
     };
-    let lasted = row
-        .outage_since
-        .map_or(Duration::ZERO, |since| now.since(since));
-    let again = row.attempts < WISH_ATTEMPTS_MAX && lasted < WISH_OUTAGE_MAX;
-    if failure.retry != Retry::Never && again {
+    if failure.retry != Retry::Never && !gives_up(row, now) {
         return Err(failure);
     }
     tracing::warn!(job.id = %row.facts.id, error = %failure, "dropped a wish of the repository's policy");

@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::error::GithubError;
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::jobs::checks::{Check, CheckState};
+use domain::jobs::checks::{Check, CheckId, CheckMaker, CheckState};
 use domain::time::Timestamp;
 use serde::Deserialize;
 
@@ -29,6 +29,12 @@ struct RunShape {
     status: String,
     conclusion: Option<String>,
     completed_at: Option<String>,
+    app: Option<AppShape>,
+}
+
+#[derive(Deserialize)]
+struct AppShape {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -52,8 +58,8 @@ struct EntryShape {
 }
 
 impl Repository {
-    /// The newest check run of each name, and the newest status of each context, of a commit. A token
-    /// needs the permissions to read checks and statuses.
+    /// The newest check runs and statuses of a commit. A token needs the permissions to read checks
+    /// and statuses.
     pub async fn checks_list(&self, sha: &str) -> Result<Vec<Check>, GithubError> {
         let mut checks = Vec::new();
         for page in 1..=PAGES_MAX {
@@ -105,7 +111,10 @@ impl RunShape {
     fn check(self) -> Check {
         Check {
             state: CheckState::of_run(&self.status, self.conclusion.as_deref()),
-            name: self.name,
+            id: CheckId {
+                name: self.name,
+                made_by: CheckMaker::App(self.app.map(|app| app.id)),
+            },
             completed_at: self.completed_at.as_deref().and_then(Timestamp::parse),
         }
     }
@@ -116,7 +125,10 @@ impl StatusShape {
         let state = CheckState::of_status(&self.state);
         let updated_at = self.updated_at.as_deref().and_then(Timestamp::parse);
         Check {
-            name: self.context,
+            id: CheckId {
+                name: self.context,
+                made_by: CheckMaker::Status,
+            },
             state,
             completed_at: updated_at.filter(|_| state != CheckState::Running),
         }
@@ -174,11 +186,11 @@ mod tests {
             (CheckState::Passed, Timestamp::parse("2026-11-20T10:00:00Z"))
         );
         assert_eq!(
-            (checks[100].name.as_str(), checks[100].state),
+            (checks[100].id.name.as_str(), checks[100].state),
             ("last", CheckState::Running)
         );
         assert_eq!(
-            (checks[101].name.as_str(), checks[101].state),
+            (checks[101].id.name.as_str(), checks[101].state),
             ("ci/old", CheckState::Failed)
         );
     }

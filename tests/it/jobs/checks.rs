@@ -4,10 +4,12 @@
 pub mod crash;
 pub mod people;
 
+use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::jobs::{JobRow, JobState};
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, REPOSITORY};
+use serde_json::json;
 use stand_in_github::{Check, CheckKind, PullView};
 use std::time::Duration;
 
@@ -370,4 +372,33 @@ async fn checks_that_may_no_longer_be_read_are_not_waited_for() {
     let end = (JobState::PrOpened, true, "lacks the permissions for that");
     assert_ended(&world, &account, pays, end).await;
     world.done().await;
+}
+
+/// A server that does not know checks, and one that does not answer about them, take no longer than
+/// it takes to notice, and bill as if there were none.
+#[tokio::test(start_paused = true)]
+async fn a_server_without_checks_delivers_as_before() {
+    for status in [400, 401, 404, 405, 406, 410, 422, 451, 500, 501, 503] {
+        let (world, account) = World::on_plan(FaultPlan::None, "payg", &WIRED).await;
+        let refused = Reply::json(status, json!({ "message": "no" }));
+        world.wire.answer("/check-runs", ALWAYS, refused);
+        world.github_sends("issues.opened").await;
+        world.settle().await;
+        let end = (JobState::PrOpened, true, "The pull request is ready: #8");
+        let job = assert_ended(&world, &account, Pays::ByMeter, end).await;
+        let waited = job
+            .timeline
+            .iter()
+            .any(|at| at.state == JobState::Validating);
+        assert!(!waited, "{status}: {:?}", job.timeline);
+        let (first, last) = (job.timeline.first(), job.timeline.last());
+        let took = last.zip(first).map(|(last, first)| last.at.since(first.at));
+        let most = Duration::from_secs(if status >= 500 && status != 501 {
+            1_800
+        } else {
+            60
+        });
+        assert!(took.is_some_and(|took| took < most), "{status}: {took:?}");
+        world.done().await;
+    }
 }

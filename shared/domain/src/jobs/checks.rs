@@ -38,10 +38,26 @@ const POLL_MAX: Duration = Duration::from_secs(300);
 const NAMES_MAX: usize = 10;
 const NAME_BYTES_MAX: usize = 80;
 
+/// What makes a check the same one on another commit. Two Apps may use one name, and so may a check
+/// run and a commit status.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CheckId {
+    pub name: String,
+    pub made_by: CheckMaker,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckMaker {
+    /// A check run of this App, if GitHub names it.
+    App(Option<u64>),
+    /// A commit status.
+    Status,
+}
+
 /// One check of a commit, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    pub name: String,
+    pub id: CheckId,
     pub state: CheckState,
     /// When it completed, if GitHub says so.
     pub completed_at: Option<Timestamp>,
@@ -52,18 +68,21 @@ pub enum CheckState {
     Running,
     Passed,
     Failed,
+    /// It has completed and says nothing about the commit.
+    Silent,
 }
 
 impl CheckState {
-    /// The state of a check run. Only these conclusions say that the change is wrong: a check that
-    /// was cancelled, skipped or overtaken says nothing.
+    /// The state of a check run. A skipped one passes, as at GitHub. One that was cancelled or
+    /// overtaken says nothing, and neither does a conclusion that is not known here.
     pub fn of_run(status: &str, conclusion: Option<&str>) -> Self {
         match (status, conclusion) {
             (
                 "completed",
                 Some("failure" | "timed_out" | "action_required" | "startup_failure"),
             ) => Self::Failed,
-            ("completed", _) => Self::Passed,
+            ("completed", Some("success" | "neutral" | "skipped")) => Self::Passed,
+            ("completed", _) => Self::Silent,
             _ => Self::Running,
         }
     }
@@ -88,7 +107,7 @@ pub enum Progress {
     /// This number passed, and none failed.
     Passed(usize),
     /// These failed.
-    Failed(BTreeSet<String>),
+    Failed(BTreeSet<CheckId>),
     /// They did not complete in time, and none has failed.
     TimedOut,
 }
@@ -122,16 +141,19 @@ impl Progress {
         {
             return Self::TimedOut;
         }
-        Self::Passed(checks.len())
+        let passed = checks
+            .iter()
+            .filter(|check| check.state == CheckState::Passed);
+        Self::Passed(passed.count())
     }
 }
 
-/// The names of the checks that failed.
-pub fn failing(checks: &[Check]) -> BTreeSet<String> {
+/// The checks that failed.
+pub fn failing(checks: &[Check]) -> BTreeSet<CheckId> {
     let failed = checks
         .iter()
         .filter(|check| check.state == CheckState::Failed);
-    failed.map(|check| check.name.clone()).collect()
+    failed.map(|check| check.id.clone()).collect()
 }
 
 /// How long until the checks are read again: longer the longer they have been running.
@@ -140,16 +162,17 @@ pub fn poll_wait(began: Timestamp, now: Timestamp) -> Duration {
 }
 
 /// The names of checks as one bounded text. Workflows choose the names, so they can say anything.
-pub fn named(names: &BTreeSet<String>) -> String {
-    let shown = names.iter().take(NAMES_MAX).map(|name| {
-        let plain: String = name
+pub fn named(checks: &BTreeSet<CheckId>) -> String {
+    let shown = checks.iter().take(NAMES_MAX).map(|check| {
+        let plain: String = check
+            .name
             .chars()
             .map(|c| if c.is_control() || c == '`' { ' ' } else { c })
             .collect();
         format!("`{}`", crate::text::truncate(plain.trim(), NAME_BYTES_MAX))
     });
     let mut text = shown.collect::<Vec<_>>().join(", ");
-    if let Some(more) = names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
+    if let Some(more) = checks.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
         text.push_str(&format!(" and {more} more"));
     }
     text
@@ -163,9 +186,14 @@ mod tests {
         Timestamp::from_millis(second * 1_000)
     }
 
+    fn made_by(name: &str, made_by: CheckMaker) -> CheckId {
+        let name = name.to_owned();
+        CheckId { name, made_by }
+    }
+
     fn check(name: &str, state: CheckState, completed: Option<i64>) -> Check {
         Check {
-            name: name.to_owned(),
+            id: made_by(name, CheckMaker::Status),
             state,
             completed_at: completed.map(at),
         }
@@ -173,7 +201,7 @@ mod tests {
 
     #[test]
     fn words_of_github_have_one_meaning() {
-        use CheckState::{Failed, Passed, Running};
+        use CheckState::{Failed, Passed, Running, Silent};
         for (status, conclusion, state) in [
             ("queued", None, Running),
             ("in_progress", None, Running),
@@ -181,8 +209,10 @@ mod tests {
             ("completed", Some("success"), Passed),
             ("completed", Some("neutral"), Passed),
             ("completed", Some("skipped"), Passed),
-            ("completed", Some("cancelled"), Passed),
-            ("completed", Some("stale"), Passed),
+            ("completed", Some("cancelled"), Silent),
+            ("completed", Some("stale"), Silent),
+            ("completed", Some("a later word"), Silent),
+            ("completed", None, Silent),
             ("completed", Some("failure"), Failed),
             ("completed", Some("timed_out"), Failed),
             ("completed", Some("action_required"), Failed),
@@ -206,16 +236,22 @@ mod tests {
 
     #[test]
     fn checks_decide_when_all_are_complete() {
-        use CheckState::{Failed, Passed, Running};
+        use CheckState::{Failed, Passed, Running, Silent};
         let green = check("test", Passed, Some(100));
         let red = check("lint", Failed, Some(50));
         let slow = check("build", Running, None);
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let overtaken = check("deploy", Silent, Some(10));
+        let names = |names: &[&str]| {
+            let ids = names.iter().map(|name| made_by(name, CheckMaker::Status));
+            ids.collect()
+        };
         for (checks, now, expected) in [
             (vec![], 179, Progress::Waiting),
             (vec![], 180, Progress::Missing),
             (vec![green.clone()], 159, Progress::Waiting),
             (vec![green.clone()], 160, Progress::Passed(1)),
+            (vec![overtaken.clone()], 160, Progress::Passed(0)),
+            (vec![green.clone(), overtaken], 160, Progress::Passed(1)),
             (vec![green.clone(), slow.clone()], 3_599, Progress::Waiting),
             (vec![green.clone(), slow.clone()], 3_600, Progress::TimedOut),
             (vec![red.clone(), slow.clone()], 3_599, Progress::Waiting),
@@ -235,6 +271,28 @@ mod tests {
         }
     }
 
+    /// A red check of before excuses only itself.
+    #[test]
+    fn a_name_is_no_identity() {
+        let red = |made_by: CheckMaker| Check {
+            id: CheckId {
+                name: "build".to_owned(),
+                made_by,
+            },
+            state: CheckState::Failed,
+            completed_at: None,
+        };
+        let one = failing(&[red(CheckMaker::App(Some(1)))]);
+        for other in [
+            CheckMaker::App(Some(2)),
+            CheckMaker::App(None),
+            CheckMaker::Status,
+        ] {
+            let after = failing(&[red(CheckMaker::App(Some(1))), red(other)]);
+            assert_eq!(named(&(&after - &one)), "`build`", "{other:?}");
+        }
+    }
+
     #[test]
     fn polls_become_rarer() {
         for (second, wait) in [(0, 30), (120, 30), (400, 100), (1_200, 300), (3_500, 300)] {
@@ -245,7 +303,8 @@ mod tests {
     #[test]
     fn names_of_checks_are_bounded() {
         let names = (0..12).map(|n| format!("{n:02}`\n{}", "x".repeat(200)));
-        let text = named(&names.collect());
+        let ids = names.map(|name| made_by(&name, CheckMaker::App(Some(1))));
+        let text = named(&ids.collect());
         assert!(
             text.starts_with("`00  xxx") && text.ends_with(" and 2 more"),
             "{text}"

@@ -263,7 +263,6 @@ fn moves(row: &JobRow) -> Vec<Seen> {
                 lease(again()).closed(NOW),
                 lease(again()).cancelled(NOW),
                 again().merged(NOW),
-                again().closed(NOW),
                 job.request_cancel("c", NOW),
             ];
             moves.extend(ends.iter().map(seen));

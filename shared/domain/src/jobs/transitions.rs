@@ -333,10 +333,6 @@ impl Job<Validating> {
         Transition::from(self.row, now).enter(JobState::Merged)
     }
 
-    pub fn closed(self, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).enter(JobState::Closed)
-    }
-
     /// Requests cancellation. The worker that reads the checks closes the pull request, unless people
     /// have merged it. The lease of a present worker stays.
     pub fn request_cancel(self, reason: &str, now: Timestamp) -> Transition {

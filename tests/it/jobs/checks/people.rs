@@ -1,8 +1,10 @@
 //! People act on the pull request while it waits for its checks.
 
 use super::*;
+use crate::world::wire::WIRED;
 use ::queues::Queue;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 /// A check that runs for half an hour and then fails.
 fn slow() -> Check {
@@ -134,4 +136,66 @@ async fn a_merge_that_closes_the_issue_is_a_merge() {
         assert_ended(&world, &account, pays, end).await;
         world.done().await;
     }
+}
+
+/// A world in which calls can be held.
+async fn held_world(checks: &[Check]) -> (World, AccountId) {
+    let (world, account) = World::on_plan(FaultPlan::None, "payg", &WIRED).await;
+    let github = &world.vendors.github;
+    github.set_checks(OWNER, REPOSITORY, checks.to_vec());
+    world.skip(Duration::from_secs(7_200));
+    (world, account)
+}
+
+/// People close the pull request after the last look has seen it open. GitHub says so once, so the
+/// event waits for the outcome of the look.
+#[tokio::test(start_paused = true)]
+async fn a_closing_during_the_last_look_ends_the_job() {
+    let (world, account) = held_world(&[green()]).await;
+    world.github_sends("issues.opened").await;
+    let job = until_waiting(&world).await;
+    world.elapse(Duration::from_secs(200)).await;
+    let held = world.wire.hold("/check-runs", Moment::After);
+    tokio::join!(world.turn(Queue::Pulls), async {
+        held.reached().await;
+        let number = the_pull(&world).number;
+        world.vendors.github.close_pull(OWNER, REPOSITORY, number);
+        world.pull_closed(&job, |_| {}).await;
+        world.turn(Queue::GithubEvents).await;
+        held.release();
+    });
+    world.settle().await;
+    let end = (JobState::Closed, true, "#8 was closed without merging");
+    assert_ended(&world, &account, Pays::ByMeter, end).await;
+    world.done().await;
+}
+
+/// A customer cancels while the pull request is being created. Its checks decide nothing then,
+/// and nothing is billed, as a moment later.
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_during_the_creation_is_not_billed() {
+    let (world, account) = held_world(&[green(), red()]).await;
+    world.github_sends("issues.opened").await;
+    for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review] {
+        world.turn(queue).await;
+    }
+    let call = "POST github.wire/repos/acme/greeter/pulls";
+    let held = world.wire.hold(call, Moment::After);
+    let works = async {
+        for _ in 0..4 {
+            world.turn(Queue::Pulls).await;
+        }
+    };
+    tokio::join!(works, async {
+        held.reached().await;
+        world.vendors.github.close_issue(OWNER, REPOSITORY, 7);
+        world.github_sends("issues.closed").await;
+        world.turn(Queue::GithubEvents).await;
+        held.release();
+    });
+    world.settle().await;
+    let end = (JobState::Cancelled, false, "#8 is not delivered");
+    assert_ended(&world, &account, Pays::ByMeter, end).await;
+    assert_eq!(the_pull(&world).state, "closed");
+    world.done().await;
 }
