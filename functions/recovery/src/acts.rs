@@ -146,7 +146,10 @@ async fn fetch(ctx: &Ctx, miss: &Miss, run: &mut Recovered) -> Result<(), Failur
         }
         Err(failure) => return unanswered(ctx, miss, &next, failure).await,
     };
-    let recorded = ctx.inbox.record(&verified, ctx.outside.now()).await?;
+    let recorded = match ctx.inbox.record(&verified, ctx.outside.now()).await {
+        Ok(recorded) => recorded,
+        Err(error) => return unanswered(ctx, miss, &next, error.into()).await,
+    };
     tracing::info!(event.key = %miss.key, event.name = miss.name, outcome = ?recorded, "recorded an event from its sender's API");
     match recorded {
         Recorded::New | Recorded::Pending | Recorded::Reopened => {
@@ -198,7 +201,7 @@ async fn fetched(ctx: &Ctx, miss: &Miss) -> Result<Fetched, Failure> {
     })
 }
 
-/// Gives back a try that got no answer.
+/// Gives back a try that got no answer, or whose answer could not be recorded.
 async fn unanswered(ctx: &Ctx, miss: &Miss, tried: &Miss, failure: Failure) -> Result<(), Failure> {
     change(ctx, tried, &miss.untried(ctx.outside.now())).await?;
     Err(failure)

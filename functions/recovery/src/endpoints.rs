@@ -60,10 +60,7 @@ fn missing(endpoints: &[WebhookEndpoint], urls: &[String]) -> Option<Vec<&'stati
     let ours: Vec<_> = endpoints
         .iter()
         .filter(|endpoint| endpoint.status == EndpointStatus::Enabled)
-        .filter(|endpoint| {
-            urls.iter()
-                .any(|url| url == endpoint.url.trim_end_matches('/'))
-        })
+        .filter(|endpoint| urls.contains(&endpoint.url))
         .collect();
     if ours.is_empty() {
         return None;

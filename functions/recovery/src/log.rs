@@ -8,7 +8,6 @@ use domain::time::Timestamp;
 use futures::future::try_join_all;
 use std::collections::BTreeMap;
 use store::{EventsCounted, MissNoted, Written};
-use stripe_api::EventFilter;
 
 /// The most pages of one run. The next run continues behind them.
 const PAGES_MAX: u32 = 50;
@@ -215,17 +214,7 @@ async fn stripe(ctx: &Ctx, span: &Span, deadline: Timestamp) -> Result<Part, Fai
         .transpose()
         .map_err(|_| Failure::never("the saved place in Stripe's list is no event"))?;
     for _ in 0..PAGES_MAX {
-        let filter = EventFilter {
-            types: &[],
-            created_from: Some(span.low),
-            // It speaks of all endpoints, and says nothing about a type that none is sent. Only the
-            // ids tell.
-            undelivered: false,
-            ending_before: None,
-            starting_after: after.as_ref(),
-            limit: 100,
-        };
-        let page = api.event_list(&filter).await?;
+        let page = api.event_list(span.low, after.as_ref()).await?;
         after = page.data.last().map(|event| event.id.clone());
         for event in page.data {
             match webhooks::stripe::listed(&event.body) {

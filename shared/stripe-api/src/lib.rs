@@ -44,7 +44,7 @@ pub use checkout::{
 };
 pub use customers::{ACCOUNT_NOTE, BillingAddress, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
-pub use events::{EventFilter, RawEvent};
+pub use events::RawEvent;
 pub use invoices::{Invoice, InvoiceLine, InvoiceStatus};
 pub use meters::{Meter, MeterStatus};
 pub use payment_intents::{IntentStatus, PaymentIntent, PaymentIntentOrder};

@@ -47,20 +47,7 @@ pub fn verify(
     let event = header(headers, "x-github-event").filter(|name| is_word(name));
     let event = event.ok_or(Rejected::BadBody("X-GitHub-Event is missing"))?;
     let name = name_of(event, &body)?;
-    let digest = signing::digest(&body);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the signature has just been verified"
-    )]
-    let delivery = Verified::vouch(
-        Delivery {
-            key,
-            name,
-            body,
-            digest,
-        },
-        Provenance::Signature,
-    );
+    let delivery = crate::vouched(key, name, body, Provenance::Signature);
     Ok(Signed {
         delivery,
         secret_index,
@@ -107,21 +94,7 @@ pub fn fetched(id: &str, event: &str, body: Vec<u8>) -> Result<Verified<Delivery
         return Err(Rejected::BadBody("the delivery names no event"));
     }
     let name = name_of(event, &body)?;
-    let digest = signing::digest(&body);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "GitHub's API returned it to the App"
-    )]
-    let delivery = Verified::vouch(
-        Delivery {
-            key,
-            name,
-            body,
-            digest,
-        },
-        Provenance::ProviderApi,
-    );
-    Ok(delivery)
+    Ok(crate::vouched(key, name, body, Provenance::ProviderApi))
 }
 
 /// `issues.opened` for the event `issues` with the action `opened`.

@@ -16,7 +16,7 @@ mod stripe_types;
 
 pub use signing::{BlankSecret, Rejected, SigningSecrets};
 
-use domain::inbox::{Delivery, Verified};
+use domain::inbox::{Delivery, EventKey, Provenance, Verified};
 use domain::retry::{Retry, Retryable};
 use std::fmt;
 
@@ -27,6 +27,21 @@ pub struct Signed {
     /// The index of the secret that signed it; 0 is the newest. A secret that no longer signs
     /// anything can be retired.
     pub secret_index: usize,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "each caller has verified the signature, or has the body from the sender's API"
+)]
+fn vouched(key: EventKey, name: String, body: Vec<u8>, from: Provenance) -> Verified<Delivery> {
+    let digest = signing::digest(&body);
+    let delivery = Delivery {
+        key,
+        name,
+        body,
+        digest,
+    };
+    Verified::vouch(delivery, from)
 }
 
 /// A recorded body lacks the fields that its event needs.

@@ -56,21 +56,7 @@ pub fn listed(body: &[u8]) -> Result<Listed, Rejected> {
 /// not the ones that are signed.
 pub fn fetched(body: Vec<u8>) -> Result<Verified<Delivery>, Rejected> {
     let (key, name) = head(&body)?;
-    let digest = signing::digest(&body);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "Stripe's API returned it for our key"
-    )]
-    let delivery = Verified::vouch(
-        Delivery {
-            key,
-            name,
-            body,
-            digest,
-        },
-        Provenance::ProviderApi,
-    );
-    Ok(delivery)
+    Ok(crate::vouched(key, name, body, Provenance::ProviderApi))
 }
 
 /// The event's id and type.
@@ -111,20 +97,7 @@ pub fn verify(
     }
 
     let (key, name) = head(&body)?;
-    let digest = signing::digest(&body);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the signature has just been verified"
-    )]
-    let delivery = Verified::vouch(
-        Delivery {
-            key,
-            name,
-            body,
-            digest,
-        },
-        Provenance::Signature,
-    );
+    let delivery = crate::vouched(key, name, body, Provenance::Signature);
     Ok(Signed {
         delivery,
         secret_index,
