@@ -47,6 +47,19 @@ pub struct Failure {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
+/// Work waits for a limit of our own. That says nothing about the vendor, whose outage may still
+/// last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnLimit(pub &'static str);
+
+impl fmt::Display for OwnLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for OwnLimit {}
+
 impl Failure {
     /// A failure that no other attempt resolves.
     pub fn never(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -1,6 +1,6 @@
 //! The lifecycle of a row with work to do: lease, attempts, and when it is due.
 
-use crate::retry::{ATTEMPTS_MAX, Failure, OUTAGE_MAX, Retry, backoff, outage_wait};
+use crate::retry::{ATTEMPTS_MAX, Failure, OUTAGE_MAX, OwnLimit, Retry, backoff, outage_wait};
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -94,9 +94,12 @@ impl Lifecycle {
         };
         match failure.retry {
             Retry::Never => NextAttempt::Over,
-            // The wait can be for our own limit, so it does not say that an outage is over.
-            Retry::After(wait) => NextAttempt::Again(self.postponed(now.plus(wait))),
-            Retry::Alarm(wait) => NextAttempt::Again(answered.postponed(now.plus(wait))),
+            Retry::After(wait) if failure.source.is::<OwnLimit>() => {
+                NextAttempt::Again(self.postponed(now.plus(wait)))
+            }
+            Retry::After(wait) | Retry::Alarm(wait) => {
+                NextAttempt::Again(answered.postponed(now.plus(wait)))
+            }
             Retry::Soon => answered.counted(now.plus(backoff(self.attempts, jitter))),
             Retry::Outage => {
                 let since = self.outage_since.unwrap_or(now);
@@ -197,7 +200,7 @@ mod tests {
         assert!(made < 250, "{made} attempts in two days");
     }
 
-    /// An answer ends the outage, whatever it says. A wait can be for our own limit, so it does not.
+    /// An answer ends the outage, whatever it says. Our own limit is no answer.
     #[test]
     fn an_answer_ends_an_outage() {
         let down = |tries: Lifecycle, now| match tries.failed(&failure(Retry::Outage), 0, now) {
@@ -210,13 +213,18 @@ mod tests {
         for (retry, attempts, since) in [
             (Retry::Soon, 1, None),
             (Retry::Alarm(wait), 0, None),
-            (Retry::After(wait), 0, Some(at(0))),
+            (Retry::After(wait), 0, None),
         ] {
             let NextAttempt::Again(next) = away.failed(&failure(retry), 0, at(200)) else {
                 panic!("{retry:?} is not final");
             };
             assert_eq!((next.attempts, next.outage_since), (attempts, since));
         }
+        let limited = Failure::after(wait, OwnLimit("enough for now"));
+        let NextAttempt::Again(next) = away.failed(&limited, 0, at(200)) else {
+            panic!("a limit is not final");
+        };
+        assert_eq!((next.attempts, next.outage_since), (0, Some(at(0))));
         assert_eq!(
             away.failed(&failure(Retry::Never), 0, at(200)),
             NextAttempt::Over

@@ -6,7 +6,7 @@
 use domain::ids::InstallationId;
 use domain::jobs::installations::{Window, spread, spread_widely};
 use domain::jobs::repositories::RepositoryName;
-use domain::retry::Failure;
+use domain::retry::{Failure, OwnLimit};
 use domain::time::Timestamp;
 use github_api::{Details, GithubApi, GithubError};
 use store::{CreationsCounted, ReserveTaken, Store};
@@ -58,7 +58,7 @@ impl Limits<'_> {
     pub async fn create(&self, installation: InstallationId, count: u32) -> Result<(), Failure> {
         let (now, jitter) = ((self.clock)(), (self.random)());
         let late = |wait| {
-            let why = "the installation creates as much as GitHub allows";
+            let why = OwnLimit("the installation creates as much as GitHub allows");
             Err(Failure::after(wait, why))
         };
         let window = Window::at(now);
