@@ -22,7 +22,7 @@ pub fn check_csrf(
     let token = token.unwrap_or_default().as_bytes();
     let right: bool = expected.as_bytes().ct_eq(token).into();
     if !right {
-        let detail = "Send the `csrf_token` of `GET /api/v1/session` as `X-CSRF-Token`; each session has its own.";
+        let detail = "Send the `csrf_token` of `GET /api/v1/session` as `X-CSRF-Token`; each session has its own. On a page, reload it and send the form again.";
         return Err(ApiError::forbidden("bad_csrf_token", detail));
     }
     match headers.get(header::ORIGIN) {

@@ -19,7 +19,7 @@ pub const KEYS_WORTH: u64 = 2;
 /// A network without a key may send this fraction of what a key may send.
 const NETWORKS_WORTH: u64 = 30;
 
-const WINDOW_MILLIS: i64 = 60_000;
+const MINUTE: Duration = Duration::from_secs(60);
 const REMEMBERED_MAX: usize = 10_000;
 const GUEST: &str = "guest";
 const OPERATOR: &str = "operator";
@@ -205,10 +205,10 @@ fn reset_seconds(window: Window, now: Timestamp) -> u64 {
 }
 
 fn window(now: Timestamp) -> Window {
-    let start = Timestamp::from_millis(now.millis().div_euclid(WINDOW_MILLIS) * WINDOW_MILLIS);
+    let start = now.floor(MINUTE);
     Window {
         start,
-        end: start.plus(Duration::from_secs(60)),
+        end: start.plus(MINUTE),
     }
 }
 

@@ -4,8 +4,7 @@ use super::tab;
 use crate::members::Member;
 use crate::{ApiError, Ctx};
 use axum::extract::State;
-use domain::ids::AccountId;
-use domain::jobs::JobRow;
+use domain::jobs::{JobRow, JobState};
 use domain::ledger::{Entry, EntryKind};
 use domain::time::Timestamp;
 use maud::{Markup, html};
@@ -13,22 +12,50 @@ use pages::{Page, chart, empty};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Cursor;
+use store::{Cursor, StoreError};
 
 const DAYS: u64 = 30;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// The most jobs and the most entries that are read for the page, in pages of this size.
 const PAGES_MAX: usize = 5;
 const PAGE: usize = 100;
-const MICROS: i64 = 1_000_000;
+const MICROS: u64 = 1_000_000;
 
 /// Shows the charts.
 pub async fn show(member: Member, State(ctx): State<Arc<Ctx>>) -> Result<Page, ApiError> {
     let standing = member.standing(&ctx).await?;
     let mut days = Days::until(ctx.outside.now());
-    days.read_jobs(&ctx, &member.account).await?;
-    days.read_entries(&ctx, &member.account).await?;
+    let (store, account) = (&ctx.store, &member.account);
+    let jobs =
+        |from: Option<Cursor>| async move { store.job_list(account, from.as_ref(), PAGE).await };
+    let all_jobs = newest(jobs, |job| days.add_job(job)).await?;
+    let entries =
+        |from: Option<Cursor>| async move { store.entry_list(account, from.as_ref(), PAGE).await };
+    let all_entries = newest(entries, |entry| days.add_entry(entry)).await?;
+    days.complete = all_jobs && all_entries;
     Ok(tab(&member, &standing, "Usage", "/billing/usage").with(&days.shown()))
+}
+
+/// Reads a list until a row is too old. Returns whether that was reached.
+async fn newest<T, Read>(
+    read: impl Fn(Option<Cursor>) -> Read,
+    mut takes: impl FnMut(&T) -> bool,
+) -> Result<bool, ApiError>
+where
+    Read: Future<Output = Result<store::Page<T>, StoreError>>,
+{
+    let mut from = None;
+    for _ in 0..PAGES_MAX {
+        let page = read(from).await?;
+        if !page.rows.iter().all(&mut takes) {
+            return Ok(true);
+        }
+        from = page.next;
+        if from.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What was used on each day, in whole units.
@@ -37,7 +64,7 @@ struct Day {
     pull_requests: u64,
     tokens: u64,
     /// Millionths of a credit.
-    credits: i64,
+    credits: u64,
 }
 
 /// The last days, oldest first. Work counts on the day on which its job began, credits on the day on
@@ -63,55 +90,26 @@ impl Days {
         }
     }
 
-    async fn read_jobs(&mut self, ctx: &Ctx, account: &AccountId) -> Result<(), ApiError> {
-        let mut from: Option<Cursor> = None;
-        for _ in 0..PAGES_MAX {
-            let page = ctx.store.job_list(account, from.as_ref(), PAGE).await?;
-            for job in &page.rows {
-                if job.facts.created_at < self.first {
-                    return Ok(());
-                }
-                self.add_job(job);
-            }
-            let Some(next) = page.next else { return Ok(()) };
-            from = Some(next);
-        }
-        self.complete = false;
-        Ok(())
-    }
-
-    fn add_job(&mut self, job: &JobRow) {
+    /// Adds a job unless it is too old.
+    fn add_job(&mut self, job: &JobRow) -> bool {
         if let Some(day) = self.by_day.get_mut(&job.facts.created_at.day()) {
-            day.pull_requests += u64::from(job.pull.is_some());
+            let is_delivered = |state| matches!(state, JobState::PrOpened | JobState::Merged);
+            let delivered = job.timeline.iter().any(|moment| is_delivered(moment.state));
+            day.pull_requests += u64::from(delivered);
             day.tokens += job.tokens.input.saturating_add(job.tokens.output);
         }
+        job.facts.created_at >= self.first
     }
 
-    async fn read_entries(&mut self, ctx: &Ctx, account: &AccountId) -> Result<(), ApiError> {
-        let mut from: Option<Cursor> = None;
-        for _ in 0..PAGES_MAX {
-            let page = ctx.store.entry_list(account, from.as_ref(), PAGE).await?;
-            for entry in &page.rows {
-                if entry.at < self.first {
-                    return Ok(());
-                }
-                self.add_entry(entry);
-            }
-            let Some(next) = page.next else { return Ok(()) };
-            from = Some(next);
-        }
-        self.complete = false;
-        Ok(())
-    }
-
-    /// Only captures spend credits. What is taken back or expires was not used.
-    fn add_entry(&mut self, entry: &Entry) {
+    /// Adds an entry unless it is too old. Only captures spend credits: what is taken back or expires
+    /// was not used.
+    fn add_entry(&mut self, entry: &Entry) -> bool {
         if entry.kind == EntryKind::Capture
             && let Some(day) = self.by_day.get_mut(&entry.at.day())
         {
-            let change = entry.free.saturating_add(entry.held);
-            day.credits = day.credits.saturating_sub(change);
+            day.credits = day.credits.saturating_add(entry.amount.micros());
         }
+        entry.at >= self.first
     }
 
     fn shown(&self) -> Markup {
@@ -130,8 +128,8 @@ impl Days {
                 "Credits spent",
                 "credits",
                 series(&|day| {
-                    let whole = day.credits.saturating_add(MICROS / 2) / MICROS;
-                    u64::try_from(whole).unwrap_or(0)
+                    // To the nearest whole credit.
+                    day.credits.saturating_add(MICROS / 2) / MICROS
                 }),
             ),
         ];
