@@ -115,7 +115,7 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
         .pull
         .as_ref()
         .map_or_else(String::new, |pull| format!("#{}", pull.number));
-    let tokens = row.tokens.input.saturating_add(row.tokens.output);
+    let tokens = row.tokens.total();
     let unmet = row.unmet.as_deref().map_or_else(String::new, |unmet| {
         format!(
             "\n\nGitHub refused a part of `.tallyhook.toml`: {}.",

@@ -102,8 +102,17 @@ fn call_text(call: &ModelCall) -> String {
     let price = call.price.map_or("no price".to_owned(), |price| {
         format!("{} and {} microcredits each", price.input, price.output)
     });
+    let cached = match (call.tokens.cache_read, call.tokens.cache_write) {
+        (0, 0) => String::new(),
+        (read, write) => {
+            let prices = call.price.map_or(String::new(), |price| {
+                format!(" at {} and {}", price.cache_read, price.cache_write)
+            });
+            format!(", of those read {read} cached and {write} put in the cache{prices}")
+        }
+    };
     format!(
-        "{model}: {input} tokens read and {output} written at {price} (catalogue {version}): {cost}"
+        "{model}: {input} tokens read and {output} written at {price}{cached} (catalogue {version}): {cost}"
     )
 }
 

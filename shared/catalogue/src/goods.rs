@@ -132,11 +132,16 @@ pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> V
         }
         let input = per_token(&mut fields, "input_cost_per_1k", credits_per_unit);
         let output = per_token(&mut fields, "output_cost_per_1k", credits_per_unit);
+        // A provider's cache without a price costs as much as other input.
+        let cache_read = cached(&mut fields, "cache_read_cost_per_1k", credits_per_unit);
+        let cache_write = cached(&mut fields, "cache_write_cost_per_1k", credits_per_unit);
         if let Some(model) = model {
             models.push(ModelPrice {
                 model: model.value,
                 input,
                 output,
+                cache_read: cache_read.unwrap_or(input),
+                cache_write: cache_write.unwrap_or(input),
             });
         }
         fields.close();
@@ -145,9 +150,21 @@ pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> V
 }
 
 fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64) -> u64 {
-    let Some(text) = fields.text(name) else {
-        return 0;
-    };
+    let text = fields.text(name);
+    text.map_or(0, |text| micros(fields, name, &text, credits_per_unit))
+}
+
+fn cached(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64) -> Option<u64> {
+    let text = fields.text(name)?;
+    Some(micros(fields, name, &text, credits_per_unit))
+}
+
+fn micros(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    text: &Placed<String>,
+    credits_per_unit: u64,
+) -> u64 {
     match amounts::per_token(&text.value, credits_per_unit) {
         Ok(micros) => micros,
         Err(BadModelPrice::Unreadable) => {

@@ -38,6 +38,8 @@ const FILE_BYTES_MAX: usize = 256 * 1024;
 const PLANS_MAX: usize = 100;
 const CREDITS_PER_UNIT_MAX: u32 = 1_000_000;
 const OUTPUT_RESERVE_MAX: u32 = 1_000_000;
+/// The most credits that models may cost for one job, if the catalogue does not say.
+const JOB_COST_MAX: u64 = 5_000;
 const OUTPUT_RESERVE: u32 = 4_096;
 const HEAD: &[(&str, &str)] = &[
     ("currency", "\"usd\""),
@@ -125,6 +127,11 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
     let output_reserve = head
         .small("output_reserve", OUTPUT_RESERVE_MAX)
         .unwrap_or(OUTPUT_RESERVE);
+    let job_cost_max = head
+        .credits("job_cost_max")
+        .map(|credits| credits.value)
+        .or(Credits::whole(JOB_COST_MAX))
+        .unwrap_or(Credits::MAX);
     let low_balance = head
         .credits("low_balance")
         .map_or(Credits::ZERO, |credits| credits.value);
@@ -142,6 +149,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         models,
         markup: markup.map_or(BasisPoints(0), |markup| markup.value),
         output_reserve,
+        job_cost_max,
         low_balance,
         phase,
         checkout,

@@ -93,12 +93,20 @@ fn calls_table(calls: &[ModelCall]) -> Markup {
         let thousand = micros.map(|micros| Credits::from_micros(micros.saturating_mul(1_000)));
         html! { @match thousand.flatten() { Some(price) => (exact(&price.to_string())), None => "–" } }
     };
+    let cached = |count: u64, price: Option<u64>, what: &str| {
+        html! { @if count > 0 { br; span.quiet { (exact(&count.to_string())) " " (what) " at " (per_1k(price)) } } }
+    };
     let rows: Vec<_> = calls
         .iter()
         .map(|call| {
+            let (tokens, price) = (call.tokens, call.price);
             vec![
                 html! { (call.model) br; span.quiet { "catalogue " (call.priced_by) } },
-                exact(&call.tokens.input.to_string()),
+                html! {
+                    (exact(&tokens.input.to_string()))
+                    (cached(tokens.cache_read, price.map(|price| price.cache_read), "cached"))
+                    (cached(tokens.cache_write, price.map(|price| price.cache_write), "put in the cache"))
+                },
                 per_1k(call.price.map(|price| price.input)),
                 exact(&call.tokens.output.to_string()),
                 per_1k(call.price.map(|price| price.output)),

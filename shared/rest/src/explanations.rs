@@ -56,10 +56,19 @@ pub struct SumLineShown {
 pub struct CallShown {
     /// The name that the provider reported.
     pub model: String,
+    /// All tokens read, including those of the provider's cache.
     pub tokens_in: u64,
+    /// Tokens that the provider read from its cache.
+    pub tokens_cached: u64,
+    /// Tokens that the provider wrote to its cache.
+    pub tokens_cache_written: u64,
     pub tokens_out: u64,
-    /// Credits for a thousand tokens read, before any markup.
+    /// Credits for a thousand tokens read without the cache, before any markup.
     pub price_in_per_1k: Option<String>,
+    /// Credits for a thousand cached tokens, before any markup.
+    pub price_cached_per_1k: Option<String>,
+    /// Credits for a thousand tokens written to the cache, before any markup.
+    pub price_cache_written_per_1k: Option<String>,
     /// Credits for a thousand tokens written, before any markup.
     pub price_out_per_1k: Option<String>,
     /// The version of the catalogue with these prices.
@@ -228,8 +237,12 @@ fn call(call: &ModelCall) -> CallShown {
     CallShown {
         model: call.model.clone(),
         tokens_in: call.tokens.input,
+        tokens_cached: call.tokens.cache_read,
+        tokens_cache_written: call.tokens.cache_write,
         tokens_out: call.tokens.output,
         price_in_per_1k: call.price.map(|price| per_1k(price.input)),
+        price_cached_per_1k: call.price.map(|price| per_1k(price.cache_read)),
+        price_cache_written_per_1k: call.price.map(|price| per_1k(price.cache_write)),
         price_out_per_1k: call.price.map(|price| per_1k(price.output)),
         price_version: call.priced_by.clone(),
         cost: call.cost().to_string(),

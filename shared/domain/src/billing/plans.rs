@@ -69,6 +69,8 @@ pub struct Catalogue {
     pub markup: BasisPoints,
     /// The output tokens that an estimate assumes.
     pub output_reserve: u32,
+    /// The most that models may cost for one job, with any plan, including lost answers.
+    pub job_cost_max: Credits,
     pub low_balance: Credits,
     /// Which reported phases of external agents are billable.
     pub phase: PhasePredicate,

@@ -17,18 +17,55 @@ use crate::time::Timestamp;
 use crate::units::MICROS;
 use std::fmt;
 
-/// Input and output tokens, as the provider counted them.
+/// Tokens, as the provider counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tokens {
+    /// All that were read, including those in the two classes of the provider's cache.
     pub input: u64,
+    /// Those that the provider read from its cache.
+    pub cache_read: u64,
+    /// Those that the provider wrote to its cache.
+    pub cache_write: u64,
     pub output: u64,
 }
 
+/// This many tokens from the provider's cache count as one on meters and in quotas.
+const CACHED_PER_COUNTED: u64 = 10;
+
 impl Tokens {
+    /// Tokens without a cache.
+    pub const fn of(input: u64, output: u64) -> Self {
+        Self {
+            input,
+            cache_read: 0,
+            cache_write: 0,
+            output,
+        }
+    }
+
+    /// All of them.
+    pub const fn total(self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+
+    /// What the cached ones count as, rounded up.
+    pub const fn cached_counted(self) -> u64 {
+        self.cache_read.div_ceil(CACHED_PER_COUNTED)
+    }
+
+    /// What meters and quotas count. A cached token costs about a tenth of another one, and a
+    /// conversation reads the same tokens again in every turn.
+    pub const fn counted(self) -> u64 {
+        let other = self.total().saturating_sub(self.cache_read);
+        other.saturating_add(self.cached_counted())
+    }
+
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
             output: self.output.saturating_add(other.output),
         }
     }
@@ -292,6 +329,20 @@ impl std::error::Error for BadAccountMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cached_tokens_count_a_tenth() {
+        let tokens = Tokens {
+            input: 1_000,
+            cache_read: 801,
+            cache_write: 100,
+            output: 50,
+        };
+        assert_eq!((tokens.total(), tokens.counted()), (1_050, 199 + 81 + 50));
+        assert_eq!(Tokens::of(30, 12).counted(), 42);
+        let twice = tokens.plus(tokens);
+        assert_eq!((twice.cache_read, twice.cache_write), (1_602, 200));
+    }
 
     #[test]
     fn identifiers_say_which_telling_it_is() {

@@ -235,11 +235,7 @@ impl AssistTransition {
                     .map(|used| used.tokens)
                     .unwrap_or_default();
                 let used = Delivered { pulls: 0, tokens };
-                let note = format!(
-                    "{}, {} tokens",
-                    kind.as_str(),
-                    tokens.input.saturating_add(tokens.output)
-                );
+                let note = format!("{}, {} tokens", kind.as_str(), tokens.total());
                 BillingEffect::Billed {
                     capture: terms.settlement(account, row.hold(), row.price(), note, now),
                     usage: terms.usage(account, &UsageSource::Assist(id.clone()), used, now),

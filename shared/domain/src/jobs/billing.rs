@@ -158,7 +158,7 @@ fn receipt(row: &JobRow, used: Credits) -> String {
     let place = format!("{}/{}", facts.owner_login, facts.repository_name);
     match &row.pull {
         Some(pull) if !used.is_zero() => {
-            let tokens = row.tokens.input.saturating_add(row.tokens.output);
+            let tokens = row.tokens.total();
             format!("pull request #{} of {place}, {tokens} tokens", pull.number)
         }
         Some(pull) => format!(

@@ -19,11 +19,13 @@ pub struct ModelCall {
     pub priced_by: String,
 }
 
-/// Microcredits for one token.
+/// Microcredits for one token of each class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenPrice {
     pub input: u64,
     pub output: u64,
+    pub cache_read: u64,
+    pub cache_write: u64,
 }
 
 impl TokenPrice {
@@ -31,31 +33,77 @@ impl TokenPrice {
         Self {
             input: model.input,
             output: model.output,
+            cache_read: model.cache_read,
+            cache_write: model.cache_write,
         }
+    }
+
+    /// `input/output`, and the prices of the cache if they differ from the input's.
+    fn text(self) -> String {
+        let Self {
+            input,
+            output,
+            cache_read,
+            cache_write,
+        } = self;
+        if (cache_read, cache_write) == (input, input) {
+            format!("{input}/{output}")
+        } else {
+            format!("{input}/{output}/{cache_read}/{cache_write}")
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let prices: Option<Vec<u64>> = text.split('/').map(|part| part.parse().ok()).collect();
+        let (input, output, cache_read, cache_write) = match prices?[..] {
+            [input, output] => (input, output, input, input),
+            [input, output, read, write] => (input, output, read, write),
+            _ => return None,
+        };
+        Some(Self {
+            input,
+            output,
+            cache_read,
+            cache_write,
+        })
     }
 }
 
 impl ModelCall {
     /// What the call costs before any markup.
     pub fn cost(&self) -> Credits {
-        let Some(TokenPrice { input, output }) = self.price else {
+        let Some(TokenPrice {
+            input,
+            output,
+            cache_read,
+            cache_write,
+        }) = self.price
+        else {
             return Credits::ZERO;
         };
         let price = ModelPrice {
             model: String::new(),
             input,
             output,
+            cache_read,
+            cache_write,
         };
         cost(self.tokens, &price).unwrap_or(Credits::MAX)
     }
 
     /// The text on a row.
     pub fn text(&self) -> String {
-        let Tokens { input, output } = self.tokens;
-        let price = match self.price {
-            Some(TokenPrice { input, output }) => format!("{input}/{output}"),
-            None => NO_PRICE.to_owned(),
+        let Tokens {
+            input,
+            cache_read,
+            cache_write,
+            output,
+        } = self.tokens;
+        let input = match (cache_read, cache_write) {
+            (0, 0) => input.to_string(),
+            (read, write) => format!("{input}:{read}:{write}"),
         };
+        let price = self.price.map_or(NO_PRICE.to_owned(), TokenPrice::text);
         // The version and the model's name come last: a name may have spaces.
         let (version, model) = (&self.priced_by, &self.model);
         format!("{input} {output} {price} {version} {model}")
@@ -65,20 +113,22 @@ impl ModelCall {
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(5, ' ');
         let mut word = || words.next();
+        let read: Option<Vec<u64>> = word()?.split(':').map(|part| part.parse().ok()).collect();
+        let (input, cache_read, cache_write) = match read?[..] {
+            [input] => (input, 0, 0),
+            [input, read, write] => (input, read, write),
+            _ => return None,
+        };
         Some(Self {
             tokens: Tokens {
-                input: word()?.parse().ok()?,
+                input,
+                cache_read,
+                cache_write,
                 output: word()?.parse().ok()?,
             },
             price: match word()? {
                 NO_PRICE => None,
-                price => {
-                    let (input, output) = price.split_once('/')?;
-                    Some(TokenPrice {
-                        input: input.parse().ok()?,
-                        output: output.parse().ok()?,
-                    })
-                }
+                price => Some(TokenPrice::parse(price)?),
             },
             priced_by: word()?.to_owned(),
             model: word()?.to_owned(),
@@ -110,13 +160,12 @@ mod tests {
     fn a_call_reads_back_as_it_was_written() {
         let call = ModelCall {
             model: "claude-sonnet-4-5 (beta)".to_owned(),
-            tokens: Tokens {
-                input: 1_000,
-                output: 200,
-            },
+            tokens: Tokens::of(1_000, 200),
             price: Some(TokenPrice {
                 input: 300,
                 output: 1_500,
+                cache_read: 300,
+                cache_write: 300,
             }),
             priced_by: "5f3a".to_owned(),
         };
@@ -130,10 +179,40 @@ mod tests {
             ..call.clone()
         };
         assert_eq!(free.cost(), Credits::ZERO);
-        for call in [call, free] {
+        let cached = ModelCall {
+            tokens: Tokens {
+                cache_read: 800,
+                cache_write: 100,
+                ..call.tokens
+            },
+            price: Some(TokenPrice {
+                input: 300,
+                output: 1_500,
+                cache_read: 30,
+                cache_write: 375,
+            }),
+            ..call.clone()
+        };
+        assert_eq!(
+            cached.text(),
+            "1000:800:100 200 300/1500/30/375 5f3a claude-sonnet-4-5 (beta)"
+        );
+        assert_eq!(
+            cached.cost().micros(),
+            100 * 300 + 800 * 30 + 100 * 375 + 200 * 1_500
+        );
+        for call in [call, free, cached] {
             assert_eq!(ModelCall::parse(&call.text()), Some(call));
         }
-        for bad in ["", "1 2", "1 2 3 v m", "x 2 - v m", "1 2 3/y v m"] {
+        for bad in [
+            "",
+            "1 2",
+            "1 2 3 v m",
+            "x 2 - v m",
+            "1 2 3/y v m",
+            "1:2 2 - v m",
+            "1 2 3/4/5 v m",
+        ] {
             assert_eq!(ModelCall::parse(bad), None, "{bad}");
         }
     }

@@ -165,9 +165,7 @@ impl Offer {
                         .lines
                         .retain(|line| line.counts == MeteredUnit::Tokens);
                     let lines = spending.lines.iter_mut();
-                    lines.for_each(|line| {
-                        line.most = line.most.min(most.input.saturating_add(most.output))
-                    });
+                    lines.for_each(|line| line.most = line.most.min(most.total()));
                 }
             }
             Funding::Free => {}
@@ -323,7 +321,7 @@ impl Terms {
         match counts {
             MeteredUnit::Pulls => used.pulls,
             MeteredUnit::Tokens => {
-                let taken = used.tokens.input.saturating_add(used.tokens.output);
+                let taken = used.tokens.counted();
                 self.tokens_max().map_or(taken, |most| taken.min(most))
             }
         }

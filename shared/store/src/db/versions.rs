@@ -136,7 +136,7 @@ impl Store {
         terms: &Terms,
         used: Tokens,
     ) -> Option<TransactWriteItem> {
-        let tokens = used.input.saturating_add(used.output);
+        let tokens = used.counted();
         let change = count_change(
             account,
             (

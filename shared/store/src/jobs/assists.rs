@@ -15,14 +15,14 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::tx::{Change, Committed, put_new};
 use crate::db::versions::{Write, Written, tries_attributes, tries_change, tries_of};
-use crate::jobs::steps::{calls_of, calls_text};
+use crate::jobs::steps::{calls_of, calls_text, tokens_change, tokens_of};
 use crate::jobs::terms::{terms_attributes, terms_of};
 use crate::ledger::Post;
 use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
 use domain::billing::quotas::QuotaUse;
-use domain::billing::usage::{Meter, Tokens};
+use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
 use domain::jobs::BillingEffect;
 use domain::jobs::assists::{
@@ -339,10 +339,8 @@ fn move_change(write: &AssistTransition, mark: &str) -> Change {
             vec![("from_version", number(write.from_version()))],
         );
     let Some(used) = &row.used else { return change };
-    change
+    tokens_change(change, used.tokens)
         .set("model", text(&used.model))
-        .set("tokens_in", number(used.tokens.input))
-        .set("tokens_out", number(used.tokens.output))
         .set("cost", number(used.cost.micros()))
         .set("calls", calls_text(&used.calls))
 }
@@ -352,10 +350,7 @@ fn assist_of(attributes: &Attributes) -> Result<Assist, StoreError> {
     let used = |model: &str| -> Result<ModelUsage, StoreError> {
         Ok(ModelUsage {
             model: model.to_owned(),
-            tokens: Tokens {
-                input: item.number("tokens_in")?,
-                output: item.number("tokens_out")?,
-            },
+            tokens: tokens_of(&item)?,
             cost: item.parsed_number("cost", Credits::from_micros)?,
             calls: calls_of(&item)?,
         })

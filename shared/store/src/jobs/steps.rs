@@ -3,6 +3,7 @@
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, bytes, number, text, texts, time};
 use crate::db::keys;
+use crate::db::tx::Change;
 use crate::inbox::bodies;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
@@ -132,8 +133,6 @@ pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attribut
     item.extend(packed(&wire(&step.output), job.as_str())?);
     item.extend(
         [
-            ("tokens_in", number(step.tokens.input)),
-            ("tokens_out", number(step.tokens.output)),
             ("cost", number(step.cost.micros())),
             ("model", text(&step.model)),
             ("at", time(step.at)),
@@ -141,17 +140,52 @@ pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attribut
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
+    item.extend(tokens_attributes(step.tokens));
     Ok(item)
+}
+
+const CACHE_READ: &str = "tokens_cached";
+const CACHE_WRITE: &str = "tokens_cache_written";
+
+/// The attributes of tokens. The classes of the cache are stored only if there are any.
+pub(crate) fn tokens_attributes(tokens: Tokens) -> impl Iterator<Item = (String, AttributeValue)> {
+    let all = [
+        ("tokens_in", Some(tokens.input)),
+        ("tokens_out", Some(tokens.output)),
+        (CACHE_READ, some(tokens.cache_read)),
+        (CACHE_WRITE, some(tokens.cache_write)),
+    ];
+    all.into_iter()
+        .filter_map(|(name, count)| Some((name.to_owned(), number(count?))))
+}
+
+/// Sets the attributes of tokens in a change.
+pub(crate) fn tokens_change(change: Change, tokens: Tokens) -> Change {
+    change
+        .set("tokens_in", number(tokens.input))
+        .set("tokens_out", number(tokens.output))
+        .set_or_remove(CACHE_READ, some(tokens.cache_read).map(number))
+        .set_or_remove(CACHE_WRITE, some(tokens.cache_write).map(number))
+}
+
+fn some(count: u64) -> Option<u64> {
+    (count > 0).then_some(count)
+}
+
+pub(crate) fn tokens_of(item: &Item<'_>) -> Result<Tokens, StoreError> {
+    Ok(Tokens {
+        input: item.number("tokens_in")?,
+        output: item.number("tokens_out")?,
+        cache_read: item.find_number(CACHE_READ)?.unwrap_or_default(),
+        cache_write: item.find_number(CACHE_WRITE)?.unwrap_or_default(),
+    })
 }
 
 pub(crate) fn step_of(attributes: &Attributes) -> Result<Step, StoreError> {
     let item = Item::new(attributes, "read a step");
     Ok(Step {
         output: output(unpacked(&item)?).ok_or_else(|| item.bad("b"))?,
-        tokens: Tokens {
-            input: item.number("tokens_in")?,
-            output: item.number("tokens_out")?,
-        },
+        tokens: tokens_of(&item)?,
         cost: item.find_credits("cost")?,
         model: item.text("model")?.to_owned(),
         calls: calls_of(&item)?,

@@ -216,7 +216,7 @@ impl Counts {
         for step in steps.iter().filter(|step| !step.model.is_empty()) {
             let (calls, tokens, cost) = self.by_model.entry(step.model.clone()).or_default();
             *calls += 1;
-            *tokens = tokens.saturating_add(step.tokens.input.saturating_add(step.tokens.output));
+            *tokens = tokens.saturating_add(step.tokens.total());
             *cost = cost.saturating_add(step.cost.micros());
         }
         Ok(())

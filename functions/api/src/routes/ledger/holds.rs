@@ -316,10 +316,7 @@ pub(super) fn amount(
             let output = tokens
                 .output
                 .unwrap_or_else(|| u64::from(ctx.catalogue.output_reserve));
-            let used = Tokens {
-                input: tokens.input,
-                output,
-            };
+            let used = Tokens::of(tokens.input, output);
             let cost =
                 cost(used, model).ok_or_else(|| bad("The token count is too large.".to_owned()))?;
             Ok(price(cost, ctx.catalogue.markup, Credits::ZERO))

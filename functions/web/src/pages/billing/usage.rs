@@ -96,7 +96,7 @@ impl Days {
             let is_delivered = |state| matches!(state, JobState::PrOpened | JobState::Merged);
             let delivered = job.timeline.iter().any(|moment| is_delivered(moment.state));
             day.pull_requests += u64::from(delivered);
-            day.tokens += job.tokens.input.saturating_add(job.tokens.output);
+            day.tokens += job.tokens.counted();
         }
         job.facts.created_at >= self.first
     }

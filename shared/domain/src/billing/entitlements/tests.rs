@@ -74,6 +74,7 @@ fn catalogue() -> Catalogue {
         models: vec![],
         markup: BasisPoints(0),
         output_reserve: 0,
+        job_cost_max: Credits::MAX,
         low_balance: Credits::ZERO,
         phase: PhasePredicate {
             phase: String::new(),
@@ -451,11 +452,7 @@ fn a_subscription_sells_by_its_price_or_by_its_product() {
 fn an_assist_reserves_no_more_than_the_plan_allows() {
     let mut catalogue = catalogue();
     catalogue.output_reserve = 4_096;
-    catalogue.models = vec![ModelPrice {
-        model: "dear".to_owned(),
-        input: 3_000,
-        output: 15_000,
-    }];
+    catalogue.models = vec![ModelPrice::uncached("dear".to_owned(), 3_000, 15_000)];
     let customer = CustomerId::parse("cus_1").expect("a customer");
     let call_max = catalogue.call_max(100_000);
     for (budget, expected) in [

@@ -1,7 +1,7 @@
 //! Why a usage record has its value.
 
 use super::{Agreement, Evidence, Explanation, SumLine, delivered};
-use crate::billing::usage::{Tokens, Usage};
+use crate::billing::usage::Usage;
 use crate::jobs::assists::AssistState;
 use crate::jobs::calls::tokens_of;
 use crate::jobs::phases::ReportBilling;
@@ -67,7 +67,7 @@ fn counted(usage: &Usage, evidence: &Evidence) -> (Vec<SumLine>, Option<u64>) {
         .find(|made| made.meter == usage.meter && made.rate == usage.rate)
         .map(|made| made.value);
     let Delivered { pulls, tokens } = used;
-    let all = tokens.input.saturating_add(tokens.output);
+    let all = tokens.counted();
     let mut lines = Vec::new();
     if value.is_some_and(|value| value == pulls) && pulls > 0 {
         lines.push(SumLine {
@@ -77,16 +77,18 @@ fn counted(usage: &Usage, evidence: &Evidence) -> (Vec<SumLine>, Option<u64>) {
     } else {
         lines.extend(calls.iter().map(|call| SumLine {
             what: format!("tokens that {} read and wrote", call.model),
-            amount: total_of(call.tokens).to_string(),
+            amount: (call.tokens.total() - call.tokens.cache_read).to_string(),
         }));
+        if tokens.cache_read > 0 {
+            lines.push(SumLine {
+                what: format!("{} cached tokens, each a tenth", tokens.cache_read),
+                amount: tokens.cached_counted().to_string(),
+            });
+        }
         lines.extend(value.filter(|value| *value < all).map(|value| SumLine {
             what: "beyond the most that this work may count".to_owned(),
             amount: format!("-{}", all - value),
         }));
     }
     (lines, value)
-}
-
-const fn total_of(tokens: Tokens) -> u64 {
-    tokens.input.saturating_add(tokens.output)
 }

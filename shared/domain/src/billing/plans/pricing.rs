@@ -21,13 +21,38 @@ pub struct ModelPrice {
     pub input: u64,
     /// Microcredits for an output token.
     pub output: u64,
+    /// Microcredits for a token that the provider reads from its cache.
+    pub cache_read: u64,
+    /// Microcredits for a token that the provider writes to its cache.
+    pub cache_write: u64,
+}
+
+impl ModelPrice {
+    /// A price at which the classes of the provider's cache cost as much as other input.
+    pub const fn uncached(model: String, input: u64, output: u64) -> Self {
+        Self {
+            model,
+            input,
+            output,
+            cache_read: input,
+            cache_write: input,
+        }
+    }
 }
 
 /// The cost of the tokens before the markup, or `None` if it is too large.
 pub fn cost(tokens: Tokens, model: &ModelPrice) -> Option<Credits> {
-    let input = tokens.input.checked_mul(model.input)?;
-    let output = tokens.output.checked_mul(model.output)?;
-    Credits::from_micros(input.checked_add(output)?)
+    let cached = tokens.cache_read.saturating_add(tokens.cache_write);
+    let classes = [
+        (tokens.input.saturating_sub(cached), model.input),
+        (tokens.cache_read, model.cache_read),
+        (tokens.cache_write, model.cache_write),
+        (tokens.output, model.output),
+    ];
+    let sum = classes.into_iter().try_fold(0_u64, |sum, (count, each)| {
+        sum.checked_add(count.checked_mul(each)?)
+    });
+    Credits::from_micros(sum?)
 }
 
 /// The customer's price for work of this cost, rounded up to the microcredit and clamped to the
@@ -85,10 +110,10 @@ impl Catalogue {
 
     /// The maximum number of tokens that such a call uses.
     pub fn call_tokens_max(&self, prompt_bytes: usize) -> Tokens {
-        Tokens {
-            input: tokens_of_bytes(prompt_bytes),
-            output: u64::from(self.output_reserve),
-        }
+        Tokens::of(
+            tokens_of_bytes(prompt_bytes),
+            u64::from(self.output_reserve),
+        )
     }
 }
 
@@ -102,20 +127,20 @@ fn is_date(text: &str) -> bool {
 }
 
 /// How long an answer may be so that the job stays within its budget, given its cost so far and the
-/// next prompt.
+/// most tokens of the next prompt.
 pub fn answer_bound(
     budget: Credits,
     terms: (BasisPoints, Credits),
     spent: Credits,
-    prompt_bytes: usize,
+    prompt: Tokens,
     model: &ModelPrice,
     (reserve, wanted): (u32, u32),
 ) -> TokensBound {
     let (markup, fee) = terms;
     let within = |output: u32| {
         let tokens = Tokens {
-            input: tokens_of_bytes(prompt_bytes),
             output: u64::from(output),
+            ..prompt
         };
         let total = cost(tokens, model).and_then(|next| spent.checked_add(next));
         total.is_some_and(|total| price(total, markup, fee) <= budget)

@@ -55,6 +55,7 @@ fn a_pack_is_found_by_its_name_its_price_or_its_product() {
         models: vec![],
         markup: BasisPoints(0),
         output_reserve: 0,
+        job_cost_max: Credits::MAX,
         low_balance: Credits::ZERO,
         phase: PhasePredicate {
             phase: String::new(),

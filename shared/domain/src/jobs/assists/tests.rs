@@ -56,10 +56,7 @@ fn an_answer_is_paid_for_and_the_rest_comes_back() {
     });
     let used = ModelUsage {
         model: "m".to_owned(),
-        tokens: Tokens {
-            input: 3,
-            output: 4,
-        },
+        tokens: Tokens::of(3, 4),
         cost: credits(5),
         calls: Vec::new(),
     };

@@ -46,7 +46,7 @@ fn no_more_tokens_are_billed_than_were_reserved() {
     for (input, output, expected) in [(400, 100, 500), (900, 100, 1_000), (4_000, 1_000, 1_000)] {
         let used = Delivered {
             pulls: 1,
-            tokens: Tokens { input, output },
+            tokens: Tokens::of(input, output),
         };
         let of = UsageSource::Report(crate::ids::ActionId::of_digest([3; 16]));
         let usage = terms.usage(&account(), &of, used, Timestamp::default());

@@ -201,10 +201,7 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
     ];
     let customer = CustomerId::parse("cus_1").expect("an id");
     row.facts.terms.funding = Funding::Metered { customer, counts };
-    row.tokens = Tokens {
-        input: 30,
-        output: 12,
-    };
+    row.tokens = Tokens::of(30, 12);
     let opened = |row: &JobRow| {
         let Staged::Opening(job) = row.clone().staged() else {
             panic!("opening")

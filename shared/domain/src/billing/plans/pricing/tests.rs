@@ -35,6 +35,8 @@ impl Draw {
             model: "m".to_owned(),
             input: self.below(1_000_000_000),
             output: self.below(1_000_000_000),
+            cache_read: self.below(1_000_000_000),
+            cache_write: self.below(1_000_000_000),
         }
     }
 
@@ -48,11 +50,24 @@ fn credits(micros: u64) -> Credits {
 }
 
 fn model(input: u64, output: u64) -> ModelPrice {
-    ModelPrice {
-        model: "m".to_owned(),
-        input,
-        output,
-    }
+    ModelPrice::uncached("m".to_owned(), input, output)
+}
+
+#[test]
+fn each_class_of_tokens_has_its_price() {
+    let model = ModelPrice {
+        cache_read: 300,
+        cache_write: 3_750,
+        ..model(3_000, 15_000)
+    };
+    let tokens = Tokens {
+        input: 1_000,
+        cache_read: 700,
+        cache_write: 200,
+        output: 10,
+    };
+    let micros = 100 * 3_000 + 700 * 300 + 200 * 3_750 + 10 * 15_000;
+    assert_eq!(cost(tokens, &model).map(Credits::micros), Some(micros));
 }
 
 #[test]
@@ -67,7 +82,7 @@ fn tokens_cost_what_the_list_says() {
         (1 << 62, 1 << 62, (2, 2), None),
         (u64::MAX, 5, (0, 7), Some(35)),
     ] {
-        let tokens = Tokens { input, output };
+        let tokens = Tokens::of(input, output);
         assert_eq!(
             cost(tokens, &model(price.0, price.1)).map(Credits::micros),
             micros,
@@ -110,8 +125,12 @@ fn steps_add_up_without_a_rest() {
         let mut sum = Credits::ZERO;
         let mut tokens = Tokens::default();
         for _ in 0..=draw.below(6) {
+            let input = draw.below(100_000);
+            let cache_read = draw.below(input + 1);
             let step = Tokens {
-                input: draw.below(100_000),
+                input,
+                cache_read,
+                cache_write: draw.below(input - cache_read + 1),
                 output: draw.below(10_000),
             };
             tokens = tokens.plus(step);
@@ -173,15 +192,12 @@ fn no_answer_within_its_bound_exceeds_the_budget() {
             budget,
             (markup, fee),
             spent,
-            prompt_bytes,
+            Tokens::of(tokens_of_bytes(prompt_bytes), 0),
             &model,
             (reserve, wanted),
         );
         let total = |output: u32| {
-            let tokens = Tokens {
-                input: tokens_of_bytes(prompt_bytes),
-                output: u64::from(output),
-            };
+            let tokens = Tokens::of(tokens_of_bytes(prompt_bytes), u64::from(output));
             let spent = spent.checked_add(cost(tokens, &model)?)?;
             Some(price(spent, markup, fee))
         };
@@ -245,7 +261,7 @@ fn the_bound_at_its_corners() {
             credits(budget),
             free,
             credits(spent),
-            prompt_bytes,
+            Tokens::of(tokens_of_bytes(prompt_bytes), 0),
             &model,
             reserve_wanted,
         );
@@ -258,11 +274,7 @@ fn the_bound_at_its_corners() {
 
 #[test]
 fn a_model_is_known_by_its_name_with_or_without_a_date() {
-    let named = |model: &str| ModelPrice {
-        model: model.to_owned(),
-        input: 1,
-        output: 1,
-    };
+    let named = |model: &str| ModelPrice::uncached(model.to_owned(), 1, 1);
     let catalogue = Catalogue {
         checkout: std::collections::BTreeSet::new(),
         version: String::new(),
@@ -281,6 +293,7 @@ fn a_model_is_known_by_its_name_with_or_without_a_date() {
         .into(),
         markup: BasisPoints(0),
         output_reserve: 0,
+        job_cost_max: Credits::MAX,
         low_balance: Credits::ZERO,
         phase: PhasePredicate {
             phase: String::new(),
