@@ -42,6 +42,21 @@ pub enum ModelError {
     Declined,
 }
 
+impl ModelError {
+    /// Whether the request has cost nothing: the provider refused it, or it was not sent.
+    pub const fn is_free(&self) -> bool {
+        match self {
+            Self::Url
+            | Self::ApiKey
+            | Self::Unavailable { .. }
+            | Self::Limited { .. }
+            | Self::Credentials { .. }
+            | Self::Refused { .. } => true,
+            Self::Unclear { .. } | Self::Malformed { .. } | Self::Declined => false,
+        }
+    }
+}
+
 const CREDENTIALS_WAIT: Duration = Duration::from_secs(300);
 
 impl Retryable for ModelError {

@@ -1,4 +1,4 @@
-//! The client for the model: one prompt, one reply, and the tokens used.
+//! The client for the model: a prompt or a conversation, one reply, and the tokens used.
 //!
 //! The crate owns the provider's key and its [`Wire`]: Anthropic's Messages API or OpenAI's Chat
 //! Completions, at any URL that supports it. Each call is one attempt with a bounded response. The
@@ -7,12 +7,15 @@
 //!
 //! Repeating a call has no effect except a second fee; the lease of a step makes that rare.
 
+mod conversation;
 mod error;
 mod wire;
 
+pub use conversation::{Argument, Conversation, Message, Reply, Tool};
 pub use error::ModelError;
 pub use wire::Wire;
 
+use bytes::Bytes;
 use domain::billing::usage::Tokens;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
@@ -73,8 +76,8 @@ pub enum Stop {
     CutOff,
 }
 
-/// The maximum time for a response; the calling functions have five minutes.
-const ANSWER_MAX: Duration = Duration::from_secs(240);
+/// The maximum time for a response.
+pub const ANSWER_MAX: Duration = Duration::from_secs(240);
 
 impl ModelApi {
     /// Creates the client without sending a request.
@@ -94,9 +97,21 @@ impl ModelApi {
         })
     }
 
-    /// Sends one request. The caller decides whether to retry.
+    /// Sends one prompt. The caller decides whether to retry.
     pub async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, ModelError> {
-        let mut request = Request::new(self.wire.question(&self.model, prompt));
+        let body = self.send(self.wire.question(&self.model, prompt)).await?;
+        self.wire.completion(&body)
+    }
+
+    /// Sends a conversation, and returns the model's next message.
+    pub async fn converse(&self, conversation: &Conversation<'_>) -> Result<Reply, ModelError> {
+        let question = self.wire.conversation(&self.model, conversation);
+        self.wire.reply(&self.send(question).await?)
+    }
+
+    /// Sends one request, and returns the body of a successful response.
+    async fn send(&self, body: Bytes) -> Result<Bytes, ModelError> {
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.address.clone();
         *request.headers_mut() = self.headers.clone();
@@ -110,7 +125,7 @@ impl ModelApi {
             .await
             .map_err(|source| ModelError::Unclear { source })?;
         if response.status().is_success() {
-            self.wire.completion(response.body())
+            Ok(response.into_body())
         } else {
             Err(wire::refusal(&response))
         }

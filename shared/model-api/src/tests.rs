@@ -2,6 +2,7 @@
 
 use super::*;
 use bytes::Bytes;
+use domain::jobs::turns::{ToolCall, ToolResult};
 use domain::retry::{Failure, Retry, Retryable};
 use http::Response;
 use serde_json::{Value, json};
@@ -101,6 +102,8 @@ async fn a_reply_is_text_tokens_and_an_end() {
             .expect("a reply");
         let tokens = Tokens {
             input: 15,
+            cache_read: 5,
+            cache_write: 0,
             output: 2,
         };
         assert_eq!(
@@ -202,10 +205,7 @@ async fn openais_reply_is_text_tokens_and_an_end() {
         let reply = answered(Wire::OpenAi, 200, &[], chat(reason, hello()))
             .await
             .expect("a reply");
-        let tokens = Tokens {
-            input: 15,
-            output: 2,
-        };
+        let tokens = Tokens::of(15, 2);
         assert_eq!(
             reply,
             Completion {
@@ -277,6 +277,155 @@ async fn openais_failures_have_classes() {
             .expect_err("an error");
         assert_eq!(error.retry(), expected, "{status} {shown}");
     }
+}
+
+const TOOLS: &[Tool] = &[Tool {
+    name: "read",
+    description: "Reads a file.",
+    arguments: &[Argument {
+        name: "path",
+        kind: "string",
+        description: "The path.",
+        required: true,
+    }],
+}];
+
+/// What a conversation looks like on a wire: two calls, of which one has arguments that are no
+/// JSON, and their results.
+async fn conversed(wire: Wire, answer: Value) -> (Value, Reply) {
+    let (api, heard) = api(wire, move || {
+        Ok(Response::new(Bytes::from(answer.to_string())))
+    });
+    let call = |id: &str, input: &str| ToolCall {
+        id: id.to_owned(),
+        name: "read".to_owned(),
+        input: input.to_owned(),
+    };
+    let result = |text: &str, failed| ToolResult {
+        text: text.to_owned(),
+        failed,
+    };
+    let calls = [call("c1", r#"{"path":"a"}"#), call("c2", "{\"pa")];
+    let results = [result("one", false), result("no such file", true)];
+    let conversation = Conversation {
+        system: "Be brief",
+        tools: TOOLS,
+        messages: vec![
+            Message::User("the issue"),
+            Message::Model {
+                text: "",
+                calls: &calls,
+            },
+            Message::Results {
+                calls: &calls,
+                results: &results,
+                told: Some("go on"),
+            },
+        ],
+        tokens_max: 100,
+    };
+    let reply = api.converse(&conversation).await.expect("a reply");
+    let request = heard.lock().expect("one thread").take().expect("a request");
+    let body = serde_json::from_slice(request.body()).expect("JSON");
+    (body, reply)
+}
+
+#[tokio::test]
+async fn a_conversation_goes_out_in_anthropics_words() {
+    let answer = json!({ "model": "claude-x", "stop_reason": "tool_use",
+        "content": [{ "type": "text", "text": "I look." },
+            { "type": "tool_use", "id": "t1", "name": "read", "input": { "path": "b" } }],
+        "usage": { "input_tokens": 10, "output_tokens": 7, "cache_read_input_tokens": 900,
+            "cache_creation_input_tokens": 90 } });
+    let (body, reply) = conversed(Wire::Anthropic, answer).await;
+    let schema = json!({ "type": "object", "required": ["path"],
+        "properties": { "path": { "type": "string", "description": "The path." } } });
+    assert_eq!(
+        body,
+        json!({ "model": "claude-x", "max_tokens": 100, "system": "Be brief",
+            "tools": [{ "name": "read", "description": "Reads a file.", "input_schema": schema }],
+            "messages": [
+                { "role": "user", "content": [{ "type": "text", "text": "the issue" }] },
+                { "role": "assistant", "content": [
+                    { "type": "tool_use", "id": "c1", "name": "read", "input": { "path": "a" } },
+                    { "type": "tool_use", "id": "c2", "name": "read", "input": {} }] },
+                { "role": "user", "content": [
+                    { "type": "tool_result", "tool_use_id": "c1", "content": "one", "is_error": false },
+                    { "type": "tool_result", "tool_use_id": "c2", "content": "no such file", "is_error": true },
+                    { "type": "text", "text": "go on", "cache_control": { "type": "ephemeral" } }] }] })
+    );
+    assert_eq!(
+        reply,
+        Reply {
+            text: "I look.".to_owned(),
+            calls: vec![ToolCall {
+                id: "t1".to_owned(),
+                name: "read".to_owned(),
+                input: r#"{"path":"b"}"#.to_owned(),
+            }],
+            model: "claude-x".to_owned(),
+            tokens: Tokens {
+                input: 1_000,
+                cache_read: 900,
+                cache_write: 90,
+                output: 7,
+            },
+            stop: Stop::Finished,
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_conversation_goes_out_in_openais_words() {
+    let answer = json!({ "model": "gpt-x", "choices": [{ "finish_reason": "tool_calls",
+            "message": { "role": "assistant", "content": null, "tool_calls": [
+                { "id": "t1", "type": "function",
+                    "function": { "name": "read", "arguments": "{\"path\":\"b\"}" } }] } }],
+        "usage": { "prompt_tokens": 1_000, "completion_tokens": 7,
+            "prompt_tokens_details": { "cached_tokens": 900 } } });
+    let (body, reply) = conversed(Wire::OpenAi, answer).await;
+    assert_eq!(
+        body["messages"],
+        json!([
+            { "role": "system", "content": "Be brief" },
+            { "role": "user", "content": "the issue" },
+            { "role": "assistant", "content": "", "tool_calls": [
+                { "id": "c1", "type": "function",
+                    "function": { "name": "read", "arguments": "{\"path\":\"a\"}" } },
+                { "id": "c2", "type": "function", "function": { "name": "read", "arguments": "{\"pa" } }] },
+            { "role": "tool", "tool_call_id": "c1", "content": "one" },
+            { "role": "tool", "tool_call_id": "c2", "content": "Error: no such file" },
+            { "role": "user", "content": "go on" }])
+    );
+    assert_eq!(body["tools"][0]["function"]["parameters"]["type"], "object");
+    assert_eq!(
+        (reply.text.as_str(), reply.calls[0].input.as_str()),
+        ("", r#"{"path":"b"}"#)
+    );
+    let tokens = Tokens {
+        input: 1_000,
+        cache_read: 900,
+        cache_write: 0,
+        output: 7,
+    };
+    assert_eq!((reply.tokens, reply.stop), (tokens, Stop::Finished));
+}
+
+/// Only a call that was surely not carried out is free.
+#[tokio::test]
+async fn a_lost_answer_is_not_free() {
+    for (status, free) in [
+        (400, true),
+        (401, true),
+        (429, true),
+        (529, true),
+        (200, false),
+    ] {
+        let error = answered(Wire::Anthropic, status, &[], json!("no message")).await;
+        assert_eq!(error.expect_err("an error").is_free(), free, "{status}");
+    }
+    let (api, _) = api(Wire::Anthropic, || Err("the connection was reset".into()));
+    assert!(!ask(&api).await.expect_err("an error").is_free());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod anthropic;
 mod openai;
 
+use crate::conversation::{Conversation, Reply};
 use crate::{Completion, ModelError, Prompt, Stop};
 use bytes::Bytes;
 use http::Response;
@@ -57,6 +58,23 @@ impl Wire {
             Self::OpenAi => openai::question(model, prompt),
         };
         Bytes::from(body.to_string())
+    }
+
+    /// The body of a request with tools.
+    pub(crate) fn conversation(self, model: &str, conversation: &Conversation<'_>) -> Bytes {
+        let body = match self {
+            Self::Anthropic => anthropic::conversation(model, conversation),
+            Self::OpenAi => openai::conversation(model, conversation),
+        };
+        Bytes::from(body.to_string())
+    }
+
+    /// Parses the model's next message. It can be empty: a caller answers that too.
+    pub(crate) fn reply(self, body: &[u8]) -> Result<Reply, ModelError> {
+        match self {
+            Self::Anthropic => anthropic::reply(body),
+            Self::OpenAi => openai::reply(body),
+        }
     }
 
     /// Parses a successful response.

@@ -1,6 +1,7 @@
 //! Default answers for unscripted calls: one function per step, each computed only from the
 //! question's JSON.
 
+use super::Talk;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,10 +32,12 @@ struct CodeAsked {
     plan: String,
     #[serde(default)]
     files: Vec<File>,
+    /// What a reviewer says about the last change.
+    #[serde(skip)]
     notes: Option<String>,
-    /// Why the last changes could not be made.
-    #[serde(default)]
-    problems: Vec<Value>,
+    /// Whether one of the last calls has failed.
+    #[serde(skip)]
+    failed: bool,
 }
 
 #[derive(Deserialize)]
@@ -42,12 +45,54 @@ struct ReviewAsked {
     diff: String,
 }
 
+/// A call of a tool.
+pub(super) struct Call {
+    pub(super) name: String,
+    pub(super) input: Value,
+}
+
+/// The calls that an answer stands for.
+pub(super) fn calls(answer: &str) -> Option<Vec<Call>> {
+    let answer: Value = serde_json::from_str(answer).ok()?;
+    if let Some(calls) = answer["calls"].as_array() {
+        let call = |call: &Value| Call {
+            name: call["name"].as_str().unwrap_or_default().to_owned(),
+            input: call["input"].clone(),
+        };
+        return Some(calls.iter().map(call).collect());
+    }
+    let changes = answer["changes"].as_array()?.iter().map(|change| {
+        let name = if change["delete"] == true {
+            "delete"
+        } else if change["content"].is_string() {
+            "write"
+        } else {
+            "edit"
+        };
+        Call {
+            name: name.to_owned(),
+            input: change.clone(),
+        }
+    });
+    let submit = Call {
+        name: "submit".to_owned(),
+        input: json!({ "title": answer["title"], "body": answer["body"] }),
+    };
+    Some(changes.chain([submit]).collect())
+}
+
 /// The answer for a step. An unreadable question gets a plain sentence, as a confused model would
 /// answer.
-pub(super) fn made_up(step: &str, question: &str) -> String {
+pub(super) fn made_up(step: &str, talk: &Talk) -> String {
+    let question = talk.question.as_str();
     let answer = match step {
         "plan" => serde_json::from_str(question).map(plan),
-        "code" => serde_json::from_str(question).map(code),
+        "code" => serde_json::from_str(question).map(|mut asked: CodeAsked| {
+            let last = talk.told.last();
+            asked.notes = last.filter(|told| told.contains("reviewer")).cloned();
+            asked.failed = talk.failed;
+            code(asked)
+        }),
         "review" => serde_json::from_str(question).map(review),
         "generate_summary" => serde_json::from_str(question).map(summary),
         "analyze_tests" => serde_json::from_str(question).map(scores),
@@ -84,14 +129,17 @@ fn plan(asked: PlanAsked) -> Value {
 
 fn code(asked: CodeAsked) -> Value {
     let wanted = replacements(asked.issue.text());
-    let whole = !asked.problems.is_empty();
     let mut changes: Vec<Value> = asked
         .files
         .iter()
-        .flat_map(|file| replaced(file, &wanted, whole))
+        .flat_map(|file| replaced(file, &wanted, asked.failed))
         .collect();
     if changes.is_empty() {
         changes.push(note(&asked));
+    }
+    if asked.notes.is_some() {
+        // The change is made already.
+        changes.clear();
     }
     let Issue { number, title, .. } = &asked.issue;
     let mut body = format!("{}\n\nResolves #{number}.", asked.plan);

@@ -8,15 +8,35 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, End, Message, Model, Refusal, State, Text};
+use super::{Asked, CallView, End, Model, Refusal, State, Talk, Text};
 
 #[derive(Deserialize)]
 struct Body {
     model: String,
     max_tokens: u64,
+    system: Option<Text>,
     #[serde(default)]
-    system: Text,
+    tools: Vec<Tool>,
     messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    name: String,
+    input_schema: Value,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    role: String,
+    content: Content,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Plain(String),
+    Blocks(Vec<Value>),
 }
 
 pub(super) async fn messages(
@@ -66,28 +86,131 @@ fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, 
             "messages: first message must use the \"user\" role",
         ));
     }
-    let content = body
-        .messages
-        .into_iter()
-        .map(|message| message.content.joined())
-        .collect();
+    for tool in &body.tools {
+        if tool.name.is_empty() || tool.input_schema["type"] != "object" {
+            return Err(Refusal::invalid(
+                "tools.0.input_schema.type: Field required",
+            ));
+        }
+    }
+    let caches = body.messages.iter().any(Message::is_cached);
     let asked = Asked {
         model: body.model,
-        system: body.system.joined(),
-        content,
+        system: body.system.map_or(String::new(), Text::joined),
+        talk: talk(body.messages)?,
         tokens_max: body.max_tokens,
+        has_tools: !body.tools.is_empty(),
+        caches,
     };
     let (call, end) = state.complete(asked);
-    Ok(json!({
-        "id": format!("msg_{:020}", state.arrived),
+    Ok(message(state.arrived, &call, end, caches))
+}
+
+fn message(number: u64, call: &CallView, end: End, caches: bool) -> Value {
+    let text = json!({"type": "text", "text": call.answer});
+    let (stop_reason, content) = match end {
+        End::Said => ("end_turn", vec![text]),
+        End::CutOff => ("max_tokens", vec![text]),
+        End::Called(calls) => {
+            let block = |(at, call): (usize, super::answers::Call)| {
+                let id = format!("toolu_{number:014}_{at}");
+                json!({"type": "tool_use", "id": id, "name": call.name, "input": call.input})
+            };
+            let blocks = calls.into_iter().enumerate().map(block);
+            ("tool_use", blocks.collect())
+        }
+    };
+    let (read, write) = if caches {
+        (call.cached_tokens, call.input_tokens - call.cached_tokens)
+    } else {
+        (0, 0)
+    };
+    json!({
+        "id": format!("msg_{number:020}"),
         "type": "message",
         "role": "assistant",
         "model": call.model,
-        "content": [{"type": "text", "text": call.answer}],
-        "stop_reason": match end { End::Said => "end_turn", End::CutOff => "max_tokens" },
+        "content": content,
+        "stop_reason": stop_reason,
         "stop_sequence": null,
-        "usage": {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens},
-    }))
+        "usage": {
+            "input_tokens": call.input_tokens - read - write,
+            "cache_creation_input_tokens": write,
+            "cache_read_input_tokens": read,
+            "output_tokens": call.output_tokens,
+        },
+    })
+}
+
+impl Message {
+    fn is_cached(&self) -> bool {
+        let Content::Blocks(blocks) = &self.content else {
+            return false;
+        };
+        blocks
+            .iter()
+            .any(|block| block["cache_control"].is_object())
+    }
+}
+
+/// Reads the messages, and refuses what the API refuses: roles that do not alternate, empty texts,
+/// and calls without their results.
+fn talk(messages: Vec<Message>) -> Result<Talk, Refusal> {
+    let mut talk = Talk::default();
+    let mut open: Vec<String> = Vec::new();
+    for (at, message) in messages.into_iter().enumerate() {
+        let role = if at % 2 == 0 { "user" } else { "assistant" };
+        if message.role != role {
+            return Err(Refusal::invalid(format!(
+                "messages.{at}: the roles have to alternate"
+            )));
+        }
+        let blocks = match message.content {
+            Content::Plain(text) => vec![json!({"type": "text", "text": text})],
+            Content::Blocks(blocks) => blocks,
+        };
+        if blocks.is_empty() {
+            return Err(Refusal::invalid(format!(
+                "messages.{at}: the content is empty"
+            )));
+        }
+        talk.failed = false;
+        talk.answers += usize::from(role == "assistant");
+        let mut results: Vec<String> = Vec::new();
+        for block in &blocks {
+            let text = |name: &str| block[name].as_str().unwrap_or_default().to_owned();
+            match text("type").as_str() {
+                "text" if text("text").is_empty() => {
+                    return Err(Refusal::invalid("text content blocks must be non-empty"));
+                }
+                "text" if role == "user" => talk.user(text("text")),
+                "text" => talk.whole.push_str(&text("text")),
+                "tool_use" if role == "assistant" && block["input"].is_object() => {
+                    open.push(text("id"));
+                    talk.whole.push_str(&block["input"].to_string());
+                }
+                "tool_result" if role == "user" => {
+                    results.push(text("tool_use_id"));
+                    talk.failed |= block["is_error"] == true;
+                    talk.whole.push_str(&text("content"));
+                }
+                other => {
+                    return Err(Refusal::invalid(format!(
+                        "messages.{at}: unexpected {other:?}"
+                    )));
+                }
+            }
+        }
+        if role == "user" {
+            if results != open {
+                return Err(Refusal::invalid(format!(
+                    "messages.{at}: `tool_use` ids were found without `tool_result` blocks"
+                )));
+            }
+            open.clear();
+        }
+    }
+    Ok(talk)
 }
 
 pub(super) fn refused(refusal: &Refusal) -> Response {

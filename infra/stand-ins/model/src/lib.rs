@@ -3,9 +3,12 @@
 //!
 //! The agent plans over a file list, replaces one text with another and approves a diff, so a whole
 //! job runs without a network. The same question gets the same answer, and tokens have a fixed
-//! size. Tests can script any answer, including invalid JSON.
+//! size. Tests can script any answer, including invalid JSON. Where a request has tools, an answer
+//! `{"title", "body", "changes"}` becomes calls that make the changes and submit them, and
+//! `{"calls": [{"name", "input"}]}` becomes these calls.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{DefaultBodyLimit, State as From};
@@ -41,10 +44,13 @@ pub struct CallView {
     pub system: String,
     /// The user's text.
     pub content: String,
-    /// The text of the answer.
+    /// The text of the answer. Calls of tools are in it as JSON.
     pub answer: String,
-    /// Tokens charged for input.
+    /// Tokens charged for input, including those of the cache.
     pub input_tokens: u64,
+    /// Tokens that were read from the cache.
+    #[serde(default)]
+    pub cached_tokens: u64,
     /// Tokens charged for output.
     pub output_tokens: u64,
 }
@@ -53,8 +59,14 @@ pub struct CallView {
 struct State {
     calls: Vec<CallView>,
     scripts: BTreeMap<String, VecDeque<String>>,
+    /// Answers by the step and the number of answers before.
+    #[serde(default)]
+    turns: BTreeMap<String, Vec<String>>,
     failures: VecDeque<u16>,
     arrived: u64,
+    /// How many tokens of each conversation are in the cache.
+    #[serde(default)]
+    cached: BTreeMap<String, u64>,
 }
 
 impl Model {
@@ -104,6 +116,12 @@ impl Model {
             .extend(answers);
     }
 
+    /// Scripts the answers of every conversation of this step, one for each turn. A turn that is asked
+    /// for again has the same answer.
+    pub fn script_turns(&self, step: &str, answers: Vec<String>) {
+        self.lock().turns.insert(step.to_owned(), answers);
+    }
+
     /// Makes the next call fail with this status. Several failures affect one call each.
     pub fn fail_next(&self, status: u16) {
         self.lock().failures.push_back(status);
@@ -123,20 +141,44 @@ impl Model {
 struct Asked {
     model: String,
     system: String,
-    content: String,
+    talk: Talk,
     tokens_max: u64,
+    has_tools: bool,
+    /// Whether the prompt is written to the cache.
+    caches: bool,
+}
+
+/// What users, the model and its tools have said.
+#[derive(Default)]
+struct Talk {
+    /// The user's first message.
+    question: String,
+    /// The user's other messages.
+    told: Vec<String>,
+    /// How often the model has answered.
+    answers: usize,
+    /// Whether one of the last calls has failed.
+    failed: bool,
+    /// All of it.
+    whole: String,
+}
+
+impl Talk {
+    fn user(&mut self, text: String) {
+        self.whole.push_str(&text);
+        if self.question.is_empty() {
+            self.question = text;
+        } else {
+            self.told.push(text);
+        }
+    }
 }
 
 /// How an answer ends.
 enum End {
     Said,
+    Called(Vec<answers::Call>),
     CutOff,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    role: String,
-    content: Text,
 }
 
 /// A text, or blocks of text.
@@ -149,13 +191,8 @@ enum Text {
 
 #[derive(Deserialize)]
 struct Block {
+    #[serde(default)]
     text: String,
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self::Plain(String::new())
-    }
 }
 
 impl Text {
@@ -187,8 +224,10 @@ impl State {
         let Asked {
             model,
             system,
-            content,
+            talk,
             tokens_max,
+            has_tools,
+            caches,
         } = asked;
         let step = system
             .lines()
@@ -197,20 +236,43 @@ impl State {
             .map(str::trim)
             .unwrap_or_default();
         let scripted = self.scripts.get_mut(step).and_then(VecDeque::pop_front);
-        let whole = scripted.unwrap_or_else(|| answers::made_up(step, &content));
-        let (answer, end) = cut(whole, tokens_max);
+        let turns = self.turns.get(step);
+        let scripted = scripted.or_else(|| turns?.get(talk.answers).cloned());
+        let whole = scripted.unwrap_or_else(|| answers::made_up(step, &talk));
+        let (answer, mut end) = cut(whole, tokens_max);
+        if let End::Said = end
+            && has_tools
+            && let Some(calls) = answers::calls(&answer)
+        {
+            end = End::Called(calls);
+        }
+        let input_tokens = tokens(&system) + tokens(&talk.whole);
+        let cached_tokens = if caches {
+            let key = format!("{model} {} {}", step, digest(&talk.question));
+            let before = self.cached.insert(key, input_tokens);
+            before.unwrap_or_default().min(input_tokens)
+        } else {
+            0
+        };
         let call = CallView {
             step: step.to_owned(),
             model,
-            input_tokens: tokens(&system) + tokens(&content),
+            input_tokens,
+            cached_tokens,
             output_tokens: tokens(&answer),
             system,
-            content,
+            content: talk.whole,
             answer,
         };
         self.calls.push(call.clone());
         (call, end)
     }
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 const CHARS_PER_TOKEN: usize = 4;

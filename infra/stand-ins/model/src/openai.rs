@@ -8,13 +8,35 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, End, Message, Model, Refusal, State};
+use super::{Asked, End, Model, Refusal, State, Talk, Text};
 
 #[derive(Deserialize)]
 struct Body {
     model: String,
     max_completion_tokens: u64,
+    #[serde(default)]
+    tools: Vec<Value>,
     messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    role: String,
+    content: Option<Text>,
+    #[serde(default)]
+    tool_calls: Vec<Call>,
+    tool_call_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    id: String,
+    function: Function,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    arguments: String,
 }
 
 pub(super) async fn chat_completions(
@@ -55,23 +77,31 @@ fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, 
         .messages
         .into_iter()
         .partition(|message| message.role == "system");
-    let joined = |messages: Vec<Message>| {
-        messages
-            .into_iter()
-            .map(|message| message.content.joined())
-            .collect()
-    };
-    let (system, content) = (joined(system), joined(others));
+    let has_tools = !body.tools.is_empty();
     let asked = Asked {
         model: body.model,
-        system,
-        content,
+        system: system.into_iter().map(Message::text).collect(),
+        talk: talk(others)?,
         tokens_max: body.max_completion_tokens,
+        has_tools,
+        // OpenAI caches prompts automatically.
+        caches: has_tools,
     };
     let (call, end) = state.complete(asked);
+    let mut message = json!({"role": "assistant", "content": call.answer, "refusal": null});
     let finish_reason = match end {
         End::Said => "stop",
         End::CutOff => "length",
+        End::Called(calls) => {
+            let shown = |(at, call): (usize, super::answers::Call)| {
+                let id = format!("call_{:014}_{at}", state.arrived);
+                let function = json!({"name": call.name, "arguments": call.input.to_string()});
+                json!({"id": id, "type": "function", "function": function})
+            };
+            message["content"] = Value::Null;
+            message["tool_calls"] = calls.into_iter().enumerate().map(shown).collect();
+            "tool_calls"
+        }
     };
     Ok(json!({
         "id": format!("chatcmpl-{:020}", state.arrived),
@@ -79,7 +109,7 @@ fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, 
         "model": call.model,
         "choices": [{
             "index": 0,
-            "message": {"role": "assistant", "content": call.answer, "refusal": null},
+            "message": message,
             "logprobs": null,
             "finish_reason": finish_reason,
         }],
@@ -87,8 +117,63 @@ fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, 
             "prompt_tokens": call.input_tokens,
             "completion_tokens": call.output_tokens,
             "total_tokens": call.input_tokens + call.output_tokens,
+            "prompt_tokens_details": {"cached_tokens": call.cached_tokens},
         },
     }))
+}
+
+impl Message {
+    fn text(self) -> String {
+        self.content.map_or(String::new(), Text::joined)
+    }
+}
+
+/// Reads the messages, and refuses calls without their results, as the API does.
+fn talk(messages: Vec<Message>) -> Result<Talk, Refusal> {
+    let mut talk = Talk::default();
+    let mut open: Vec<String> = Vec::new();
+    for message in messages {
+        match message.role.as_str() {
+            "tool" => {
+                let id = message.tool_call_id.clone().unwrap_or_default();
+                if !open.contains(&id) {
+                    return Err(Refusal::invalid(
+                        "messages with role 'tool' must be a response",
+                    ));
+                }
+                open.retain(|call| *call != id);
+                let text = message.text();
+                talk.failed |= text.starts_with("Error: ");
+                talk.whole.push_str(&text);
+            }
+            _ if !open.is_empty() => {
+                return Err(Refusal::invalid(
+                    "an assistant message with 'tool_calls' must be followed by tool messages",
+                ));
+            }
+            "user" => talk.user(message.text()),
+            "assistant" => {
+                talk.failed = false;
+                talk.answers += 1;
+                for call in &message.tool_calls {
+                    open.push(call.id.clone());
+                    talk.whole.push_str(&call.function.arguments);
+                }
+                talk.whole.push_str(&message.text());
+            }
+            other => {
+                return Err(Refusal::invalid(format!(
+                    "messages: unknown role {other:?}"
+                )));
+            }
+        }
+    }
+    if !open.is_empty() {
+        return Err(Refusal::invalid(
+            "an assistant message with 'tool_calls' must be followed by tool messages",
+        ));
+    }
+    Ok(talk)
 }
 
 fn refused(refusal: &Refusal) -> Response {

@@ -56,53 +56,97 @@ async fn a_plan_names_the_files_the_issue_names() {
     );
 }
 
+/// The calls of the answer to a conversation.
+async fn calls(model: &Model, messages: Value) -> (Value, Vec<(String, Value)>) {
+    let tools = json!([{ "name": "write", "input_schema": { "type": "object" } }]);
+    let body = json!({ "model": "m", "max_tokens": 4096, "system": "step: code",
+        "tools": tools, "messages": messages });
+    let (status, message) = send(model, "key", body).await;
+    assert_eq!(status, 200, "{message}");
+    let blocks = message["content"].as_array().expect("blocks").iter();
+    let made = blocks.map(|block| {
+        let name = block["name"].as_str().unwrap_or_default().to_owned();
+        (name, block["input"].clone())
+    });
+    (message.clone(), made.collect())
+}
+
 #[tokio::test]
 async fn code_replaces_what_the_issue_says_or_leaves_a_note() {
     let model = Model::new();
     let issue = |body: &str| json!({"number": 3, "title": "Color", "body": body});
     let files = json!([{"path": "a", "content": "red red"}, {"path": "b", "content": "green"}]);
     let both = "Please replace `red` with `blue`. Replace `green` with `<b>`.";
-    let answer = ask(
-        &model,
-        "code",
-        json!({"issue": issue(both), "plan": "p", "files": files, "notes": "typo"}),
-    )
-    .await;
+    let question = json!({"issue": issue(both), "plan": "p", "files": files}).to_string();
+    let first = json!({"role": "user", "content": question});
+    let (message, made) = calls(&model, json!([first])).await;
+    assert_eq!(message["stop_reason"], "tool_use");
+    let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
-        answer["changes"],
-        json!([{"path": "a", "content": "blue blue"}, {"path": "b", "old": "green", "new": "<b>"}]),
-        "an edit where the text stands once, else the whole file"
+        names,
+        ["write", "edit", "submit"],
+        "an edit where the text stands once"
     );
-    let problems = json!([{"path": "b", "problem": "`old` does not occur."}]);
-    let answer = ask(
-        &model,
-        "code",
-        json!({"issue": issue(both), "plan": "p", "files": files, "problems": problems}),
-    )
-    .await;
+    assert_eq!(made[0].1, json!({"path": "a", "content": "blue blue"}));
+
+    let answered = |failed: bool, told: Option<&str>| {
+        let results = message["content"].as_array().expect("blocks").iter();
+        let mut content: Vec<Value> = results
+            .map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "x", "is_error": failed}))
+            .collect();
+        content.extend(told.map(|text| json!({"type": "text", "text": text})));
+        json!([first, {"role": "assistant", "content": message["content"]}, {"role": "user", "content": content}])
+    };
+    let (_, made) = calls(&model, answered(true, None)).await;
     assert_eq!(
-        answer["changes"][1],
+        made[1].1,
         json!({"path": "b", "content": "<b>"}),
-        "edits that could not be made become whole files"
+        "edits that failed become whole files"
     );
-    let answer = ask(
-        &model,
-        "code",
-        json!({"issue": issue(both), "plan": "p", "files": files, "notes": "typo"}),
-    )
-    .await;
-    assert!(
-        answer["body"]
-            .as_str()
-            .is_some_and(|body| body.contains("typo") && body.contains("#3"))
-    );
-    let answer = ask(
-        &model,
-        "code",
-        json!({"issue": issue("Replace `x` with"), "plan": "p", "files": files}),
-    )
-    .await;
-    assert_eq!(answer["changes"][0]["path"], "docs/notes/issue-3.md");
+    let (_, made) = calls(&model, answered(false, Some("A reviewer says: typo"))).await;
+    assert_eq!((made.len(), made[0].0.as_str()), (1, "submit"));
+    let body = made[0].1["body"].as_str().expect("a body");
+    assert!(body.contains("typo") && body.contains("#3"), "{body}");
+
+    let vague = json!({"issue": issue("Replace `x` with"), "plan": "p", "files": files});
+    let vague = json!([{"role": "user", "content": vague.to_string()}]);
+    let (_, made) = calls(&model, vague).await;
+    assert_eq!(made[0].1["path"], "docs/notes/issue-3.md");
+}
+
+/// As at Anthropic: what a request marks is written to the cache, and the next one reads it.
+#[tokio::test]
+async fn a_longer_conversation_reads_its_beginning_from_the_cache() {
+    let model = Model::new();
+    let text =
+        |text: &str| json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}});
+    let first = json!({"role": "user", "content": [text("one one one one")]});
+    let (message, _) = calls(&model, json!([first])).await;
+    let usage = |message: &Value, name: &str| message["usage"][name].as_u64().expect("a count");
+    let written = usage(&message, "cache_creation_input_tokens");
+    assert_eq!((written > 0, usage(&message, "input_tokens")), (true, 0));
+    let said = json!({"role": "assistant", "content": [{"type": "text", "text": "two"}]});
+    let third = json!({"role": "user", "content": [text("three")]});
+    let (message, _) = calls(&model, json!([first, said, third])).await;
+    assert_eq!(usage(&message, "cache_read_input_tokens"), written);
+    assert!(usage(&message, "cache_creation_input_tokens") > 0);
+}
+
+#[tokio::test]
+async fn calls_without_their_results_are_refused() {
+    let model = Model::new();
+    let call = json!({"type": "tool_use", "id": "t1", "name": "read", "input": {}});
+    let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "x"});
+    for (content, status) in [
+        (json!([result("t1")]), 200),
+        (json!([result("t2")]), 400),
+        (json!([{"type": "text", "text": "x"}]), 400),
+    ] {
+        let messages = json!([{"role": "user", "content": "q"},
+            {"role": "assistant", "content": [call]}, {"role": "user", "content": content}]);
+        let body = json!({"model": "m", "max_tokens": 9, "messages": messages});
+        assert_eq!(send(&model, "key", body).await.0, status, "{content}");
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! Anthropic's Messages API.
 
 use super::{malformed, read};
+use crate::conversation::{Conversation, Message, Reply, Tool};
 use crate::{Completion, ModelError, Prompt, Stop};
 use domain::billing::usage::Tokens;
+use domain::jobs::turns::{ToolCall, ToolResult};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub const PATH: &str = "/v1/messages";
 
@@ -22,6 +24,12 @@ struct BlockShape {
     kind: String,
     #[serde(default)]
     text: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    input: Value,
 }
 
 #[derive(Deserialize)]
@@ -41,7 +49,7 @@ pub fn headers(key: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The body of a request.
-pub fn question(model: &str, prompt: &Prompt<'_>) -> serde_json::Value {
+pub fn question(model: &str, prompt: &Prompt<'_>) -> Value {
     let mut body = json!({
         "model": model,
         "max_tokens": prompt.tokens_max,
@@ -53,8 +61,84 @@ pub fn question(model: &str, prompt: &Prompt<'_>) -> serde_json::Value {
     body
 }
 
+/// The body of a request with tools. Everything up to the last block is written to the cache, and
+/// the next request reads it from there.
+pub fn conversation(model: &str, conversation: &Conversation<'_>) -> Value {
+    let mut messages: Vec<Value> = conversation.messages.iter().map(message).collect();
+    if let Some(block) = messages
+        .last_mut()
+        .and_then(|last| last["content"].as_array_mut()?.last_mut())
+    {
+        block["cache_control"] = json!({ "type": "ephemeral" });
+    }
+    let tool = |tool: &Tool| {
+        json!({
+            "name": tool.name,
+            "description": tool.description,
+            "input_schema": tool.schema(),
+        })
+    };
+    json!({
+        "model": model,
+        "max_tokens": conversation.tokens_max,
+        "system": conversation.system,
+        "tools": conversation.tools.iter().map(tool).collect::<Vec<_>>(),
+        "messages": messages,
+    })
+}
+
+fn message(message: &Message<'_>) -> Value {
+    match message {
+        Message::User(text) => json!({ "role": "user", "content": [text_block(text)] }),
+        Message::Model { text, calls } => {
+            let text = (!text.is_empty()).then(|| text_block(text));
+            let calls = calls.iter().map(|call| {
+                // The API takes objects only.
+                let input: Value = serde_json::from_str(&call.input).unwrap_or_default();
+                let input = if input.is_object() { input } else { json!({}) };
+                json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
+            });
+            let content: Vec<Value> = text.into_iter().chain(calls).collect();
+            json!({ "role": "assistant", "content": content })
+        }
+        Message::Results {
+            calls,
+            results,
+            told,
+        } => {
+            let results = calls.iter().zip(*results).map(|(call, result)| {
+                let ToolResult { text, failed } = result;
+                json!({ "type": "tool_result", "tool_use_id": call.id, "content": text, "is_error": failed })
+            });
+            let content: Vec<Value> = results.chain(told.map(text_block)).collect();
+            json!({ "role": "user", "content": content })
+        }
+    }
+}
+
+fn text_block(text: &str) -> Value {
+    json!({ "type": "text", "text": text })
+}
+
 /// Parses a successful response.
 pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
+    let Reply {
+        text,
+        model,
+        tokens,
+        stop,
+        ..
+    } = reply(body)?;
+    Ok(Completion {
+        text,
+        model,
+        tokens,
+        stop,
+    })
+}
+
+/// Parses a successful response of a conversation.
+pub fn reply(body: &[u8]) -> Result<Reply, ModelError> {
     let message: MessageShape = read(body)?;
     let stop = match message.stop_reason.as_deref() {
         Some("max_tokens" | "model_context_window_exceeded") => Stop::CutOff,
@@ -62,26 +146,30 @@ pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
         Some(_) => Stop::Finished,
         None => return Err(malformed("it does not say why it ends")),
     };
-    let text = message
-        .content
-        .into_iter()
-        .filter(|block| block.kind == "text")
-        .map(|block| block.text)
-        .collect();
+    let (mut text, mut calls) = (String::new(), Vec::new());
+    for block in message.content {
+        match block.kind.as_str() {
+            "text" => text.push_str(&block.text),
+            "tool_use" => calls.push(ToolCall {
+                id: block.id,
+                name: block.name,
+                input: block.input.to_string(),
+            }),
+            _ => {}
+        }
+    }
     let usage = message.usage;
-    let cached = [
-        usage.cache_creation_input_tokens,
-        usage.cache_read_input_tokens,
-    ];
-    let input = cached
-        .into_iter()
-        .flatten()
-        .fold(usage.input_tokens, u64::saturating_add);
-    Ok(Completion {
+    let cache_read = usage.cache_read_input_tokens.unwrap_or_default();
+    let cache_write = usage.cache_creation_input_tokens.unwrap_or_default();
+    let cached = cache_read.saturating_add(cache_write);
+    Ok(Reply {
         text,
+        calls,
         model: message.model,
         tokens: Tokens {
-            input,
+            input: usage.input_tokens.saturating_add(cached),
+            cache_read,
+            cache_write,
             output: usage.output_tokens,
         },
         stop,
