@@ -97,7 +97,8 @@ pub enum Billing {
 
 /// The timeout of each function. The visibility timeout of its queue is six times as long, as in
 /// the template.
-const STEP_TIME: Duration = Duration::from_secs(300);
+const STEP_TIME: Duration = Duration::from_secs(900);
+const RECONCILIATION_TIME: Duration = Duration::from_secs(300);
 const OTHER_TIME: Duration = Duration::from_secs(60);
 const RECOVERY_TIME: Duration = Duration::from_secs(240);
 const RECEIVES_MAX: u32 = 15;
@@ -263,7 +264,7 @@ impl Stack {
 
     /// Seals the days that are over, as the nightly schedule does.
     pub async fn seal(&self) -> Result<reconciliation::Reconciled, Failure> {
-        let deadline = self.outside.now().plus(STEP_TIME);
+        let deadline = self.outside.now().plus(RECONCILIATION_TIME);
         reconciliation::handle(&self.reconciliation, deadline).await
     }
 }

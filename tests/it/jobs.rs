@@ -22,3 +22,4 @@ pub mod steps;
 pub mod test_integration;
 pub mod trees;
 pub mod triggers;
+pub mod turns;

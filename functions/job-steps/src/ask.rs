@@ -4,7 +4,8 @@
 //! JSON document, so nothing that an issue says can pass for one of our instructions.
 
 use crate::Ctx;
-use crate::budget::Budget;
+use crate::budget::prompt_tokens;
+use crate::caller::Caller;
 use domain::billing::usage::Tokens;
 use domain::jobs::assists;
 use domain::jobs::calls::ModelCall;
@@ -16,14 +17,23 @@ use model_api::{Prompt, Stop};
 use serde::de::DeserializeOwned;
 use std::fmt;
 
+/// A question for the model, and the length limit of its answer.
+pub struct Question<'a> {
+    /// The system text: the step's name and the contract.
+    pub system: &'a str,
+    /// The user text, as one JSON document.
+    pub user: serde_json::Value,
+    /// The most tokens that the answer may have.
+    pub tokens_max: u32,
+}
+
 /// The model's parsed answer.
 pub struct Answer<T> {
     pub content: T,
     pub used: Used,
 }
 
-/// The tokens, cost and model of an answer, or of several.
-#[derive(Default)]
+/// The tokens, cost and model of an answer.
 pub struct Used {
     pub tokens: Tokens,
     pub cost: Credits,
@@ -32,18 +42,6 @@ pub struct Used {
 }
 
 impl Used {
-    /// Adds what earlier answers used.
-    #[must_use]
-    pub fn plus(self, mut earlier: Self) -> Self {
-        earlier.calls.extend(self.calls);
-        Self {
-            calls: earlier.calls,
-            tokens: self.tokens.plus(earlier.tokens),
-            cost: self.cost.checked_add(earlier.cost).unwrap_or(Credits::MAX),
-            model: self.model,
-        }
-    }
-
     /// Converts it to the form that an assist stores.
     pub fn of_assist(self) -> assists::ModelUsage {
         assists::ModelUsage {
@@ -90,53 +88,66 @@ impl std::error::Error for Unusable {}
 impl Retryable for Unusable {
     fn retry(&self) -> Retry {
         match self {
-            Self::NotTheContract => Retry::Soon,
-            Self::CutOff => Retry::Never,
+            Self::NotTheContract | Self::CutOff => Retry::Never,
         }
     }
 }
 
-/// Asks the model and parses the answer. The step and the budget of the work limit the answer's
-/// length.
-pub async fn ask<T: DeserializeOwned>(
+/// How often a question is asked whose answer cannot be used.
+const ASKS_MAX: usize = 2;
+
+/// Asks the model and reads the answer. The step and the caller's budget limit the answer's length.
+/// An answer that cannot be used is not the customer's to pay.
+pub async fn ask<S: DeserializeOwned, A>(
     ctx: &Ctx,
-    budget: &Budget<'_>,
-    system: &str,
-    user: &serde_json::Value,
-    tokens_wanted: u32,
-) -> Result<Answer<T>, Failure> {
+    caller: &mut impl Caller,
+    question: &Question<'_>,
+    read: impl Fn(S) -> Option<A>,
+) -> Result<Answer<A>, Failure> {
     let model = ctx.model.api.client().await?;
-    let user = user.to_string();
-    let tokens_max = budget.answer_max(ctx, system.len() + user.len(), tokens_wanted)?;
-    let completion = model
-        .complete(&Prompt {
-            system,
+    let user = question.user.to_string();
+    let tokens = prompt_tokens(&[question.system, &user]);
+    for _ in 0..ASKS_MAX {
+        let allowance = caller
+            .budget()
+            .allowance(ctx, tokens, question.tokens_max)?;
+        caller.sends(ctx, allowance.cost_max).await?;
+        let prompt = Prompt {
+            system: question.system,
             user: &user,
-            tokens_max,
-        })
-        .await?;
-    let call = budget.call(ctx, completion.tokens, &completion.model)?;
-    if completion.stop == Stop::CutOff {
-        return Err(if tokens_max < tokens_wanted {
-            budget.used_up().into()
-        } else {
-            Unusable::CutOff.into()
-        });
+            tokens_max: allowance.tokens_max,
+        };
+        let completion = model.complete(&prompt).await;
+        let completion = completion.map_err(|error| caller.fails(error))?;
+        let budget = caller.budget();
+        let call = budget.call(ctx, completion.tokens, &completion.model)?;
+        if completion.stop == Stop::CutOff {
+            let over = budget.used_up();
+            caller.settles(call.cost());
+            return Err(if allowance.tokens_max < question.tokens_max {
+                over.into()
+            } else {
+                Unusable::CutOff.into()
+            });
+        }
+        match parsed(&completion.text).and_then(&read) {
+            Some(content) => {
+                let used = Used {
+                    tokens: completion.tokens,
+                    cost: call.cost(),
+                    model: completion.model,
+                    calls: vec![call],
+                };
+                return Ok(Answer { content, used });
+            }
+            None => caller.settles(call.cost()),
+        }
     }
-    let content = read(&completion.text).ok_or(Unusable::NotTheContract)?;
-    Ok(Answer {
-        content,
-        used: Used {
-            tokens: completion.tokens,
-            cost: call.cost(),
-            model: completion.model,
-            calls: vec![call],
-        },
-    })
+    Err(Unusable::NotTheContract.into())
 }
 
 /// Parses the JSON object in a text. Models often wrap it in a code fence or a sentence.
-fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+fn parsed<T: DeserializeOwned>(text: &str) -> Option<T> {
     let (start, end) = (text.find('{')?, text.rfind('}')?);
     serde_json::from_str(text.get(start..=end)?).ok()
 }
@@ -155,7 +166,7 @@ mod tests {
             ("no", false),
             ("", false),
         ] {
-            assert_eq!(read::<serde_json::Value>(text).is_some(), found, "{text}");
+            assert_eq!(parsed::<serde_json::Value>(text).is_some(), found, "{text}");
         }
     }
 }

@@ -5,8 +5,7 @@
 //! together, on the version that the lease was taken on. If a sandbox dies, its lease expires, and
 //! the assist's row is due at that moment.
 
-use crate::ask::{self, Unusable};
-use crate::budget::Budget;
+use crate::ask::{Question, ask};
 use crate::{Ctx, summary, test_files, worn_out};
 use domain::ids::AssistId;
 use domain::jobs::assists::{Assist, AssistAnswer, AssistState, AssistTask, ModelUsage};
@@ -77,52 +76,15 @@ async fn run(
     }
 }
 
-/// A question for the model, and the length limit of its answer.
-pub struct Question<'a> {
-    /// The system text: the step's name and the contract.
-    pub system: &'a str,
-    /// The user text, as one JSON document.
-    pub user: serde_json::Value,
-    /// The most tokens that the answer may have.
-    pub tokens_max: u32,
-}
-
-/// Asks up to twice, in case the first answer does not fit the contract. Only the answer that is
-/// used is paid for.
+/// Asks the model for an assist's answer.
 pub async fn insist<S: DeserializeOwned, A>(
     ctx: &Ctx,
-    row: &Assist,
+    mut row: &Assist,
     question: &Question<'_>,
     read: impl Fn(S) -> Option<A>,
 ) -> Result<(A, ModelUsage), Failure> {
-    for _ in 0..2 {
-        let budget = Budget::of_assist(row);
-        match ask::ask::<S>(
-            ctx,
-            &budget,
-            question.system,
-            &question.user,
-            question.tokens_max,
-        )
-        .await
-        {
-            Ok(answer) => {
-                if let Some(content) = read(answer.content) {
-                    return Ok((content, answer.used.of_assist()));
-                }
-            }
-            Err(failure) if is_bad_form(&failure) => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    Err(Failure::never(Unusable::NotTheContract))
-}
-
-fn is_bad_form(failure: &Failure) -> bool {
-    matches!(
-        failure.source.downcast_ref::<Unusable>(),
-        Some(Unusable::NotTheContract)
-    )
+    let answer = ask(ctx, &mut row, question, read).await?;
+    Ok((answer.content, answer.used.of_assist()))
 }
 
 /// Returns the longest prefix of a text that takes at most `bytes_max` bytes inside a JSON

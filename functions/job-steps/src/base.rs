@@ -88,6 +88,25 @@ impl Base {
         Ok(base)
     }
 
+    /// Reads a file's content, unless it is here.
+    pub async fn read(
+        &mut self,
+        repository: &Repository,
+        sha: &str,
+        path: &str,
+    ) -> Result<(), Failure> {
+        let is_listed = self.snapshot.get(path).is_some();
+        if !is_listed {
+            return self.look(repository, sha, path).await;
+        }
+        if !self.snapshot.lacks_content(path) {
+            return Ok(());
+        }
+        let content = content(repository, path, sha).await?;
+        self.snapshot.fill(path, content);
+        Ok(())
+    }
+
     /// Looks for a file that GitHub's listing may have left out.
     pub async fn look(
         &mut self,

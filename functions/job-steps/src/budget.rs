@@ -2,16 +2,18 @@
 //!
 //! Before each call, the highest possible cost of the call is added to the cost of the job so far.
 //! If the sum could exceed the reserved amount, the call gets a lower length limit or is not made,
-//! so a customer is never charged more than was reserved.
+//! so a customer is never charged more than was reserved. With any plan, the catalogue limits what
+//! the models may cost for one job, and answers that were lost count too.
 
 use crate::Ctx;
-use crate::ask::Used;
-use domain::billing::plans::{ModelPrice, TokensBound, answer_bound, tokens_of_bytes};
+use domain::billing::plans::{
+    BasisPoints, ModelPrice, TokensBound, answer_bound, cost, tokens_of_bytes,
+};
 use domain::billing::usage::Tokens;
 use domain::jobs::assists::Assist;
 use domain::jobs::calls::{ModelCall, TokenPrice};
 use domain::jobs::{Funding, JobRow, Terms};
-use domain::retry::{Failure, Retry, Retryable};
+use domain::retry::{Retry, Retryable};
 use domain::units::Credits;
 use std::fmt;
 
@@ -22,6 +24,8 @@ pub enum OverBudget {
     UsedUp(Credits),
     /// The rest of this token limit does not suffice for the next call.
     TokensUsedUp(u64),
+    /// The models have cost as much as they may for one job.
+    CostUsedUp,
     /// The catalogue has no price for the model.
     NoPrice(String),
 }
@@ -37,6 +41,9 @@ impl fmt::Display for OverBudget {
                 f,
                 "the {most} tokens that it may take do not suffice for this work"
             ),
+            Self::CostUsedUp => {
+                f.write_str("the work costs more than one job may; make the issue smaller")
+            }
             Self::NoPrice(model) => write!(f, "the catalogue has no price for the model {model}"),
         }
     }
@@ -47,25 +54,36 @@ impl std::error::Error for OverBudget {}
 impl Retryable for OverBudget {
     fn retry(&self) -> Retry {
         match self {
-            Self::UsedUp(_) | Self::TokensUsedUp(_) | Self::NoPrice(_) => Retry::Never,
+            Self::UsedUp(_) | Self::TokensUsedUp(_) | Self::CostUsedUp | Self::NoPrice(_) => {
+                Retry::Never
+            }
         }
     }
+}
+
+/// What the next call may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// The most tokens that the answer may have.
+    pub tokens_max: u32,
+    /// What the call can cost at most.
+    pub cost_max: Credits,
 }
 
 /// The cost limit of a piece of work, and its cost so far.
 pub struct Budget<'a> {
     terms: &'a Terms,
     spent: Credits,
-    taken: Tokens,
+    taken: u64,
 }
 
 impl<'a> Budget<'a> {
-    /// The budget of a job, with what its steps have spent.
-    pub const fn of_job(row: &'a JobRow) -> Self {
+    /// The budget of a job, with what its calls have spent.
+    pub fn of_job(row: &'a JobRow) -> Self {
         Self {
             terms: &row.facts.terms,
-            spent: row.cost,
-            taken: row.tokens,
+            spent: row.spent(),
+            taken: row.tokens.counted(),
         }
     }
 
@@ -74,67 +92,74 @@ impl<'a> Budget<'a> {
         Self {
             terms: &row.facts.terms,
             spent: Credits::ZERO,
-            taken: Tokens {
-                input: 0,
-                output: 0,
-            },
+            taken: 0,
         }
     }
 
-    /// Counts an answer that the row does not count yet.
-    pub fn spend(&mut self, used: &Used) {
-        self.spent = self.spent.checked_add(used.cost).unwrap_or(Credits::MAX);
-        self.taken = self.taken.plus(used.tokens);
+    /// The budget after another call that used as much as it may.
+    pub fn after(&self, call: Allowance, prompt: u64) -> Self {
+        let spent = self.spent.checked_add(call.cost_max);
+        let taken = prompt.saturating_add(u64::from(call.tokens_max));
+        Self {
+            terms: self.terms,
+            spent: spent.unwrap_or(Credits::MAX),
+            taken: self.taken.saturating_add(taken),
+        }
     }
 
     /// The error for a budget that is used up.
     pub fn used_up(&self) -> OverBudget {
         match (self.terms.tokens_max(), self.terms.budget) {
             (Some(most), None) => OverBudget::TokensUsedUp(most),
-            (Some(_) | None, budget) => OverBudget::UsedUp(budget.unwrap_or_default()),
+            (_, Some(budget)) => OverBudget::UsedUp(budget),
+            (None, None) => OverBudget::CostUsedUp,
         }
     }
 
-    /// Returns the most tokens that the next answer may have.
-    pub fn answer_max(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, Failure> {
-        let terms = self.terms;
-        let wanted = self.within_tokens(ctx, prompt_bytes, wanted)?;
+    /// Returns what the next call may use, for a prompt of at most this many tokens.
+    pub fn allowance(&self, ctx: &Ctx, prompt: u64, wanted: u32) -> Result<Allowance, OverBudget> {
+        let wanted = self.within_tokens(ctx, prompt, wanted)?;
         let Some(model) = self.price(ctx, &ctx.model.name)? else {
-            return Ok(wanted);
+            return Ok(Allowance {
+                tokens_max: wanted,
+                cost_max: Credits::ZERO,
+            });
         };
-        let Some(budget) = terms.budget else {
-            return Ok(wanted);
+        // The provider's cache may be cold, and writing to it can cost more than other input.
+        let writes = model.cache_write > model.input;
+        let prompt = Tokens {
+            input: prompt,
+            cache_write: if writes { prompt } else { 0 },
+            ..Tokens::default()
         };
-        let lengths = (ctx.catalogue.output_reserve, wanted);
-        match answer_bound(
-            budget,
-            terms.funding.surcharge(),
-            self.spent,
-            prompt_bytes,
-            model,
-            lengths,
-        ) {
-            TokensBound::AtMost(tokens) => Ok(tokens),
-            TokensBound::TooPoor => Err(self.used_up().into()),
+        let ours = (ctx.catalogue.job_cost_max, (BasisPoints(0), Credits::ZERO));
+        let theirs = self.terms.budget;
+        let theirs = theirs.map(|budget| (budget, self.terms.funding.surcharge()));
+        let mut tokens_max = wanted;
+        for (limit, surcharge) in [ours].into_iter().chain(theirs) {
+            let lengths = (ctx.catalogue.output_reserve, tokens_max);
+            match answer_bound(limit, surcharge, self.spent, prompt, model, lengths) {
+                TokensBound::AtMost(tokens) => tokens_max = tokens,
+                TokensBound::TooPoor if limit == ours.0 => return Err(OverBudget::CostUsedUp),
+                TokensBound::TooPoor => return Err(self.used_up()),
+            }
         }
+        let most = Tokens {
+            output: u64::from(tokens_max),
+            ..prompt
+        };
+        Ok(Allowance {
+            tokens_max,
+            cost_max: cost(most, model).unwrap_or(Credits::MAX),
+        })
     }
 
     /// Limits the answer to the tokens that were reserved, if the terms have a token limit.
-    fn within_tokens(
-        &self,
-        ctx: &Ctx,
-        prompt_bytes: usize,
-        wanted: u32,
-    ) -> Result<u32, OverBudget> {
+    fn within_tokens(&self, ctx: &Ctx, prompt: u64, wanted: u32) -> Result<u32, OverBudget> {
         let Some(most) = self.terms.tokens_max() else {
             return Ok(wanted);
         };
-        let taken = [
-            self.taken.input,
-            self.taken.output,
-            tokens_of_bytes(prompt_bytes),
-        ];
-        let left = taken.into_iter().fold(most, u64::saturating_sub);
+        let left = most.saturating_sub(self.taken).saturating_sub(prompt);
         let bound = u32::try_from(left).unwrap_or(u32::MAX).min(wanted);
         if bound < ctx.catalogue.output_reserve.min(wanted) {
             Err(OverBudget::TokensUsedUp(most))
@@ -144,7 +169,7 @@ impl<'a> Budget<'a> {
     }
 
     /// Returns a call with the price of the model that answered.
-    pub fn call(&self, ctx: &Ctx, tokens: Tokens, model: &str) -> Result<ModelCall, Failure> {
+    pub fn call(&self, ctx: &Ctx, tokens: Tokens, model: &str) -> Result<ModelCall, OverBudget> {
         Ok(ModelCall {
             model: model.to_owned(),
             tokens,
@@ -162,4 +187,9 @@ impl<'a> Budget<'a> {
             (known, _) => Ok(known),
         }
     }
+}
+
+/// The most tokens of a prompt with these texts.
+pub fn prompt_tokens(texts: &[&str]) -> u64 {
+    tokens_of_bytes(texts.iter().map(|text| text.len()).sum())
 }

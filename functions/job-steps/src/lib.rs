@@ -11,24 +11,27 @@ mod assists;
 mod base;
 mod brief;
 mod budget;
-mod changes;
+mod caller;
 mod code;
 mod config;
 mod delegated;
 mod plan;
 mod review;
 mod summary;
+mod talk;
 mod test_files;
+mod tools;
 
 pub use config::{Config, Ctx};
 
+use caller::lease_end;
 use domain::ids::{AssistId, JobId};
 use domain::jobs::steps::Steps;
-use domain::jobs::{Job, JobLease, JobRow, JobWork, Leasable, Staged};
+use domain::jobs::{Coding, Job, JobLease, JobRow, JobWork, Leasable, Staged};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
-use flows::work::{self, Finish, LEASE_MARGIN, Worked};
+use flows::work::{self, Finish, Worked};
 use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 
 /// Model calls are long and costly. Lambda scales by invocations instead.
@@ -74,17 +77,15 @@ async fn on_work(
     }
     match (kind, row.staged()) {
         (JobWork::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
-        (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
-        (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
+        (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, plan::run).await,
+        (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, plan::run).await,
         (JobWork::Code, Staged::Coding(job)) => {
-            let run = async |ctx: &Ctx, row: &JobRow, steps: &Steps| {
-                code::run(ctx, row, steps, deadline).await
+            let run = async |ctx: &Ctx, lease: &mut JobLease<Coding>, steps: &Steps| {
+                code::run(ctx, lease, steps, deadline).await
             };
-            step(ctx, job, &steps, deadline, run).await
+            step(ctx, job, &steps, run).await
         }
-        (JobWork::Review, Staged::Reviewing(job)) => {
-            step(ctx, job, &steps, deadline, review::run).await
-        }
+        (JobWork::Review, Staged::Reviewing(job)) => step(ctx, job, &steps, review::run).await,
         // The job has advanced, and this message is late.
         _ => Ok(Done::Duplicate),
     }
@@ -95,17 +96,20 @@ async fn step<S: Leasable>(
     ctx: &Ctx,
     job: Job<S>,
     steps: &Steps,
-    deadline: Timestamp,
-    run: impl AsyncFnOnce(&Ctx, &JobRow, &Steps) -> Result<Finish<S::Working>, Failure>,
+    run: impl AsyncFnOnce(
+        &Ctx,
+        &mut JobLease<S::Working>,
+        &Steps,
+    ) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
-    let until = deadline.plus(LEASE_MARGIN);
-    let run = async |lease: &JobLease<S::Working>| {
+    let until = lease_end(clock());
+    let run = async |lease: &mut JobLease<S::Working>| {
         if lease.row().is_worn_out() {
             return Err(worn_out());
         }
         let installation = lease.row().facts.installation;
-        let work = run(ctx, lease.row(), steps);
+        let work = run(ctx, lease, steps);
         ctx.limits().within(installation, work).await
     };
     match work::work(&ctx.store, random, clock, job, until, run).await? {

@@ -2,17 +2,16 @@
 //! or refuses it.
 
 use crate::Ctx;
-use crate::ask::{Answer, ask};
+use crate::ask::{Answer, Question, ask};
 use crate::base::broken;
-use crate::budget::Budget;
-use crate::changes;
 use crate::plan::open_files;
+use crate::tools::findings;
 use agent::snapshot::{Mode, Snapshot};
 use agent::tools::Changed;
 use domain::diff;
 use domain::jobs::pulls::{FileChange, FileEdit, Proposal};
 use domain::jobs::steps::{NOTES_BYTES_MAX, Review, StepOutput, Steps, Verdict};
-use domain::jobs::{JobRow, Reviewing};
+use domain::jobs::{JobLease, Reviewing};
 use domain::retry::Failure;
 use domain::text::truncate;
 use flows::work::Finish;
@@ -37,7 +36,12 @@ struct Said {
 }
 
 /// Reviews the latest change.
-pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Reviewing>, Failure> {
+pub async fn run(
+    ctx: &Ctx,
+    lease: &mut JobLease<Reviewing>,
+    steps: &Steps,
+) -> Result<Finish<Reviewing>, Failure> {
+    let row = lease.row();
     let order = steps
         .order()
         .ok_or_else(|| Failure::never("the job has no order"))?;
@@ -66,7 +70,7 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Review
             diff.push_str(&file_diff(file, old).await?);
         }
     }
-    let findings = changes::findings(&base, &changed(proposal));
+    let findings = findings(&base, &changed(proposal));
 
     let user = json!({
         "issue": { "number": row.facts.issue_number, "title": order.title, "body": order.body },
@@ -74,13 +78,21 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Review
         "diff": truncate(&diff, DIFF_BYTES_MAX),
         "findings": findings,
     });
-    let Answer { content, used } =
-        ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
-    let verdict = Verdict::parse(&content.verdict).ok_or(crate::ask::Unusable::NotTheContract)?;
-    let review = Review {
-        verdict,
-        notes: truncate(&content.notes, NOTES_BYTES_MAX).to_owned(),
+    let question = Question {
+        system: CONTRACT,
+        user,
+        tokens_max: TOKENS_MAX,
     };
+    let read = |said: Said| {
+        Some(Review {
+            verdict: Verdict::parse(&said.verdict)?,
+            notes: truncate(&said.notes, NOTES_BYTES_MAX).to_owned(),
+        })
+    };
+    let Answer {
+        content: review,
+        used,
+    } = ask(ctx, lease, &question, read).await?;
     let step = used.step(StepOutput::Review(review.clone()), ctx.outside.now());
     Ok(Box::new(move |lease| lease.reviewed(&review, step)))
 }

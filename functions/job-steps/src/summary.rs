@@ -1,7 +1,8 @@
 //! Summarizes a commit: fetches its actual diff, then asks the model to describe it.
 
 use crate::Ctx;
-use crate::assists::{Question, head_in_json, insist};
+use crate::ask::Question;
+use crate::assists::{head_in_json, insist};
 use domain::accounts::Payer;
 use domain::ids::AccountId;
 use domain::jobs::assists::{

@@ -2,7 +2,8 @@
 //! nothing is read from GitHub.
 
 use crate::Ctx;
-use crate::assists::{Question, insist};
+use crate::ask::Question;
+use crate::assists::insist;
 use domain::diff;
 use domain::jobs::assists::{
     Assist, AssistAnswer, FileScore, IntegratedFile, ModelUsage, SourceFile, TestAnalysis,

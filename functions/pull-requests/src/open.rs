@@ -44,7 +44,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
     until: Timestamp,
 ) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
-    let run = async |lease: &JobLease<Opening>| {
+    let run = async |lease: &mut JobLease<Opening>| {
         let work = pull(ctx, lease, steps);
         let installation = lease.row().facts.installation;
         let ready = ctx.limits().within(installation, work).await?;

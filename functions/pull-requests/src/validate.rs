@@ -34,7 +34,7 @@ const TIMED_OUT: &str = "Its checks did not complete within an hour.";
 /// Reads the checks of a job's pull request, and ends the wait if they decide.
 pub async fn poll(ctx: &Ctx, job: Job<Validating>, until: Timestamp) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
-    let run = async |lease: &JobLease<Validating>| {
+    let run = async |lease: &mut JobLease<Validating>| {
         let row = lease.row();
         let look = verdict(ctx, row);
         let verdict = ctx.limits().within(row.facts.installation, look).await?;

@@ -268,6 +268,29 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Whether a file was listed, and its content was never asked for.
+    pub fn lacks_content(&self, path: &str) -> bool {
+        let entry = self.entries.get(path);
+        entry.is_some_and(|entry| entry.content == Content::Omitted(Omitted::Full))
+    }
+
+    /// Adds the content of a listed file. Without one, the file is too large.
+    pub fn fill(&mut self, path: &str, bytes: Option<Vec<u8>>) {
+        let Some(entry) = self.entries.get_mut(path) else {
+            return;
+        };
+        entry.content = match bytes {
+            Some(bytes) => {
+                Text::decode(bytes).map_or(Content::Omitted(Omitted::Binary), Content::Text)
+            }
+            None => Content::Omitted(Omitted::TooLarge),
+        };
+        if let Content::Text(text) = &entry.content {
+            self.kept_bytes += text.body().len();
+            entry.generated = is_generated(path, text.body());
+        }
+    }
+
     pub fn get(&self, path: &str) -> Option<&Entry> {
         self.entries.get(path)
     }

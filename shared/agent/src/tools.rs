@@ -4,6 +4,7 @@
 //! present version was shown, at exactly one place, and never by similarity.
 
 mod edits;
+mod looking;
 mod reading;
 
 pub use edits::EditError;

@@ -42,6 +42,7 @@ mod terms;
 mod tests;
 mod transitions;
 pub mod triggers;
+pub mod turns;
 pub mod untrusted;
 
 pub use billing::{BillingEffect, billed_usage, cost_to_customer, was_billed};
@@ -113,6 +114,12 @@ pub struct JobRow {
     pub tokens: Tokens,
     /// The models' cost so far, before any markup.
     pub cost: Credits,
+    /// The most that the model call that is under way can cost.
+    pub in_flight: Credits,
+    /// The cost of calls whose answers were lost or cannot be used. The customer does not pay it.
+    pub lost: Credits,
+    /// The model's turns while coding.
+    pub turns: u32,
     pub fix_paid: FixPaid,
     pub base_sha: Option<String>,
     pub pull: Option<PullRef>,
@@ -301,6 +308,9 @@ pub fn queued(facts: JobFacts) -> JobRow {
         steps: 0,
         tokens: Tokens::default(),
         cost: Credits::ZERO,
+        in_flight: Credits::ZERO,
+        lost: Credits::ZERO,
+        turns: 0,
         fix_paid: FixPaid::WithJob,
         base_sha: None,
         pull: None,

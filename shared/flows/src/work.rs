@@ -51,15 +51,15 @@ pub async fn work<S: Leasable>(
     clock: impl Fn() -> Timestamp,
     job: Job<S>,
     until: Timestamp,
-    run: impl AsyncFnOnce(&JobLease<S::Working>) -> Result<Finish<S::Working>, Failure>,
+    run: impl AsyncFnOnce(&mut JobLease<S::Working>) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Worked, Failure> {
     let Ok(claim) = job.claim(until, clock()) else {
         return Ok(Worked::Not(NOT_NOW));
     };
-    let Claimed::Yours(lease) = store.job_claim(claim).await? else {
+    let Claimed::Yours(mut lease) = store.job_claim(claim).await? else {
         return Ok(Worked::Not(Done::Duplicate));
     };
-    let (transition, failure) = match run(&lease).await {
+    let (transition, failure) = match run(&mut lease).await {
         Ok(finish) => (finish(*lease), None),
         Err(failure) => (lease.failed(&failure, random(), clock()), Some(failure)),
     };

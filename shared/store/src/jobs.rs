@@ -11,6 +11,7 @@ pub(crate) mod phases;
 pub(crate) mod requests;
 pub(crate) mod steps;
 pub(crate) mod terms;
+pub(crate) mod turns;
 
 mod rows;
 

@@ -40,7 +40,10 @@ async fn files_that_programs_act_on_are_not_changed() {
             "body": "It is fixed.",
             "changes": [{ "path": path, "content": "x" }],
         });
-        world.vendors.model.script("code", vec![code.to_string()]);
+        world
+            .vendors
+            .model
+            .script("code", vec![code.to_string(); 3]);
         world.github_sends("issues.opened").await;
         world.settle().await;
         world.assert_not_delivered(JobState::Failed, path).await;

@@ -11,6 +11,7 @@ use domain::jobs::{JobState, cost_to_customer};
 use domain::ledger::Balance;
 use domain::units::Credits;
 use http::StatusCode;
+use serde_json::{Value, json};
 use stand_in_shared::faults::{Called, Moment, deaths, scramble};
 
 /// Sends the event as GitHub would, and redelivers it by hand if the receiver died.
@@ -92,6 +93,81 @@ async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) ->
     let calls = world.stack.faults.since(before);
     world.done().await;
     calls
+}
+
+/// A model that searches, reads, makes a mistake, corrects it and submits: five turns.
+fn five_turns(world: &World) {
+    let (path, text) = ("src/lib.py", "def mean(prices):\n    return sum(prices)\n");
+    world
+        .vendors
+        .github
+        .push_file("acme", "greeter", "main", path, text);
+    let edit = |old: &str| {
+        let new = "    return sum(prices) / len(prices)";
+        ("edit", json!({ "path": path, "old": old, "new": new }))
+    };
+    let submit = (
+        "submit",
+        json!({ "title": "Divide", "body": "A mean divides." }),
+    );
+    let turns = [
+        vec![("search", json!({ "text": "def mean" }))],
+        vec![("read", json!({ "path": path }))],
+        vec![edit("    return prices"), submit.clone()],
+        vec![edit("    return sum(prices)")],
+        vec![submit],
+    ];
+    let answer = |calls: &Vec<(&str, Value)>| {
+        let call = |(name, input): &(&str, Value)| json!({ "name": name, "input": input });
+        json!({ "calls": calls.iter().map(call).collect::<Vec<_>>() }).to_string()
+    };
+    let answers = turns.iter().map(answer).collect();
+    world.vendors.model.script_turns("code", answers);
+}
+
+/// Wherever a process dies in a conversation, its turns are kept, and at most one answer is lost.
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_a_conversation() {
+    let journey = async |deaths: &[(u64, Moment)]| {
+        let (world, account) = world(FaultPlan::None, Pays::FromCredits).await;
+        five_turns(&world);
+        let before = world.stack.faults.calls();
+        for (call, moment) in deaths {
+            world.stack.faults.crash_at(before + call, *moment);
+        }
+        deliver(&world).await;
+        world.settle().await;
+        let open = world.vendors.github.pulls("acme", "greeter").remove(0);
+        let job = world.job_of_branch(&open.head).await;
+        assert_eq!(
+            (job.state, job.turns),
+            (JobState::PrOpened, 5),
+            "after {deaths:?}"
+        );
+        let asked = world.asked("code");
+        assert!((5..=6).contains(&asked), "{asked} answers after {deaths:?}");
+        let lost = world.vendors.model.calls().len() > 7;
+        assert!(
+            !lost || !job.lost.is_zero(),
+            "a lost answer counts, after {deaths:?}"
+        );
+        let left = Credits::parse(GIVEN).expect("an amount");
+        let left = left.less(cost_to_customer(&job));
+        assert_eq!(
+            world.balance(&account).await.available,
+            left,
+            "after {deaths:?}"
+        );
+        world.assert_ledger_agrees().await;
+        let calls = world.stack.faults.since(before);
+        world.done().await;
+        calls
+    };
+    let calls = journey(&[]).await;
+    for death in deaths(&calls) {
+        println!("dying at {death:?}");
+        journey(&[death]).await;
+    }
 }
 
 /// Guards the coverage: a journey with fewer calls would stop at fewer places.

@@ -299,7 +299,6 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
     let changes = json!([
         { "path": "docs/new.md", "content": "new\n" },
         { "path": "README.md", "delete": true },
-        { "path": "never/there", "delete": true },
         { "path": "src/main.rs", "content": "fn main() {}\n" },
     ]);
     let world = World::with(FaultPlan::Seeded(51), &[]).await;

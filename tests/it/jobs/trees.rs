@@ -64,7 +64,7 @@ async fn a_change_that_does_not_fit_the_tree_ends_the_job_and_writes_nothing() {
         ),
         (
             json!([write("docs"), delete("docs/other.md")]),
-            r#""docs" is a folder"#,
+            r#""docs" as a file and as a folder"#,
         ),
     ] {
         let world = proposed(FaultPlan::None, changes).await;
@@ -112,7 +112,7 @@ async fn everything_else_stays_what_it_is() {
 async fn a_file_of_60_000_lines_is_reviewed() {
     let world = World::with(FaultPlan::None, &[]).await;
     let old: String = (0..60_000).map(|n| format!("{n}\n")).collect();
-    let new: String = (0..8_000).map(|n| format!("{:>11}\n", n * 7)).collect();
+    let new: String = (0..4_500).map(|n| format!("{:>11}\n", n * 12)).collect();
     world
         .vendors
         .github

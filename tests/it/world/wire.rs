@@ -57,6 +57,7 @@ struct Order {
 enum Act {
     Answer(Reply),
     Break,
+    Pass,
     Hold(Moment, Held),
 }
 
@@ -174,6 +175,12 @@ impl Wire {
         held
     }
 
+    /// Holds a call whose line contains a text after letting this many others pass.
+    pub fn hold_after(&self, on: &str, moment: Moment, passed: u32) -> Held {
+        self.order(on, passed, Act::Pass);
+        self.hold(on, moment)
+    }
+
     /// Cancels everything that was ordered.
     pub fn clear(&self) {
         self.desk().orders.clear();
@@ -255,7 +262,7 @@ impl Wire {
             Some(Act::Answer(reply)) => return Ok(reply.response()),
             Some(Act::Break) => return Err("the wire is cut".into()),
             Some(Act::Hold(Moment::Before, held)) => held.stop().await,
-            Some(Act::Hold(Moment::After, _)) | None => {}
+            Some(Act::Hold(Moment::After, _) | Act::Pass) | None => {}
         }
         if host == SECRETS_HOST {
             return Ok(self.secrets(request.body()));

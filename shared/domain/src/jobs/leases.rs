@@ -91,7 +91,11 @@ impl<S: Leasable> Job<S> {
         .taken(until, now)?;
         let transition = Transition::from(self.row, now)
             .enter(S::WORKING)
-            .with(|row| row.set_tries(taken));
+            .with(|row| {
+                row.set_tries(taken);
+                // The worker before has died during a call.
+                row.lose_call();
+            });
         Ok(JobClaim {
             transition,
             stage: PhantomData,
@@ -110,6 +114,10 @@ pub struct JobLease<W> {
 impl<W> JobLease<W> {
     pub const fn row(&self) -> &JobRow {
         &self.row
+    }
+
+    pub(super) const fn row_mut(&mut self) -> &mut JobRow {
+        &mut self.row
     }
 
     pub(super) fn into_row(self) -> JobRow {

@@ -75,10 +75,7 @@ fn at(state: JobState) -> JobRow {
 fn step(output: StepOutput) -> Step {
     Step {
         output,
-        tokens: Tokens {
-            input: 10,
-            output: 5,
-        },
+        tokens: Tokens::of(10, 5),
         cost: Credits::ZERO,
         model: "m".to_owned(),
         calls: Vec::new(),
@@ -380,7 +377,12 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
                 !moved || row.attempts == 0,
                 "{what}: attempts are those of the present work"
             );
-            let (steps, input) = if seen.step.is_some() { (5, 10) } else { (4, 0) };
+            // What coding used was counted turn by turn.
+            let (steps, input) = match (&seen.step, state) {
+                (Some(_), JobState::Coding) => (5, 0),
+                (Some(_), _) => (5, 10),
+                (None, _) => (4, 0),
+            };
             assert_eq!(
                 (row.steps, row.tokens.input),
                 (steps, input),

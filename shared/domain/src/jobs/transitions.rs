@@ -61,17 +61,26 @@ impl Transition {
         self
     }
 
+    /// Adds a step, and what it used.
     fn leaving(mut self, step: Step) -> Self {
-        self.row.steps += 1;
         self.row.tokens = self.row.tokens.plus(step.tokens);
         self.row.cost = self.row.cost.checked_add(step.cost).unwrap_or(Credits::MAX);
+        self.row.in_flight = Credits::ZERO;
+        self.adding(step)
+    }
+
+    /// Adds a step whose usage the row already counts.
+    fn adding(mut self, step: Step) -> Self {
+        self.row.steps += 1;
         self.step = Some(step);
         self
     }
 
     pub(super) fn ending(self, state: JobState, reason: &str) -> Self {
-        self.enter(state)
-            .with(|row| row.reason = Some(crate::text::truncate(reason, 1_000).to_owned()))
+        self.enter(state).with(|row| {
+            row.reason = Some(crate::text::truncate(reason, 1_000).to_owned());
+            row.lose_call();
+        })
     }
 
     pub(super) fn into_row(self) -> JobRow {
@@ -173,7 +182,10 @@ impl<W> JobLease<W> {
         let state = self.row().state;
         Transition::from(self.into_row(), now)
             .enter(state)
-            .with(|row| row.set_tries(next))
+            .with(|row| {
+                row.set_tries(next);
+                row.lose_call();
+            })
     }
 }
 
@@ -194,11 +206,12 @@ impl JobLease<Planning> {
 }
 
 impl JobLease<Coding> {
+    /// Records the change. Its turns have been counted.
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
             .enter(JobState::Reviewing)
-            .leaving(step)
+            .adding(step)
     }
 }
 

@@ -449,6 +449,15 @@ pub(crate) fn step(id: &JobId, number: u32) -> Key {
     Key::new(job(id).pk, format!("STEP#{number:02}"))
 }
 
+/// The turns of a job, in a partition of their own: the job's has what is read with every step.
+pub(crate) fn turns_pk(id: &JobId) -> String {
+    format!("TURNS#{id}")
+}
+
+pub(crate) fn turn(id: &JobId, number: u32) -> Key {
+    Key::new(turns_pk(id), format!("{number:03}"))
+}
+
 pub(crate) fn assist(id: &AssistId) -> Key {
     Key::new(format!("ASSIST#{id}"), ASSIST)
 }

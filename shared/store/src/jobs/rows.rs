@@ -5,9 +5,9 @@ use crate::db::item::{Attributes, Item, number, text, texts, time};
 use crate::db::keys;
 use crate::db::tx::Change;
 use crate::db::versions::{tries_attributes, tries_change, tries_of};
+use crate::jobs::steps::{tokens_attributes, tokens_change, tokens_of};
 use crate::jobs::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::billing::usage::Tokens;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
 use domain::inbox::{EventKey, EventSource};
 use domain::jobs::checks::{OnRed, Validate};
@@ -17,19 +17,22 @@ use domain::jobs::{
     Transition,
 };
 use domain::time::Timestamp;
+use domain::units::Credits;
 use domain::work::Lifecycle;
 
 pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
     let row = transition.row();
     let key = keys::job(&row.facts.id);
-    let mut change = tries_change(Change::of(key.clone()), &key, row.tries())
+    let change = tokens_change(Change::of(key.clone()), row.tokens);
+    let mut change = tries_change(change, &key, row.tries())
         .set("state", text(row.state.as_str()))
         .set("version", number(row.version))
         .set("rounds", number(row.rounds))
         .set("steps", number(row.steps))
-        .set("tokens_in", number(row.tokens.input))
-        .set("tokens_out", number(row.tokens.output))
         .set("cost", number(row.cost.micros()))
+        .set_or_remove("in_flight", some_credits(row.in_flight))
+        .set_or_remove("lost", some_credits(row.lost))
+        .set_or_remove("turns", (row.turns > 0).then(|| number(row.turns)))
         .set("w", text(mark))
         .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
         .set_or_remove(
@@ -62,6 +65,10 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
     change
 }
 
+fn some_credits(credits: Credits) -> Option<AttributeValue> {
+    (!credits.is_zero()).then(|| number(credits.micros()))
+}
+
 const fn asked(row: &JobRow) -> bool {
     matches!(row.cancel_requested, CancelRequest::Asked)
 }
@@ -88,8 +95,6 @@ pub(super) fn row_attributes(row: &JobRow) -> Attributes {
         ("version", number(row.version)),
         ("rounds", number(row.rounds)),
         ("steps", number(row.steps)),
-        ("tokens_in", number(row.tokens.input)),
-        ("tokens_out", number(row.tokens.output)),
         ("timeline", texts(row.timeline.iter().map(moment_text))),
         // `owner` and `at` are the keys of index `timeline`.
         ("owner", text(facts.account.as_str())),
@@ -104,6 +109,7 @@ pub(super) fn row_attributes(row: &JobRow) -> Attributes {
         ("asked_by", text(&facts.asked_by)),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(tokens_attributes(row.tokens));
     item.extend(tries_attributes(&key, row.tries()));
     item.extend(terms_attributes(&facts.terms));
     if let Some(job) = &facts.retry_of {
@@ -175,11 +181,11 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
         attempts,
         rounds: item.number("rounds")?,
         steps: item.number("steps")?,
-        tokens: Tokens {
-            input: item.number("tokens_in")?,
-            output: item.number("tokens_out")?,
-        },
+        tokens: tokens_of(&item)?,
         cost: item.find_credits("cost")?,
+        in_flight: item.find_credits("in_flight")?,
+        lost: item.find_credits("lost")?,
+        turns: item.find_number("turns")?.unwrap_or_default(),
         fix_paid: if attributes.contains_key("fix_paid") {
             FixPaid::Before
         } else {
