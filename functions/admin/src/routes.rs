@@ -11,7 +11,7 @@ mod notices;
 use self::accounts::{account, api_keys, list as accounts_list, signups};
 use self::billing::{invoices, invoices_all, metrics, payments, quotas, subscriptions, usage};
 use self::inbox::{completeness, events, pauses, queues, switches};
-use self::jobs::{job, list as jobs_list};
+use self::jobs::{job, list as jobs_list, turns};
 use self::ledger::{credits, explanations};
 use self::notices::{log, mail};
 use crate::document::Document;
@@ -41,6 +41,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(pauses::show, pauses::change))
         .routes(routes!(jobs_list::list))
         .routes(routes!(job::show))
+        .routes(routes!(turns::list))
         .routes(routes!(metrics::show))
         .routes(routes!(invoices_all::list))
         .routes(routes!(invoices::list))

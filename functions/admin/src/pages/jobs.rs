@@ -7,6 +7,7 @@ use crate::Ctx;
 use crate::routes::jobs::job::{self, JobDetails};
 use crate::routes::jobs::list::{self as listing, Filter, JobListed};
 use crate::routes::jobs::steps::{Output, StepShown};
+use crate::routes::jobs::turns::{self, TurnShown, Turns};
 use crate::session::SignedIn;
 use ::pages::{definitions, empty, grouped, pager, table};
 use axum::Json;
@@ -90,12 +91,14 @@ pub async fn show(
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Shown {
-    let Json(found) = job::show(signed_in.authorized(), State(ctx), Path(id)).await?;
+    let path = Path(id.clone());
+    let Json(found) = job::show(signed_in.authorized(), State(Arc::clone(&ctx)), path).await?;
+    let Json(Turns { turns }) = turns::list(signed_in.authorized(), State(ctx), Path(id)).await?;
     let page = signed_in.page(&found.id, "/admin/jobs");
-    Ok(page.with(&content(&found)).into_response())
+    Ok(page.with(&content(&found, &turns)).into_response())
 }
 
-fn content(job: &JobDetails) -> Markup {
+fn content(job: &JobDetails, turns: &[TurnShown]) -> Markup {
     let repository = format!("{}/{}", job.repository.owner, job.repository.name);
     let states: Vec<_> = job
         .timeline
@@ -121,6 +124,7 @@ fn content(job: &JobDetails) -> Markup {
             (definitions(&[
                 ("Paid by", html! { (job.payment.by) ", when " (job.payment.billable) }),
                 ("Models' cost", credits(&job.payment.cost)),
+                ("Lost or useless answers", credits(&job.payment.lost)),
                 ("Price", credits(&job.payment.price)),
                 ("Budget", html! { @if let Some(budget) = &job.payment.budget { (credits(budget)) } @else { "none" } }),
                 ("Catalogue", html! { (job.payment.price_version) }),
@@ -131,8 +135,41 @@ fn content(job: &JobDetails) -> Markup {
             @if steps.is_empty() { p { "No step has ended yet." } }
             @else { (table("In order", &["Step", "Output", "Ended", "Model", "#Tokens read", "#Tokens written"], &steps)) }
         }
+        @if !turns.is_empty() {
+            section {
+                h2 { "Turns of the model while coding" }
+                (table("In order", &["Turn", "Calls", "Ended", "#Tokens read", "#Tokens written", "#Cost"], &turn_lines(turns)))
+            }
+        }
         section { h2 { "States" } (table("In order", &["State", "Since"], &states)) }
     }
+}
+
+fn turn_lines(turns: &[TurnShown]) -> Vec<Vec<Markup>> {
+    let line = |(number, turn): (usize, &TurnShown)| {
+        vec![
+            html! { (number) @if turn.round > 0 { br; span.quiet { "round " (turn.round + 1) } } },
+            html! {
+                @for call in &turn.calls {
+                    details {
+                        summary { (call.name) @if call.failed { " – failed" } }
+                        pre { (call.input) }
+                        pre { (call.result) }
+                    }
+                }
+                @if !turn.text.is_empty() { (turn.text) }
+                @if let Some(told) = &turn.told { br; span.quiet { (told) } }
+            },
+            at(&turn.at),
+            html! {
+                (grouped(&turn.tokens.input.to_string()))
+                @if turn.tokens.cached > 0 { br; span.quiet { (grouped(&turn.tokens.cached.to_string())) " cached" } }
+            },
+            html! { (grouped(&turn.tokens.output.to_string())) },
+            credits(&turn.cost),
+        ]
+    };
+    (1..).zip(turns).map(line).collect()
 }
 
 fn step_line(step: &StepShown) -> Vec<Markup> {

@@ -3,3 +3,4 @@
 pub mod job;
 pub mod list;
 pub mod steps;
+pub mod turns;

@@ -37,6 +37,8 @@ pub struct JobDetails {
     pub attempts: u32,
     /// How often a review asked for more work.
     pub rounds: u32,
+    /// How often the model answered while it coded.
+    pub turns: u32,
     pub tokens: TokensShown,
     pub pull: Option<PullShown>,
     /// What the checks of the pull request said when it was delivered.
@@ -107,6 +109,9 @@ pub struct Payment {
     pub price_version: String,
     /// The models' cost so far, in credits.
     pub cost: String,
+    /// What answers have cost at most that were lost or of no use, in credits. The customer does not
+    /// pay it.
+    pub lost: String,
     /// The price so far, in credits.
     pub price: String,
     /// The credits reserved, if credits pay.
@@ -172,6 +177,7 @@ async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Payment, ApiError> {
         period: terms.period.clone(),
         price_version: terms.priced_by.clone(),
         cost: row.cost.to_string(),
+        lost: row.lost.to_string(),
         price: cost_to_customer(row).to_string(),
         held,
         usage,
@@ -212,6 +218,7 @@ fn shown(row: &JobRow, steps: &Steps, payment: Payment) -> JobDetails {
         branch: branch(&facts.id),
         attempts: row.attempts,
         rounds: row.rounds,
+        turns: row.turns,
         tokens: TokensShown::of(row.tokens),
         pull: row.pull.as_ref().map(pull),
         checked: row.checked.clone(),

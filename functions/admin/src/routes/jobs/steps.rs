@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 /// Tokens of model calls.
 #[derive(Serialize, ToSchema)]
 pub struct TokensShown {
+    /// All that were read, including those of the provider's cache.
     pub input: u64,
+    /// Those that the provider read from its cache.
+    pub cached: u64,
     pub output: u64,
 }
 
@@ -17,6 +20,7 @@ impl TokensShown {
     pub const fn of(tokens: Tokens) -> Self {
         Self {
             input: tokens.input,
+            cached: tokens.cache_read,
             output: tokens.output,
         }
     }
