@@ -22,7 +22,7 @@ mod switches;
 pub use db::schema;
 
 pub use accounts::api_keys::{KEYS_MAX, KeyCreated, key_digest};
-pub use accounts::members::{Left, LetIn, MEMBERS_MAX, RoleSet, TakenOut};
+pub use accounts::members::{Left, LetIn, MEMBERS_MAX, Refreshed, RoleSet, TakenOut};
 pub use accounts::moving::{Move, OwnerMoved, Proof};
 pub use accounts::operators::OperatorSession;
 pub use accounts::rates::{RateCounted, Requests, Window};
