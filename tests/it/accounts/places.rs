@@ -1,4 +1,4 @@
-//! The places for members that a plan sells: who joins, who does not, and what they are told.
+//! The places for members that a plan sells: who joins, who does not, and what they see.
 
 use super::signups::joining::JOIN;
 use crate::world::browser::Browser;
