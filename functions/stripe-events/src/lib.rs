@@ -28,6 +28,7 @@ mod record_payment;
 mod refund;
 mod refund_request;
 mod rivals;
+mod schedule;
 mod subscription;
 mod top_up;
 mod unbilled;
@@ -110,6 +111,7 @@ async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failur
         StripeEvent::Dispute(event) => dispute::handle(ctx, event).await,
         StripeEvent::Customer(event) => customer::handle(ctx, event).await,
         StripeEvent::Subscription(event) => subscription::handle(ctx, event, row).await,
+        StripeEvent::Schedule(event) => schedule::handle(ctx, event, row).await,
         StripeEvent::Invoice(event) => invoice::handle(ctx, event, row).await,
         StripeEvent::PaymentMethod(event) => payment_method::handle(ctx, event).await,
         StripeEvent::Meter(event) => meter::handle(ctx, event).await,
