@@ -64,6 +64,6 @@ pub use ledger::key_ring::{BadLedgerKey, KeyRing, KeySource};
 pub use ledger::seals::{Checked, DaySum, Seal, Sealed};
 pub use ledger::{OpenHold, Post};
 pub use listings::Slice;
-pub use notices::mailings::{AccountChanged, Mailing, Muted, Unmuted};
+pub use notices::mailings::{AccountChanged, Mailing, Muted, OwedMail, Unmuted};
 pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};
 pub use switches::{SwitchRow, SwitchWord, Switchboard, Switched, Which};
