@@ -5,5 +5,6 @@ pub mod dashboard;
 pub mod keys;
 pub mod members;
 pub mod pages;
+pub mod places;
 pub mod sign_in;
 pub mod signups;

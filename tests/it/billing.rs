@@ -20,6 +20,7 @@ pub mod one_subscription;
 pub mod pages;
 pub mod past_catalogues;
 pub mod plan_limits;
+pub mod planned_changes;
 pub mod purchases;
 pub mod refunds;
 pub mod reversals;

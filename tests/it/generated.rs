@@ -62,7 +62,7 @@ Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or
 | `GET /billing/usage` | pull requests, tokens and credits of each of the last 30 days |
 | `GET /billing/top-up`, with forms below it | packs of credits, automatic top-up, the spend limit, payment methods |
 | `GET /billing/success`, `GET /billing/cancelled` | where Checkout returns to |
-| `GET /billing/plan`, with forms below it | the plans; buys, previews, changes, cancels and resumes |
+| `GET /billing/plan`, with forms below it | the plans; buys, previews, changes now or when the period ends, cancels and resumes |
 | `GET /billing/transactions`, `GET /billing/transactions.csv` | every movement of credits, with filters |
 | `GET /billing/invoices`, `GET /billing/invoices/{id}/pdf` | the invoices and their files |
 | `GET /jobs`, `GET /jobs/{id}`, with forms below them | the jobs, and one job as it proceeds; requests, retries and cancels them |

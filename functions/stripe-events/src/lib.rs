@@ -1,7 +1,8 @@
 //! The function that handles Stripe's recorded events, one file for each kind of object.
 //!
 //! Invoked by the queue `stripe-events`, whose messages name an event's row, an account whose
-//! balance is to be topped up, or a refund that an operator requested. Grants credits that were paid
+//! balance is to be topped up or whose mail address an operator changed, or a refund that an operator
+//! requested. Grants credits that were paid
 //! for and takes them back after refunds and disputes, records the latest state of subscriptions and
 //! invoices, queues notices, and sets aside usage that Stripe could not count. On Stripe it refunds
 //! what operators request, sets the payment method of a customer who leaves one, creates the subscription of an
@@ -17,6 +18,7 @@ mod checkout;
 mod config;
 mod convert;
 mod customer;
+mod customer_mail;
 mod dispute;
 mod dunning;
 mod invoice;
@@ -28,6 +30,7 @@ mod record_payment;
 mod refund;
 mod refund_request;
 mod rivals;
+mod schedule;
 mod subscription;
 mod top_up;
 mod unbilled;
@@ -62,13 +65,16 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         }
         Task::TopUp(account) => top_up::handle(ctx, &account).await,
         Task::Refund(key) => refund_request::handle(ctx, &key).await,
+        Task::CustomerMail(account) => customer_mail::handle(ctx, &account).await,
     };
     let fail = async |task: Task, failure: Failure, receives| {
         let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
         let fate = match task {
             Task::Event(key) => ctx.inbox.fail(&key, &failure, random, now).await?,
             // The row stays due whatever happens to the message.
-            Task::TopUp(_) | Task::Refund(_) => MessageFate::of(failure.retry, receives, random),
+            Task::TopUp(_) | Task::Refund(_) | Task::CustomerMail(_) => {
+                MessageFate::of(failure.retry, receives, random)
+            }
         };
         Ok((fate, fate.of_row(failure)))
     };
@@ -82,6 +88,8 @@ enum Task {
     TopUp(AccountId),
     /// A refund that an operator requested.
     Refund(RefundKey),
+    /// An account whose mail address an operator changed.
+    CustomerMail(AccountId),
 }
 
 fn select(message: &Message) -> Option<Task> {
@@ -89,6 +97,7 @@ fn select(message: &Message) -> Option<Task> {
         Message::Event(key) => Some(Task::Event(key.clone())),
         Message::TopUp(account) => Some(Task::TopUp(account.clone())),
         Message::Refund(key) => Some(Task::Refund(key.clone())),
+        Message::CustomerMail(account) => Some(Task::CustomerMail(account.clone())),
         _ => None,
     }
 }
@@ -110,6 +119,7 @@ async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failur
         StripeEvent::Dispute(event) => dispute::handle(ctx, event).await,
         StripeEvent::Customer(event) => customer::handle(ctx, event).await,
         StripeEvent::Subscription(event) => subscription::handle(ctx, event, row).await,
+        StripeEvent::Schedule(event) => schedule::handle(ctx, event, row).await,
         StripeEvent::Invoice(event) => invoice::handle(ctx, event, row).await,
         StripeEvent::PaymentMethod(event) => payment_method::handle(ctx, event).await,
         StripeEvent::Meter(event) => meter::handle(ctx, event).await,

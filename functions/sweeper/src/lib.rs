@@ -206,6 +206,10 @@ async fn row_messages(
             message: Message::Refund(key.clone()),
             account: None,
         }]),
+        DueItem::CustomerMail(account) => Ok(vec![Sending {
+            message: Message::CustomerMail(account.clone()),
+            account: Some(account.clone()),
+        }]),
         DueItem::TopUp(account) => Ok(vec![Sending {
             message: Message::TopUp(account.clone()),
             account: Some(account.clone()),

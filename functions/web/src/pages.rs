@@ -58,6 +58,8 @@ fn billing() -> Router<Arc<Ctx>> {
         .route("/billing/plan/buy", post(plan::buy))
         .route("/billing/plan/preview", post(plan::preview))
         .route("/billing/plan/change", post(plan::change))
+        .route("/billing/plan/change-later", post(plan::change_later))
+        .route("/billing/plan/keep", post(plan::keep))
         .route("/billing/plan/cancel", post(plan::cancel))
         .route("/billing/plan/resume", post(plan::resume))
         .route("/billing/transactions", get(transactions::show))

@@ -195,6 +195,8 @@ vendor_text! {
     ProductId = "", 255;
     /// Stripe's id of a refund, `re_…`, `pyr_…` and others.
     RefundId = "", 64;
+    /// Stripe's id of a subscription schedule.
+    ScheduleId = "sub_sched_", 100;
     StripeEventId = "evt_", 100;
     SubscriptionId = "sub_", 64;
 }

@@ -12,7 +12,8 @@ pub mod sessions;
 
 use domain::accounts::Account;
 use domain::billing::entitlements::{Entitlements, entitlements};
-use domain::billing::plans::Catalogue;
+use domain::billing::plans::{Catalogue, Limit};
+use domain::billing::quotas;
 use domain::ids::AccountId;
 use domain::refusal::{FlowError, Refusal};
 use domain::retry::Failure;
@@ -23,6 +24,17 @@ use store::Store;
 pub struct Entitled<'a> {
     pub account: Account,
     pub entitlements: Entitlements<'a>,
+}
+
+/// How many members an account may have now.
+pub async fn places(
+    store: &Store,
+    catalogue: &Catalogue,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<Limit, FlowError> {
+    let found = load(store, catalogue, account, now).await?;
+    Ok(quotas::places(&found.entitlements))
 }
 
 /// Loads an account with its current entitlements.

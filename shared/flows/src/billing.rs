@@ -10,6 +10,8 @@ pub mod payment_methods;
 #[cfg(feature = "stripe")]
 pub mod plan_changes;
 #[cfg(feature = "stripe")]
+pub mod planned_changes;
+#[cfg(feature = "stripe")]
 pub mod portal;
 #[cfg(feature = "stripe")]
 pub mod prices;

@@ -157,6 +157,8 @@ pub enum Message {
     TopUp(AccountId),
     /// Refund a payment, as an operator requested.
     Refund(RefundKey),
+    /// Set an account's mail address at Stripe.
+    CustomerMail(AccountId),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -189,7 +191,7 @@ impl Message {
                 EventSource::Stripe => Queue::StripeEvents,
             },
             // This function grants what is paid at Stripe, and takes back what is refunded.
-            Self::TopUp(_) | Self::Refund(_) => Queue::StripeEvents,
+            Self::TopUp(_) | Self::Refund(_) | Self::CustomerMail(_) => Queue::StripeEvents,
             // This function places the holds of jobs, so it may also release one.
             Self::Request(_) | Self::Hold(_) => Queue::GithubEvents,
             Self::Work(JobWork::Plan, _) => Queue::Plan,
@@ -220,6 +222,7 @@ impl Message {
             Self::Hold(_) => "hold",
             Self::TopUp(_) => "top_up",
             Self::Refund(_) => "refund",
+            Self::CustomerMail(_) => "customer_mail",
         }
     }
 
@@ -235,6 +238,7 @@ impl Message {
             Self::Hold(key) => key.pointer(),
             Self::TopUp(account) => account.to_string(),
             Self::Refund(key) => key.pointer(),
+            Self::CustomerMail(account) => account.to_string(),
         }
     }
 
@@ -290,6 +294,9 @@ impl Message {
             "refund" => RefundKey::parse(&wire.key)
                 .map(Self::Refund)
                 .map_err(|_| BadMessage),
+            "customer_mail" => AccountId::parse(&wire.key)
+                .map(Self::CustomerMail)
+                .map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -336,6 +343,7 @@ mod tests {
             ),
             ("signup", "owner#9001"),
             ("top_up", "acc_01hf7yat00zzzzzzzzzzzzzzzz"),
+            ("customer_mail", "acc_01hf7yat00zzzzzzzzzzzzzzzz"),
             ("refund", "pi_1#act_01hf7yat00zzzzzzzzzzzzzzzz"),
             (
                 "hold",

@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod members;
 pub(crate) mod moving;
 pub(crate) mod operators;
+pub(crate) mod places;
 pub(crate) mod rates;
 pub(crate) mod reveals;
 pub(crate) mod sessions;

@@ -43,6 +43,8 @@ pub enum DueItem {
     TopUp(AccountId),
     /// A refund that an operator requested.
     Refund(RefundKey),
+    /// An account whose mail address Stripe does not have yet.
+    CustomerMail(AccountId),
 }
 
 impl DueItem {
@@ -57,6 +59,7 @@ impl DueItem {
             | Self::Assist(_)
             | Self::Usage(_)
             | Self::Refund(_)
+            | Self::CustomerMail(_)
             | Self::SignUp(_) => false,
         }
     }
@@ -158,9 +161,12 @@ fn continues(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, 
         // when they signed up.
         // A hold that expires gives credits back, which is no new work.
         // A refund gives money back, also to an account that is paused.
-        DueItem::SignUp(_) | DueItem::Notice(_) | DueItem::Hold(_) | DueItem::Refund(_) => {
-            Switch::On
-        }
+        // Where receipts go is no work of the account.
+        DueItem::SignUp(_)
+        | DueItem::Notice(_)
+        | DueItem::Hold(_)
+        | DueItem::Refund(_)
+        | DueItem::CustomerMail(_) => Switch::On,
     })
 }
 
@@ -191,6 +197,9 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         return keys::refund_of(pk, sk).map(DueItem::Refund);
     }
     let account = keys::account_of(pk)?;
+    if sk == keys::PROFILE {
+        return Some(DueItem::CustomerMail(account));
+    }
     if sk == keys::TOP_UP {
         return Some(DueItem::TopUp(account));
     }

@@ -22,7 +22,7 @@ mod switches;
 pub use db::schema;
 
 pub use accounts::api_keys::{KEYS_MAX, KeyCreated, key_digest};
-pub use accounts::members::{Left, LetIn, MEMBERS_MAX, RoleSet, TakenOut};
+pub use accounts::members::{Left, LetIn, MEMBERS_MAX, Refreshed, RoleSet, TakenOut};
 pub use accounts::moving::{Move, OwnerMoved, Proof};
 pub use accounts::operators::OperatorSession;
 pub use accounts::rates::{RateCounted, Requests, Window};
@@ -64,6 +64,6 @@ pub use ledger::key_ring::{BadLedgerKey, KeyRing, KeySource};
 pub use ledger::seals::{Checked, DaySum, Seal, Sealed};
 pub use ledger::{OpenHold, Post};
 pub use listings::Slice;
-pub use notices::mailings::{AccountChanged, Mailing, Muted, Unmuted};
+pub use notices::mailings::{AccountChanged, Mailing, Muted, OwedMail, Unmuted};
 pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};
 pub use switches::{SwitchRow, SwitchWord, Switchboard, Switched, Which};

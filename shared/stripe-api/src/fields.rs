@@ -3,7 +3,7 @@
 
 use domain::ids::{
     ChargeId, CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId, PriceId,
-    ProductId, RefundId, StripeEventId, SubscriptionId,
+    ProductId, RefundId, ScheduleId, StripeEventId, SubscriptionId,
 };
 use domain::time::Timestamp;
 use secrecy::SecretString;
@@ -27,7 +27,7 @@ macro_rules! references {
 
 references! {
     ChargeId CheckoutSessionId CustomerId InvoiceId PaymentIntentId PaymentMethodId PriceId ProductId RefundId
-    StripeEventId SubscriptionId
+    ScheduleId StripeEventId SubscriptionId
 }
 
 impl Reference for String {

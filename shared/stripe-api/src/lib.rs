@@ -28,6 +28,7 @@ mod portal;
 mod prices;
 mod products;
 mod refunds;
+mod schedules;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
@@ -55,6 +56,7 @@ pub use prices::{
 };
 pub use products::{Product, ProductChange, ProductOrder};
 pub use refunds::{Refund, RefundOrder, RefundReason, RefundStatus};
+pub use schedules::{PhaseItem, Schedule, SchedulePhase, ScheduleStatus};
 pub use subscriptions::{
     Cancel, ItemChange, MethodMissing, Preview, PreviewLine, PriceChoice, Proration, Subscription,
     SubscriptionChange, SubscriptionItem, SubscriptionOrder, SubscriptionStatus, Trial, WhenUnpaid,

@@ -15,7 +15,7 @@ use crate::prices::Price;
 use domain::billing::plans::Span;
 use domain::billing::subscriptions as kept;
 use domain::billing::subscriptions::Status;
-use domain::ids::{CustomerId, InvoiceId, PaymentMethodId, SubscriptionId};
+use domain::ids::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId, SubscriptionId};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -51,6 +51,9 @@ pub struct Subscription {
     /// The newest invoice; a new subscription to metered prices alone has none.
     #[serde(default, deserialize_with = "id_maybe")]
     pub latest_invoice: Option<InvoiceId>,
+    /// The schedule that manages it.
+    #[serde(default, deserialize_with = "id_maybe")]
+    pub schedule: Option<ScheduleId>,
     /// What was said at its cancellation.
     #[serde(
         default,

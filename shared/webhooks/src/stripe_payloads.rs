@@ -25,7 +25,7 @@ use payments::{Movement, charge, checkout, dispute, intent, refund};
 use serde::de::{DeserializeOwned, Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use subscriptions::{invoice, subscription};
+use subscriptions::{invoice, schedule, subscription};
 
 /// The envelope, and the event if its object contains what a handler needs.
 type Read = Result<(StripeEnvelope, Option<StripeEvent>), serde_json::Error>;
@@ -73,6 +73,10 @@ fn of_customers(name: &str, body: &[u8]) -> Option<Read> {
         "customer.created" => customer(body, CustomerChange::Created),
         "customer.updated" => customer(body, CustomerChange::Updated),
         "customer.deleted" => customer(body, CustomerChange::Deleted),
+        "subscription_schedule.canceled"
+        | "subscription_schedule.completed"
+        | "subscription_schedule.released"
+        | "subscription_schedule.updated" => schedule(body),
         "customer.subscription.created" => subscription(body, Subscription::Created),
         "customer.subscription.updated" => subscription(body, Subscription::Updated),
         "customer.subscription.deleted" => subscription(body, Subscription::Deleted),

@@ -2,7 +2,7 @@
 //! acts on.
 
 /// Excludes the meters' error events, which Stripe sends to another kind of endpoint.
-pub const EVENTS: [&str; 35] = [
+pub const EVENTS: [&str; 39] = [
     "charge.dispute.closed",
     "charge.dispute.created",
     "charge.dispute.funds_reinstated",
@@ -38,6 +38,10 @@ pub const EVENTS: [&str; 35] = [
     "refund.created",
     "refund.failed",
     "refund.updated",
+    "subscription_schedule.canceled",
+    "subscription_schedule.completed",
+    "subscription_schedule.released",
+    "subscription_schedule.updated",
 ];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Sign-ups: from a request to a working account, exactly once, by installing the App or by mail.
 
-mod joining;
+pub mod joining;
 mod mails;
 mod moving;
 mod owners;

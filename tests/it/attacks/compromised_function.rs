@@ -41,6 +41,7 @@ async fn signs_in(store: &Store, account: &AccountId, world: &World) -> Result<(
         },
         account: Some(account.clone()),
         shown: Vec::new(),
+        full: Vec::new(),
         expires_at: world.stack.outside.now().plus(Duration::from_secs(3_600)),
     };
     store.session_create(&session, "evil").await

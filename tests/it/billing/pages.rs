@@ -290,6 +290,26 @@ async fn a_plan_is_bought_changed_cancelled_and_resumed() {
     }
     let subscription = "/api/v1/billing/subscription";
     assert_eq!(program.get(subscription).await["plan"], "professional");
+    let fields = [("plan", "starter"), ("csrf_token", csrf.as_str())];
+    let preview = html(&browser.sends("/billing/plan/preview", &fields).await);
+    assert!(
+        preview.contains("Change to Starter when the period ends"),
+        "{preview}"
+    );
+    let later = [("plan", "starter"), ("once", "e")];
+    let to = leads(&browser, "/billing/plan/change-later", &later).await;
+    let planned = opens(&browser, &to).await;
+    assert!(
+        planned.contains("Changes to <strong>Starter</strong> on"),
+        "{planned}"
+    );
+    assert!(
+        planned.contains("The plan changes when the period ends."),
+        "{planned}"
+    );
+    let to = leads(&browser, "/billing/plan/keep", &[("once", "f")]).await;
+    let kept = opens(&browser, &to).await;
+    assert!(!kept.contains("Changes to <strong>"), "{kept}");
     leads(&browser, "/billing/plan/cancel", &[("once", "c")]).await;
     assert_eq!(program.get(subscription).await["cancelled"], true);
     let ending = opens(&browser, "/billing/plan").await;

@@ -6,7 +6,7 @@ use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::EventState::{self, Ignored, Processed};
 use serde_json::json;
 
-const STORY: [(&str, EventState, &str); 35] = [
+const STORY: [(&str, EventState, &str); 39] = [
     ("customer.created", Ignored, "by signing up"),
     (
         "customer.subscription.created",
@@ -92,6 +92,16 @@ const STORY: [(&str, EventState, &str); 35] = [
         "no credits moved",
     ),
     (
+        "subscription_schedule.updated",
+        Ignored,
+        "there is no such subscription",
+    ),
+    (
+        "subscription_schedule.released",
+        Ignored,
+        "there is no such subscription",
+    ),
+    (
         "invoice.payment_failed",
         Processed,
         "in_TallyhookDemo2 is open",
@@ -116,6 +126,16 @@ const STORY: [(&str, EventState, &str); 35] = [
         "customer.subscription.deleted",
         Processed,
         "sub_TallyhookDemo1 is canceled",
+    ),
+    (
+        "subscription_schedule.canceled",
+        Ignored,
+        "there is no such subscription",
+    ),
+    (
+        "subscription_schedule.completed",
+        Ignored,
+        "there is no such subscription",
     ),
     ("customer.deleted", Processed, "stays"),
 ];

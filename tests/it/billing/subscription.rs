@@ -185,7 +185,7 @@ pub async fn subscribed() -> (World, String) {
 }
 
 /// One request that may die at a call. Returns its calls.
-async fn asked_once(
+pub async fn asked_once(
     world: &World,
     key: &str,
     (method, path, body): (&str, &str, Option<&Value>),

@@ -6,13 +6,14 @@ use domain::accounts::api_keys::{ApiKey, Role};
 use domain::accounts::members::User;
 use domain::accounts::sessions::{Session, VisibleInstallation};
 use domain::accounts::signups::{Applicant, SignUp, SignUpSource, SignUpState};
+use domain::billing::plans::Limit;
 use domain::ids::{AccountId, InstallationId, KeyId, OwnerId, SessionId, UserId};
 use domain::notices::{Notice, Topic};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use store::{
     AccountCreated, Finished, KeyCreated, LetIn, Linked, Move, OwnerMoved, Proof, Provisioned,
-    RoleSet, Store, TakenOut,
+    Refreshed, RoleSet, Store, TakenOut,
 };
 
 #[tokio::test]
@@ -80,8 +81,9 @@ fn user(n: u64) -> User {
 }
 
 async fn joins(store: &Store, id: &AccountId, n: u64, role: Role) {
-    let joined = store.member_refresh(id, "acme", &user(n), role, NOW).await;
-    assert_eq!(joined.expect("an answer"), role);
+    let place = (id, "acme", Limit::Unlimited);
+    let joined = store.member_refresh(place, &user(n), role, NOW).await;
+    assert_eq!(joined.expect("an answer"), Refreshed::Now(role));
 }
 
 fn key(id: &AccountId, n: u8) -> ApiKey {
@@ -118,11 +120,13 @@ async fn an_account_keeps_an_admin_and_lets_in_by_a_good_key() {
 
         let let_in = async |n, digest: &str| {
             let member = user(n);
-            let let_in = store.member_let_in(&id, "acme", &member, digest, NOW);
+            let place = (&id, "acme", Limit::Of(2));
+            let let_in = store.member_let_in(place, &member, digest, NOW);
             let_in.await.expect("an answer")
         };
         assert_eq!(let_in(2, "one").await, LetIn::Now, "{on}");
         assert_eq!(let_in(3, "other").await, LetIn::Ended, "{on}");
+        assert_eq!(let_in(3, "one").await, LetIn::Full, "{on}");
         store.api_key_revoke("one", NOW).await.expect("an answer");
         assert_eq!(let_in(4, "one").await, LetIn::Ended, "{on}");
 
@@ -150,6 +154,7 @@ fn session(shown: &[u64]) -> Session {
         user: user(1),
         account: None,
         shown: shown.collect(),
+        full: Vec::new(),
         expires_at: NOW.plus(Duration::from_secs(60)),
     }
 }

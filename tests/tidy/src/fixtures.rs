@@ -13,7 +13,7 @@ const SOURCES: [(&str, &str, &str); 2] = [
 
 /// The object of an event by the beginning of the event's name: the call that acts on it, and its variant. The first
 /// match counts.
-const OBJECTS: [(&str, &str, &str); 15] = [
+const OBJECTS: [(&str, &str, &str); 16] = [
     ("issues.", "issue::handle", "Issue"),
     ("issue_comment.", "issue::handle", "Issue"),
     ("pull_request.", "pull_request::handle", "PullRequest"),
@@ -34,6 +34,7 @@ const OBJECTS: [(&str, &str, &str); 15] = [
         "Subscription",
     ),
     ("customer.", "customer::handle", "Customer"),
+    ("subscription_schedule.", "schedule::handle", "Schedule"),
     ("invoice.", "invoice::handle", "Invoice"),
     ("payment_method.", "payment_method::handle", "PaymentMethod"),
     ("v1.billing.meter.", "meter::handle", "Meter"),

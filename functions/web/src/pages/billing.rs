@@ -63,8 +63,10 @@ fn flash(done: Option<&str>) -> Markup {
         Some("automatic-off") => "Automatic top-up is off.",
         Some("cancelled") => "The subscription is cancelled.",
         Some("changed") => "The plan is changed.",
+        Some("kept") => "The plan stays. No change is planned.",
         Some("limit") => "The spend limit is saved. It applies to work that starts from now on.",
         Some("limit-off") => "The spend limit is removed.",
+        Some("planned") => "The plan changes when the period ends.",
         Some("resumed") => "The subscription continues.",
         _ => return html! {},
     };

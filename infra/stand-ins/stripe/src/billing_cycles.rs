@@ -121,15 +121,10 @@ impl Account<'_> {
         if ends || subscription["cancel_at_period_end"] == true {
             return self.end_with_invoice(&subscription, lines);
         }
-        let new = (
-            old.1,
-            periods::end(
-                number(&subscription, "billing_cycle_anchor"),
-                old.1,
-                &price(&subscription),
-            ),
-        );
-        let mark = self.usage_start(&subscription, new.0);
+        let mark = self.usage_start(&subscription, old.1);
+        let subscription = self.enter_phase(&subscription, old.1)?;
+        let anchor = number(&subscription, "billing_cycle_anchor");
+        let new = (old.1, periods::end(anchor, old.1, &price(&subscription)));
         let subscription = self.begin_period(&subscription, new, mark, json!({}))?;
         lines.extend(self.advance_lines(&subscription, new));
         self.invoice_period(&subscription, lines, old)?;
@@ -171,6 +166,7 @@ impl Account<'_> {
         } else {
             self.usage_start(&subscription, planned)
         };
+        let subscription = self.enter_phase(&subscription, start)?;
         let new = (start, periods::end(start, start, &price(&subscription)));
         let fields = json!({"billing_cycle_anchor": start, "status": "active", "trial_end": start});
         let subscription = self.begin_period(&subscription, new, mark, fields)?;
@@ -219,6 +215,7 @@ impl Account<'_> {
             "status": "canceled",
         });
         let subscription = self.set(SUBSCRIPTION, id, fields)?;
+        self.end_schedule(&subscription)?;
         self.emit("customer.subscription.deleted", &subscription);
         Ok(subscription)
     }

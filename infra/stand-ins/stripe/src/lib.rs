@@ -60,6 +60,7 @@ mod products;
 mod prorations;
 mod refunds;
 mod request_checks;
+mod schedules;
 mod session_options;
 mod sessions;
 mod subscriptions;
@@ -162,6 +163,7 @@ impl Stripe {
             .merge(payments::routes())
             .merge(methods::routes())
             .merge(subscriptions::routes())
+            .merge(schedules::routes())
             .merge(invoices::routes())
             .merge(refunds::routes())
             .merge(disputes::routes())

@@ -42,6 +42,11 @@ pub(super) const PORTAL_SESSION: Kind = kind("billing_portal.session", "portal s
 pub(super) const PRICE: Kind = kind("price", "price", "price");
 pub(super) const PRODUCT: Kind = kind("product", "product", "prod");
 pub(super) const REFUND: Kind = kind("refund", "refund", "re");
+pub(super) const SCHEDULE: Kind = kind(
+    "subscription_schedule",
+    "subscription schedule",
+    "sub_sched",
+);
 pub(super) const SESSION: Kind = kind("checkout.session", "checkout.session", "cs_test");
 pub(super) const SETUP: Kind = kind("setup_intent", "setupintent", "seti");
 pub(super) const SUBSCRIPTION: Kind = kind("subscription", "subscription", "sub");

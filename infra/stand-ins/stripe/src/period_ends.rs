@@ -47,11 +47,12 @@ impl Account<'_> {
         let after = if ends {
             before.clone()
         } else {
-            let price = billing_cycles::price(&before);
+            let mark = self.usage_start(&before, old.1);
+            let next = self.enter_phase(&before, old.1)?;
+            let price = billing_cycles::price(&next);
             let anchor = number(&before, "billing_cycle_anchor");
             let new = (old.1, periods::end(anchor, old.1, &price));
-            let mark = self.usage_start(&before, new.0);
-            let after = self.begin_period(&before, new, mark, json!({}))?;
+            let after = self.begin_period(&next, new, mark, json!({}))?;
             lines.extend(self.advance_lines(&after, new));
             after
         };

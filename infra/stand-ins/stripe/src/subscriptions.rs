@@ -17,6 +17,7 @@ use super::invoicing::InvoiceDraft;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, PRICE, SUBSCRIPTION, list, shown};
 use super::params::{NoParams, Params};
+use super::schedules;
 
 const URL: &str = "/v1/subscriptions";
 const UPDATED: &str = "customer.subscription.updated";
@@ -211,6 +212,7 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         .unwrap_or("create_prorations");
     let mut account = stripe.account();
     let subscription = account.live(&id)?;
+    schedules::refuse_managed(&subscription, &params)?;
     let fields = changed_fields(&account, &subscription, &params)?;
     if params.get("trial_end") == Some("now") && subscription["status"] == "trialing" {
         account.update(SUBSCRIPTION, &id, UPDATED, fields)?;

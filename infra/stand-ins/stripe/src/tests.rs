@@ -20,6 +20,7 @@ mod portal;
 mod prices;
 mod refunds;
 mod renewals;
+mod schedules;
 mod subscriptions;
 
 const NOW: i64 = 1_795_168_800;

@@ -5,7 +5,7 @@
 //! ended.
 
 use crate::accounts::api_keys::{Role, is_secret_text, secret_text};
-use crate::accounts::members::User;
+use crate::accounts::members::{Membership, User};
 use crate::ids::{AccountId, InstallationId, OwnerId, SessionId};
 use crate::time::Timestamp;
 use std::fmt;
@@ -24,6 +24,8 @@ pub struct Session {
     pub account: Option<AccountId>,
     /// The installations without an account that GitHub listed for the person.
     pub shown: Vec<VisibleInstallation>,
+    /// The accounts that had no place for the person at sign-in.
+    pub full: Vec<Membership>,
     pub expires_at: Timestamp,
 }
 

@@ -1,5 +1,6 @@
 //! What our own work counts on its plan's quotas, besides pull requests: the agents that work at a
-//! time, the tokens that models use, and the calls of the API that begin work.
+//! time, the tokens that models use, and the calls of the API that begin work. Also how many members
+//! an account may have.
 //!
 //! The write that begins the work counts them, and only if the quotas have room. An agent is
 //! returned when its work is done. How many tokens the work uses is known only afterwards, so it
@@ -32,9 +33,14 @@ pub struct QuotaPlaces {
     pub tokens_in: Option<String>,
 }
 
+/// Whether a meter says how many there are at a time.
+pub fn is_level(meter: &Meter) -> bool {
+    *meter == Meter::agents() || *meter == Meter::users()
+}
+
 /// The period in which a meter counts for these entitlements.
 pub fn period_of(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -> Period {
-    if *meter == Meter::agents() {
+    if is_level(meter) {
         return Period {
             key: LEVEL.to_owned(),
             start: None,
@@ -59,6 +65,12 @@ pub fn agent(entitlements: &Entitlements<'_>) -> Option<QuotaUse> {
         period: LEVEL.to_owned(),
         amount: 1,
     })
+}
+
+/// How many members the account may have. Like agents, a plan that does not limit them has places
+/// for all.
+pub fn places(entitlements: &Entitlements<'_>) -> Limit {
+    quota(entitlements, &Meter::users()).map_or(Limit::Unlimited, Quota::hard_limit)
 }
 
 /// The tokens that models are going to use, if the plan limits tokens.
@@ -111,6 +123,12 @@ pub fn refusal(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -
         let jobs = if count == "1" { "job" } else { "jobs" };
         return format!(
             "the plan {plan} runs {count} {jobs} at a time; ask again when one has finished, or change the plan"
+        );
+    }
+    if *meter == Meter::users() {
+        let members = if count == "1" { "member" } else { "members" };
+        return format!(
+            "the plan {plan} has places for {count} {members}, and all are taken; remove a member or change the plan"
         );
     }
     let renews = quota(entitlements, meter).map_or(Renewal::Month, |quota| quota.renews);

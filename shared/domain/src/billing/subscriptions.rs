@@ -6,7 +6,7 @@
 //! with its invoice, because a subscription does not say since when it is past due.
 
 use crate::billing::marketplace::MarketplacePurchase;
-use crate::billing::plans::Span;
+use crate::billing::plans::{PlanId, Span};
 use crate::ids::{InvoiceId, PriceId, ProductId, SubscriptionId};
 use crate::text::words;
 use crate::time::Timestamp;
@@ -34,6 +34,23 @@ pub struct Contracts {
     pub purchases: Vec<MarketplacePurchase>,
     /// The payment failures of subscriptions, known for those that are past due.
     pub failures: PaymentFailures,
+    /// The changes that Stripe makes when a period ends.
+    pub planned: BTreeMap<SubscriptionId, PlannedChange>,
+}
+
+/// A change of plan that Stripe makes when the period ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedChange {
+    /// Absent if the prices sell no plan of ours.
+    pub plan: Option<PlanId>,
+    pub at: Timestamp,
+}
+
+impl Contracts {
+    /// The planned change of a subscription, unless its time has come.
+    pub fn planned(&self, id: &SubscriptionId, now: Timestamp) -> Option<&PlannedChange> {
+        self.planned.get(id).filter(|planned| planned.at > now)
+    }
 }
 
 /// For each subscription, the payment that it waits for.

@@ -10,7 +10,7 @@ use crate::billing::payments::{Dispute, Refund};
 use crate::billing::subscriptions::{Invoice, Subscription};
 use crate::ids::{
     CheckoutSessionId, CommentId, CustomerId, DisputeId, InstallationId, OwnerId, PaymentId,
-    PaymentMethodId, RefundId, RepositoryId, StripeEventId,
+    PaymentMethodId, RefundId, RepositoryId, StripeEventId, SubscriptionId,
 };
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -221,6 +221,9 @@ pub enum StripeEvent {
     /// `customer.subscription.deleted`, `customer.subscription.paused`,
     /// `customer.subscription.resumed`, `customer.subscription.trial_will_end`
     Subscription(SubscriptionEvent),
+    /// `subscription_schedule.canceled`, `subscription_schedule.completed`,
+    /// `subscription_schedule.released`, `subscription_schedule.updated`
+    Schedule(ScheduleEvent),
     /// `invoice.created`, `invoice.finalized`, `invoice.finalization_failed`, `invoice.paid`,
     /// `invoice.payment_succeeded`, `invoice.payment_failed`, `invoice.payment_action_required`,
     /// `invoice.voided`, `invoice.marked_uncollectible`
@@ -378,6 +381,14 @@ pub struct SubscriptionEvent {
     pub change: SubscriptionChange,
     pub customer: CustomerId,
     pub subscription: Subscription,
+}
+
+/// A subscription's schedule was changed or has ended. What is planned now has to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleEvent {
+    pub customer: CustomerId,
+    /// The subscription that it manages, or managed until now.
+    pub subscription: SubscriptionId,
 }
 
 /// What happened to an invoice.

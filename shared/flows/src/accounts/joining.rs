@@ -3,11 +3,16 @@
 //! A key with every scope can create other keys and spend the account's money, so its holder
 //! already decides for the account. Presenting the key only adds who they are on GitHub. The key is
 //! used here, and it is neither stored nor repeated. Whatever is wrong with the key, the answer is
-//! the same. Safe to run twice: a member who joins again stays an admin.
+//! the same. A key makes no place: the plan's number of members binds its holder, too, unless the
+//! account has no admin. Safe to run twice: a member who joins again stays an admin.
 
+use crate::accounts;
 use crate::accounts::sessions::{Found, Person};
 use crate::cache::Cache;
 use domain::accounts::api_keys::KeyText;
+use domain::billing::plans::Catalogue;
+use domain::billing::quotas;
+use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::refusal::{FlowError, Refusal};
 use domain::time::Timestamp;
@@ -22,7 +27,7 @@ pub struct Joined {
 
 /// Makes a person an admin of the account whose key they present.
 pub async fn join(
-    store: &Store,
+    (store, catalogue): (&Store, &Catalogue),
     sessions: &Cache<Found>,
     person: &Person,
     key: &str,
@@ -37,11 +42,19 @@ pub async fn join(
     let user = &person.session.user;
     let name = store.account_name(&key.account).await?;
     let name = name.unwrap_or_else(|| key.account.to_string());
-    match store
-        .member_let_in(&key.account, &name, user, &digest, now)
-        .await?
-    {
+    let entitled = accounts::load(store, catalogue, &key.account, now).await?;
+    let place = (
+        &key.account,
+        name.as_str(),
+        quotas::places(&entitled.entitlements),
+    );
+    match store.member_let_in(place, user, &digest, now).await? {
         LetIn::Now => {}
+        LetIn::Full => {
+            let why = quotas::refusal(&entitled.entitlements, &Meter::users(), now);
+            let detail = format!("You cannot join this account: {why}.");
+            return Err(Refusal::conflict("members_full", detail).into());
+        }
         LetIn::Ended => return Err(bad_key().into()),
     }
     sessions.forget(&person.digest());

@@ -3,18 +3,22 @@
 //! Only the person's own list of installations counts. A person who is an owner themselves is an
 //! admin of the account that pays for them, even if the App is no longer installed, so that they
 //! can still see and cancel what they pay for. A person who has presented an account's key belongs
-//! to it whatever GitHub says. Safe to run twice: each write records what GitHub shows now.
+//! to it whatever GitHub says. A new member needs one of the places that the account's plan sells;
+//! without one the person signs in and is no member. Safe to run twice: each write records what
+//! GitHub shows now.
 
+use crate::accounts::places;
 use crate::accounts::sessions::is_open;
 use domain::accounts::api_keys::Role;
-use domain::accounts::members::{OrgRole, User, role_by_github};
+use domain::accounts::members::{Membership, OrgRole, User, role_by_github};
 use domain::accounts::sessions::VisibleInstallation;
+use domain::billing::plans::{Catalogue, Limit};
 use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::refusal::FlowError;
 use domain::time::Timestamp;
 use github_api::{OwnerKind, Reached, Visitor};
 use std::collections::BTreeMap;
-use store::{Left, Store};
+use store::{Left, Refreshed, Store};
 
 /// The most installations without an account that a session keeps.
 const SHOWN_MAX: usize = 20;
@@ -23,10 +27,13 @@ const SHOWN_MAX: usize = 20;
 pub struct Belongings {
     /// The person's accounts, with their role in each.
     pub accounts: BTreeMap<AccountId, Role>,
-    /// The account of the installation that led the person here.
+    /// The account of the installation that led the person here, whether it has a place for them or
+    /// not.
     pub account_here: Option<AccountId>,
     /// The installations that the person can reach and that have no account yet.
     pub shown: Vec<VisibleInstallation>,
+    /// The accounts that have no place for the person.
+    pub full: Vec<Membership>,
 }
 
 impl Belongings {
@@ -38,8 +45,8 @@ impl Belongings {
                 .iter()
                 .max_by_key(|(id, role)| (**role, std::cmp::Reverse((*id).clone())))
         };
-        self.account_here
-            .clone()
+        let here = self.account_here.clone();
+        here.filter(|here| self.accounts.contains_key(here))
             .or_else(|| most().map(|(id, _)| id.clone()))
     }
 }
@@ -48,11 +55,13 @@ impl Belongings {
 struct Claim {
     name: String,
     role: Role,
+    /// The account pays for the person themselves.
+    own: bool,
 }
 
 /// Fetches from GitHub what the person can reach, and writes the accounts that they belong to.
 pub async fn refresh(
-    store: &Store,
+    (store, catalogue): (&Store, &Catalogue),
     visitor: &Visitor,
     user: &User,
     came_for: Option<InstallationId>,
@@ -68,6 +77,7 @@ pub async fn refresh(
             Claim {
                 name: user.login.clone(),
                 role: Role::Admin,
+                own: true,
             },
         );
     }
@@ -92,14 +102,17 @@ pub async fn refresh(
         let claim = claims.entry(account).or_insert(Claim {
             name: one.login,
             role,
+            own: false,
         });
         claim.role = claim.role.max(role);
     }
-    let accounts = write(store, user, claims, now).await?;
+    let mut accounts = leave(store, user, &claims).await?;
+    let full = join((store, catalogue), user, claims, (&mut accounts, now)).await?;
     Ok(Belongings {
         accounts,
         account_here,
         shown,
+        full,
     })
 }
 
@@ -110,11 +123,11 @@ async fn place(visitor: &Visitor, one: &Reached) -> Result<OrgRole, FlowError> {
     }
 }
 
-async fn write(
+/// Ends the memberships that GitHub no longer shows. Returns those that stay.
+async fn leave(
     store: &Store,
     user: &User,
-    claims: BTreeMap<AccountId, Claim>,
-    now: Timestamp,
+    claims: &BTreeMap<AccountId, Claim>,
 ) -> Result<BTreeMap<AccountId, Role>, FlowError> {
     let mut accounts = BTreeMap::new();
     for known in store.membership_list(user.id).await? {
@@ -133,11 +146,35 @@ async fn write(
             }
         }
     }
-    for (account, claim) in claims {
-        let role = store
-            .member_refresh(&account, &claim.name, user, claim.role, now)
-            .await?;
-        accounts.insert(account, role);
-    }
     Ok(accounts)
+}
+
+/// Writes the memberships that GitHub shows, as far as there are places. Returns the accounts
+/// without one.
+async fn join(
+    (store, catalogue): (&Store, &Catalogue),
+    user: &User,
+    claims: BTreeMap<AccountId, Claim>,
+    (accounts, now): (&mut BTreeMap<AccountId, Role>, Timestamp),
+) -> Result<Vec<Membership>, FlowError> {
+    let mut full = Vec::new();
+    for (account, Claim { name, role, own }) in claims {
+        // Nobody is kept out of what they pay for.
+        let places = if own {
+            Limit::Unlimited
+        } else {
+            places(store, catalogue, &account, now).await?
+        };
+        let place = (&account, name.as_str(), places);
+        match store.member_refresh(place, user, role, now).await? {
+            Refreshed::Now(role) => {
+                accounts.insert(account, role);
+            }
+            Refreshed::Full => {
+                tracing::info!(account.id = %account, user.id = %user.id, audit = true, "an account has no place for a person");
+                full.push(Membership { account, name });
+            }
+        }
+    }
+    Ok(full)
 }

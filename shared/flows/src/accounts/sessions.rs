@@ -6,7 +6,7 @@
 
 use crate::cache::Cache;
 use domain::accounts::api_keys::Role;
-use domain::accounts::members::User;
+use domain::accounts::members::{Membership, User};
 use domain::accounts::sessions::{LIFE, Session, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, SessionId};
 use domain::time::Timestamp;
@@ -98,12 +98,19 @@ pub struct Fresh {
     pub text: [u8; 32],
 }
 
+/// What GitHub showed a person at sign-in, besides their accounts.
+#[derive(Clone)]
+pub struct Seen {
+    pub shown: Vec<VisibleInstallation>,
+    pub full: Vec<Membership>,
+}
+
 /// Creates a session and the text that only its browser receives.
 pub fn start(
     fresh: Fresh,
     user: User,
     account: Option<AccountId>,
-    shown: Vec<VisibleInstallation>,
+    Seen { shown, full }: Seen,
     now: Timestamp,
 ) -> (Session, SessionText) {
     let session = Session {
@@ -111,6 +118,7 @@ pub fn start(
         user,
         account,
         shown,
+        full,
         expires_at: now.plus(LIFE),
     };
     (session, SessionText::mint(fresh.text))

@@ -51,6 +51,16 @@ pub async fn make_default(
             .as_ref()
             .is_some_and(|set| set != method);
         if there.ended_at.is_none() && other {
+            // A planned change gives the subscription the schedule's method. The schedule comes
+            // first, because only the subscription shows whether this is done.
+            if let Some(schedule) = &there.schedule {
+                let key = format!("{key}-{schedule}");
+                match stripe.schedule_default_set(schedule, method, &key).await {
+                    // It has ended in the meantime, and the subscription's own method counts.
+                    Ok(_) | Err(StripeError::Refused { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
             let key = format!("{key}-{}", there.id);
             stripe
                 .subscription_default_set(&there.id, method, &key)

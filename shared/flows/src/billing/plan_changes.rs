@@ -1,4 +1,5 @@
-//! What customers do with their plan: preview a change, change it, cancel it and resume it.
+//! What customers do with their plan: preview a change, change it now or when the period ends, cancel
+//! it and resume it.
 //!
 //! Safe to run twice: `subscription_changes` makes each change once for its act.
 
@@ -111,20 +112,54 @@ pub async fn change_plan(
     change(shop, &account, wanted).await
 }
 
-/// Undoes a cancellation, or resumes a paused subscription.
+/// Changes the plan when the period ends. Until then nothing is charged, and the plan stays.
+pub async fn change_plan_later(
+    shop: &Shop<'_>,
+    account: &AccountId,
+    act: ActionId,
+    plan: &str,
+) -> Result<SubscriptionId, FlowError> {
+    let plan = prices::plan(shop.catalogue, plan)?;
+    let what = format!("change {} at the end of the period", plan.id);
+    let kind = ChangeKind::Later(plan);
+    change_as(shop, account, act, (what, kind)).await
+}
+
+/// Withdraws a change of plan that was to be made when the period ends.
+pub async fn keep_plan(
+    shop: &Shop<'_>,
+    account: &AccountId,
+    act: ActionId,
+) -> Result<SubscriptionId, FlowError> {
+    let what = "keep the plan".to_owned();
+    change_as(shop, account, act, (what, ChangeKind::Keep)).await
+}
+
+/// Makes a change that has no proration.
+async fn change_as(
+    shop: &Shop<'_>,
+    account: &AccountId,
+    act: ActionId,
+    (what, kind): (String, ChangeKind<'_>),
+) -> Result<SubscriptionId, FlowError> {
+    let (account, _) = whole(shop.store, account).await?;
+    let wanted = Change {
+        act,
+        what,
+        at: shop.now.seconds(),
+        kind,
+    };
+    change(shop, &account, wanted).await
+}
+
+/// Undoes a cancellation, or resumes a paused subscription. Also withdraws a planned change.
 pub async fn resume(
     shop: &Shop<'_>,
     account: &AccountId,
     act: ActionId,
 ) -> Result<SubscriptionId, FlowError> {
-    let (account, _) = whole(shop.store, account).await?;
-    let wanted = Change {
-        act,
-        what: "resume".to_owned(),
-        at: shop.now.seconds(),
-        kind: ChangeKind::Resume,
-    };
-    change(shop, &account, wanted).await
+    let what = "resume".to_owned();
+    change_as(shop, account, act, (what, ChangeKind::Resume)).await
 }
 
 /// Cancels the subscription: with its period, or now with a final invoice for usage.

@@ -4,11 +4,11 @@
 //! do follows from the subscription. Afterwards we record its state at once; Stripe's events arrive
 //! later and say the same.
 
-use crate::billing::Shop;
 use crate::billing::intents::{self, key, key_reused, unreadable};
 use crate::billing::prices::{self, from_stripe};
 use crate::billing::subscription_lock::locked;
 use crate::billing::subscriptions::{KEYS_MAX, live, record};
+use crate::billing::{Shop, planned_changes};
 use domain::accounts::Account;
 use domain::billing::plans::Plan;
 use domain::ids::{ActionId, SubscriptionId};
@@ -45,10 +45,14 @@ pub enum ChangeKind<'a> {
     /// Undoes a cancellation, or resumes a paused subscription.
     Resume,
     Cancel(Cancel),
+    /// Changes the plan when the period ends.
+    Later(&'a Plan),
+    /// Withdraws a planned change.
+    Keep,
 }
 
 /// Why a call of a change failed.
-enum CallFailed {
+pub(super) enum CallFailed {
     Stripe(StripeError),
     Flow(FlowError),
 }
@@ -60,13 +64,17 @@ impl From<StripeError> for CallFailed {
 }
 
 /// Changes the live subscription and records its new state, under the account's lock. A
-/// cancellation needs no lock, because it never leads to a second subscription.
+/// cancellation now needs no lock, because it never leads to a second subscription. One at the end
+/// of the period needs it, because a change that is planned at the same time would undo it.
 pub async fn change(
     shop: &Shop<'_>,
     account: &Account,
     wanted: Change<'_>,
 ) -> Result<SubscriptionId, FlowError> {
-    if matches!(wanted.kind, ChangeKind::Cancel(_)) {
+    if matches!(
+        wanted.kind,
+        ChangeKind::Cancel(Cancel::Now | Cancel::NowWithLastInvoice)
+    ) {
         return change_once(shop, account, wanted).await;
     }
     let act = wanted.act.clone();
@@ -104,6 +112,7 @@ async fn change_once(
     }
     let after = changed(shop, &subscription, (&act, kind), target.at).await?;
     record(shop, account, &after).await?;
+    planned_changes::record(shop, account, &after).await?;
     shop.store
         .intent_done(&account.id, &act, after.id.as_str())
         .await?;
@@ -151,7 +160,11 @@ async fn call(
 ) -> Result<(), CallFailed> {
     let (stripe, id) = (shop.stripe, &there.id);
     let ends = there.cancel_at_period_end || there.cancel_at.is_some();
+    if !matches!(kind, ChangeKind::Later(_)) {
+        planned_changes::release(stripe, there, key).await?;
+    }
     match kind {
+        ChangeKind::Later(plan) => planned_changes::plan(shop, there, plan, key).await?,
         ChangeKind::To(plan) => {
             let change = change_to(shop, there, plan, at)
                 .await
@@ -170,7 +183,7 @@ async fn call(
         ChangeKind::Cancel(how) => {
             stripe.subscription_cancel(id, how, key).await?;
         }
-        ChangeKind::Resume => {}
+        ChangeKind::Resume | ChangeKind::Keep => {}
     }
     Ok(())
 }

@@ -1,19 +1,22 @@
-//! Members of accounts: a row on each side and the count of admins, changed in one transaction.
+//! Members of accounts: a row on each side, and the counts of members and admins, changed in one
+//! transaction.
 //!
 //! Each change is based on the row that was read, and is written only if the row has not changed
 //! since. Otherwise the row is read and the change is decided again, so a repeated call changes
-//! nothing.
+//! nothing. A new member is written only if the account has a place: see `places`.
 
 use crate::accounts::OPEN;
+use crate::accounts::places::{CountsChange, CountsRefusal};
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::table::page;
-use crate::db::tx::{Change, Committed, check_when, delete_when, put_new, put_when};
+use crate::db::tx::{Committed, check_when, delete_when, put_new, put_when};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::{Member, Membership, RoleSource, User, given, let_in, refreshed};
+use domain::billing::plans::Limit;
 use domain::ids::{AccountId, UserId};
 use domain::time::Timestamp;
 
@@ -56,27 +59,47 @@ pub enum Left {
     Stays(Role),
 }
 
+/// The result of recording what GitHub shows of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The user is a member with this role.
+    Now(Role),
+    /// The user is not a member, and the account has no place for another one.
+    Full,
+}
+
 /// The result of joining an account with an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LetIn {
     /// The user is now an admin of the account.
     Now,
+    /// The user is not a member, and the account has no place for another one.
+    Full,
     /// The key or the account has ended in the meantime.
     Ended,
 }
 
-/// The next state of a member, decided from the current one.
-enum Next {
-    Stays,
-    Becomes(Member),
-    Goes,
+/// One attempt to change a member.
+struct Step<'a> {
+    account: &'a AccountId,
+    user: UserId,
+    /// The name under which the user knows the account; used if they become a member.
+    name: &'a str,
+    before: Option<Member>,
+    after: Option<Member>,
+    keep: Keep,
+    /// How many members the account may have; used if the user becomes one.
+    places: Limit,
+    /// Conditions that must hold at that moment.
+    proof: Vec<TransactWriteItem>,
 }
 
 /// The result of one attempt.
 enum Tried {
     Done,
-    Changed,
+    Again,
     LastAdmin,
+    Full,
     Unproved,
 }
 
@@ -85,12 +108,12 @@ enum Tried {
 enum Refusal {
     Changed,
     Unproved,
-    LastAdmin,
+    Counts,
 }
 
 /// Whether the last admin may be removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub(super) enum Keep {
     OneAdmin,
     Nothing,
 }
@@ -148,46 +171,42 @@ impl Store {
     }
 
     /// Records the role that GitHub gives a user for an account, under the name that users know the
-    /// account by. Returns the resulting role.
+    /// account by. A user who is no member yet becomes one if there is a place.
     pub async fn member_refresh(
         &self,
-        account: &AccountId,
-        name: &str,
+        (account, name, places): (&AccountId, &str, Limit),
         user: &User,
         by_github: Role,
         now: Timestamp,
-    ) -> Result<Role, StoreError> {
+    ) -> Result<Refreshed, StoreError> {
         for _ in 0..TRIES_MAX {
             let before = self.member_find(account, user.id).await?;
             let after = refreshed(before.as_ref(), user, by_github, now);
             let role = after.role;
-            let next = if before.as_ref() == Some(&after) {
-                Next::Stays
-            } else {
-                Next::Becomes(after)
+            let step = Step {
+                account,
+                user: user.id,
+                name,
+                before,
+                after: Some(after),
+                keep: Keep::Nothing,
+                places,
+                proof: vec![],
             };
-            match self
-                .member_try(
-                    (account, name, user.id),
-                    before,
-                    next,
-                    (Keep::Nothing, vec![]),
-                )
-                .await?
-            {
-                Tried::Done => return Ok(role),
-                Tried::Changed | Tried::LastAdmin | Tried::Unproved => {}
+            match self.member_try(step).await? {
+                Tried::Done => return Ok(Refreshed::Now(role)),
+                Tried::Full => return Ok(Refreshed::Full),
+                Tried::Again | Tried::LastAdmin | Tried::Unproved => {}
             }
         }
         Err(StoreError::contended(CHANGE))
     }
 
     /// Makes a user an admin of an account after they presented one of its API keys. Requires that
-    /// the key is valid and the account is open at that moment.
+    /// the key is valid and the account is open at that moment, and a place for a new member.
     pub async fn member_let_in(
         &self,
-        account: &AccountId,
-        name: &str,
+        (account, name, places): (&AccountId, &str, Limit),
         user: &User,
         key_digest: &str,
         now: Timestamp,
@@ -195,11 +214,6 @@ impl Store {
         for _ in 0..TRIES_MAX {
             let before = self.member_find(account, user.id).await?;
             let after = let_in(before.as_ref(), user, now);
-            let next = if before.as_ref() == Some(&after) {
-                Next::Stays
-            } else {
-                Next::Becomes(after)
-            };
             let proof = vec![
                 check_when(
                     &self.table,
@@ -210,18 +224,21 @@ impl Store {
                 ),
                 check_when(&self.table, keys::account(account), OPEN, vec![]),
             ];
-            match self
-                .member_try(
-                    (account, name, user.id),
-                    before,
-                    next,
-                    (Keep::Nothing, proof),
-                )
-                .await?
-            {
+            let step = Step {
+                account,
+                user: user.id,
+                name,
+                before,
+                after: Some(after),
+                keep: Keep::Nothing,
+                places,
+                proof,
+            };
+            match self.member_try(step).await? {
                 Tried::Done => return Ok(LetIn::Now),
                 Tried::Unproved => return Ok(LetIn::Ended),
-                Tried::Changed | Tried::LastAdmin => {}
+                Tried::Full => return Ok(LetIn::Full),
+                Tried::Again | Tried::LastAdmin => {}
             }
         }
         Err(StoreError::contended(CHANGE))
@@ -274,18 +291,11 @@ impl Store {
             let Some(before) = self.member_find(account, user).await? else {
                 return Ok(TakenOut::Absent);
             };
-            match self
-                .member_try(
-                    (account, "", user),
-                    Some(before),
-                    Next::Goes,
-                    (keep, vec![]),
-                )
-                .await?
-            {
+            let step = Step::of_member(account, before, None, keep);
+            match self.member_try(step).await? {
                 Tried::Done => return Ok(TakenOut::Now),
                 Tried::LastAdmin => return Ok(TakenOut::LastAdmin),
-                Tried::Changed | Tried::Unproved => {}
+                Tried::Again | Tried::Full | Tried::Unproved => {}
             }
         }
         Err(StoreError::contended(CHANGE))
@@ -304,80 +314,58 @@ impl Store {
                 return Ok(RoleSet::Absent);
             };
             let after = given(&before, role);
-            let next = if before == after {
-                Next::Stays
-            } else {
-                Next::Becomes(after.clone())
-            };
-            match self
-                .member_try(
-                    (account, "", user),
-                    Some(before),
-                    next,
-                    (Keep::OneAdmin, vec![]),
-                )
-                .await?
-            {
+            let step = Step::of_member(account, before, Some(after.clone()), Keep::OneAdmin);
+            match self.member_try(step).await? {
                 Tried::Done => return Ok(RoleSet::Now(after)),
                 Tried::LastAdmin => return Ok(RoleSet::LastAdmin),
-                Tried::Changed | Tried::Unproved => {}
+                Tried::Again | Tried::Full | Tried::Unproved => {}
             }
         }
         Err(StoreError::contended(CHANGE))
     }
 
-    async fn member_try(
-        &self,
-        (account, name, user): (&AccountId, &str, UserId),
-        before: Option<Member>,
-        next: Next,
-        (keep, proof): (Keep, Vec<TransactWriteItem>),
-    ) -> Result<Tried, StoreError> {
-        let is_admin =
-            |member: Option<&Member>| member.is_some_and(|member| member.role == Role::Admin);
-        let after = match next {
-            Next::Stays => return Ok(Tried::Done),
-            Next::Becomes(after) => Some(after),
-            Next::Goes => None,
-        };
+    async fn member_try(&self, step: Step<'_>) -> Result<Tried, StoreError> {
+        if step.before == step.after {
+            return Ok(Tried::Done);
+        }
+        let (account, user) = (step.account, step.user);
+        let (before, after) = (step.before.as_ref(), step.after.as_ref());
         let mut tx = self.table.transaction(CHANGE);
-        tx.add(self.member_row(account, user, before.as_ref(), after.as_ref()))
+        tx.add(self.member_row(account, user, before, after))
             .or(Refusal::Changed);
-        match (is_admin(before.as_ref()), is_admin(after.as_ref())) {
-            (false, true) => tx
-                .add(self.admins_change(account, 1, keep))
-                .or(Refusal::LastAdmin),
-            (true, false) => tx
-                .add(self.admins_change(account, -1, keep))
-                .or(Refusal::LastAdmin),
-            (false, false) | (true, true) => {}
+        let counts = CountsChange::of((before, after), step.keep, step.places);
+        if let Some(change) = counts.change(account) {
+            tx.add(change.item(&self.table)).or(Refusal::Counts);
         }
         let membership = keys::membership(user, account);
         match (before.is_some(), after.is_some()) {
             (false, true) => {
                 let mut item = membership.attributes();
-                item.insert("name".to_owned(), text(name));
+                item.insert("name".to_owned(), text(step.name));
                 tx.add(put_new(&self.table, item));
             }
             (true, false) => {
-                tx.add(delete_when(
-                    &self.table,
-                    membership,
-                    "attribute_exists(pk)",
-                    vec![],
-                ));
+                let there = "attribute_exists(pk)";
+                tx.add(delete_when(&self.table, membership, there, vec![]));
             }
             (true, true) | (false, false) => {}
         }
-        for item in proof {
+        for item in step.proof {
             tx.add(item).or(Refusal::Unproved);
         }
         match tx.commit().await {
             Ok(Committed::Written) => Ok(Tried::Done),
-            Ok(Committed::Refused(Refusal::Changed, _)) => Ok(Tried::Changed),
+            Ok(Committed::Refused(Refusal::Changed, _)) => Ok(Tried::Again),
             Ok(Committed::Refused(Refusal::Unproved, _)) => Ok(Tried::Unproved),
-            Ok(Committed::Refused(Refusal::LastAdmin, _)) => Ok(Tried::LastAdmin),
-            Err(error) if error.is_contended() => Ok(Tried::Changed),
+            Ok(Committed::Refused(Refusal::Counts, old)) => match counts.refusal(&old)? {
+                CountsRefusal::Uncounted => {
+                    self.members_count_once(account).await?;
+                    Ok(Tried::Again)
+                }
+                CountsRefusal::Full => Ok(Tried::Full),
+                CountsRefusal::LastAdmin => Ok(Tried::LastAdmin),
+            },
+            Err(error) if error.is_contended() => Ok(Tried::Again),
             Err(error) => Err(error),
         }
     }
@@ -416,14 +404,26 @@ impl Store {
             }
         }
     }
+}
 
-    fn admins_change(&self, account: &AccountId, by: i64, keep: Keep) -> TransactWriteItem {
-        let change = Change::of(keys::members(account)).add("admins", number(by));
-        let change = match keep {
-            Keep::OneAdmin if by < 0 => change.when("#admins > :one", vec![("one", number(1))]),
-            Keep::OneAdmin | Keep::Nothing => change,
-        };
-        change.item(&self.table)
+impl<'a> Step<'a> {
+    /// A change of someone who is a member.
+    fn of_member(
+        account: &'a AccountId,
+        before: Member,
+        after: Option<Member>,
+        keep: Keep,
+    ) -> Self {
+        Self {
+            account,
+            user: before.user.id,
+            name: "",
+            before: Some(before),
+            after,
+            keep,
+            places: Limit::Unlimited,
+            proof: vec![],
+        }
     }
 }
 

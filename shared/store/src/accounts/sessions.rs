@@ -12,7 +12,7 @@ use crate::db::tx::{Committed, check_when, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::Role;
-use domain::accounts::members::User;
+use domain::accounts::members::{Membership, User};
 use domain::accounts::sessions::{Session, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
 use domain::time::Timestamp;
@@ -167,11 +167,14 @@ fn session_attributes(session: &Session, digest: &str) -> Attributes {
             one.login
         )
     });
+    let full = session.full.iter();
+    let full = full.map(|one| format!("{} {}", one.account, one.name));
     let more = [
         ("id", text(session.id.as_str())),
         ("user_id", number(session.user.id)),
         ("login", text(&session.user.login)),
         ("shown", texts(shown)),
+        ("full", texts(full)),
         ("expires_at", time(session.expires_at)),
         ("ttl", number(session.expires_at.seconds())),
     ];
@@ -195,6 +198,7 @@ fn session_of(attributes: &Attributes) -> Result<Session, StoreError> {
     let shown: Option<Vec<VisibleInstallation>> =
         item.texts("shown")?.into_iter().map(shown_of).collect();
     let mut shown = shown.ok_or_else(|| item.bad("shown"))?;
+    let full: Option<Vec<Membership>> = item.texts("full")?.into_iter().map(full_of).collect();
     let spent = attributes
         .get("spent")
         .and_then(|value| value.as_ns().ok())
@@ -208,7 +212,16 @@ fn session_of(attributes: &Attributes) -> Result<Session, StoreError> {
         },
         account,
         shown,
+        full: full.ok_or_else(|| item.bad("full"))?,
         expires_at: item.time("expires_at")?,
+    })
+}
+
+fn full_of(text: &str) -> Option<Membership> {
+    let (account, name) = text.split_once(' ')?;
+    Some(Membership {
+        account: AccountId::parse(account).ok()?,
+        name: name.to_owned(),
     })
 }
 

@@ -45,13 +45,16 @@ impl Store {
         }
     }
 
-    /// Returns the used amount of a quota; strongly consistent.
+    /// Returns the used amount of a quota; strongly consistent. Members are counted where they join.
     pub async fn quota_used(
         &self,
         account: &AccountId,
         meter: &Meter,
         period: &str,
     ) -> Result<u64, StoreError> {
+        if *meter == Meter::users() {
+            return self.member_count(account).await;
+        }
         let key = keys::count(account, meter, period);
         let found = self.table.get("read a quota", &key).await?;
         found.as_ref().map_or(Ok(0), used_in)

@@ -12,9 +12,10 @@ use crate::db::table::Updated;
 use crate::db::tx::Change;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::accounts::Account;
-use domain::billing::plans::Span;
+use domain::billing::plans::{PlanId, Span};
 use domain::billing::subscriptions::{
-    Contracts, Invoice, PaymentFailures, Status, Subscription, SubscriptionItem, payment_failures,
+    Contracts, Invoice, PaymentFailures, PlannedChange, Status, Subscription, SubscriptionItem,
+    payment_failures,
 };
 use domain::ids::{AccountId, InvoiceId, PriceId, ProductId, SubscriptionId};
 use domain::time::Timestamp;
@@ -76,6 +77,26 @@ impl Store {
         let change = subscription_change(account, asked)
             .when("#as_of = :known AND #status = :known_status", same);
         self.note("settle a subscription", change).await
+    }
+
+    /// Records what Stripe had planned for a subscription at `as_of`. A later answer stays.
+    pub async fn subscription_planned_set(
+        &self,
+        account: &AccountId,
+        id: &SubscriptionId,
+        planned: Option<&PlannedChange>,
+        as_of: Timestamp,
+    ) -> Result<Noted, StoreError> {
+        let plan = planned.and_then(|planned| planned.plan.as_ref());
+        let change = Change::of(keys::subscription(account, id))
+            .set("planned_as_of", time(as_of))
+            .set_or_remove("planned_at", planned.map(|planned| time(planned.at)))
+            .set_or_remove("planned_plan", plan.map(|plan| text(plan.as_str())))
+            .when(
+                "attribute_exists(pk) AND (attribute_not_exists(#planned_as_of) OR #planned_as_of <= :planned_as_of)",
+                vec![],
+            );
+        self.note("note a planned change", change).await
     }
 
     /// Records the invoice in an event. The status that is further along wins, and a status never
@@ -195,7 +216,11 @@ impl Store {
             if sk == keys::PROFILE {
                 account = Some(crate::accounts::account_of(&item)?);
             } else if sk.starts_with(keys::SUBSCRIPTION) {
-                contracts.subscriptions.push(subscription_of(&item)?);
+                let subscription = subscription_of(&item)?;
+                if let Some(planned) = planned_of(&item)? {
+                    contracts.planned.insert(subscription.id.clone(), planned);
+                }
+                contracts.subscriptions.push(subscription);
             } else if sk.starts_with(keys::PURCHASE) {
                 contracts
                     .purchases
@@ -311,6 +336,13 @@ fn subscription_of(attributes: &Attributes) -> Result<Subscription, StoreError> 
         created_at: item.find_time("created_at")?.unwrap_or(as_of),
         as_of,
     })
+}
+
+fn planned_of(attributes: &Attributes) -> Result<Option<PlannedChange>, StoreError> {
+    let item = Item::new(attributes, "read a planned change");
+    let plan = item.find_text("planned_plan")?.and_then(PlanId::parse);
+    let at = item.find_time("planned_at")?;
+    Ok(at.map(|at| PlannedChange { plan, at }))
 }
 
 pub(crate) fn invoice_of(attributes: &Attributes) -> Result<Invoice, StoreError> {

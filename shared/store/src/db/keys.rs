@@ -251,7 +251,7 @@ pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
     Key::new(members_pk(account), format!("{MEMBER}{user}"))
 }
 
-/// The number of admins of an account.
+/// The numbers of members and admins of an account.
 pub(crate) fn members(account: &AccountId) -> Key {
     Key::new(members_pk(account), MEMBERS)
 }

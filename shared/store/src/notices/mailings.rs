@@ -5,18 +5,19 @@
 //! bounce and the latest time that an operator unmuted the address, so duplicate and late bounces
 //! do not undo the operator's decision, and the reverse.
 
-use crate::Store;
 use crate::db::error::StoreError;
-use crate::db::item::{Item, text, time};
+use crate::db::item::{Item, number, text, time};
 use crate::db::table::Updated;
 use crate::db::tx::Change;
 use crate::db::{digests, keys};
+use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::accounts::addresses::MailAddress;
-use domain::ids::AccountId;
+use domain::ids::{AccountId, CustomerId};
 use domain::notices::NoticeKind;
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use domain::work::RESEND_AFTER;
 
 /// An account's mail address and notice settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,32 @@ impl Mailing {
     pub fn switch(&self, kind: NoticeKind) -> Switch {
         let chosen = self.switches.iter().find(|(known, _)| *known == kind);
         chosen.map_or_else(|| kind.at_first(), |(_, switch)| *switch)
+    }
+}
+
+/// An account's mail address that Stripe does not have yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedMail {
+    pub account: AccountId,
+    pub customer: CustomerId,
+    /// Absent if the account has no address any more.
+    pub address: Option<MailAddress>,
+    /// Which change of an operator it is.
+    pub version: u64,
+    /// Which idempotency key of this change is used.
+    pub key_number: u64,
+}
+
+impl OwedMail {
+    /// The idempotency key for the call.
+    pub fn idempotency_key(&self) -> String {
+        let Self {
+            account,
+            version,
+            key_number,
+            ..
+        } = self;
+        format!("tallyhook-mail-{account}-{version}-{key_number}")
     }
 }
 
@@ -71,6 +98,83 @@ impl Store {
         let change = Change::of(keys::account(account));
         let change = change.set_or_remove("mail", address.map(|address| text(address.as_str())));
         self.account_change("set an account's mail", change).await
+    }
+
+    /// Sets an account's mail address, and makes the account's row due until Stripe has it, too.
+    pub async fn account_mail_owe(
+        &self,
+        account: &AccountId,
+        address: &MailAddress,
+        now: Timestamp,
+    ) -> Result<AccountChanged, StoreError> {
+        let key = keys::account(account);
+        let due = keys::due(&key);
+        let change = Change::of(key)
+            .set("mail", text(address.as_str()))
+            .set("mail_key", number(1))
+            .set("dx", text(due))
+            .set("due_at", time(now.plus(RESEND_AFTER)))
+            .add("mail_version", number(1))
+            .remove("swept");
+        self.account_change("owe Stripe an account's mail", change)
+            .await
+    }
+
+    /// Reads the mail address that Stripe does not have yet, if there is one; strongly consistent.
+    pub async fn account_mail_owed(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<OwedMail>, StoreError> {
+        const READ: &str = "read the mail that Stripe is owed";
+        let found = self.table.get(READ, &keys::account(account)).await?;
+        let Some(found) = found.filter(|row| row.contains_key("dx")) else {
+            return Ok(None);
+        };
+        let item = Item::new(&found, READ);
+        let address = item.find_text("mail")?;
+        let address = address.map(|text| MailAddress::parse(text).map_err(|_| item.bad("mail")));
+        Ok(Some(OwedMail {
+            account: account.clone(),
+            customer: item.parsed("customer", CustomerId::parse)?,
+            address: address.transpose()?,
+            version: item.number("mail_version")?,
+            key_number: item.number("mail_key")?,
+        }))
+    }
+
+    /// Moves on to the next idempotency key, unless another run has done that.
+    pub async fn account_mail_next_key(&self, owed: &OwedMail) -> Result<Finished, StoreError> {
+        let change = Change::of(keys::account(&owed.account))
+            .set("mail_key", number(owed.key_number + 1))
+            .when(
+                "#mail_version = :version AND #mail_key = :seen",
+                vec![
+                    ("version", number(owed.version)),
+                    ("seen", number(owed.key_number)),
+                ],
+            );
+        self.owed_mail_change(change).await
+    }
+
+    /// Records that Stripe has the address, unless an operator has changed it since.
+    pub async fn account_mail_settled(&self, owed: &OwedMail) -> Result<Finished, StoreError> {
+        let change = Change::of(keys::account(&owed.account))
+            .remove("dx")
+            .remove("due_at")
+            .remove("swept")
+            .when(
+                "attribute_exists(dx) AND #mail_version = :version",
+                vec![("version", number(owed.version))],
+            );
+        self.owed_mail_change(change).await
+    }
+
+    async fn owed_mail_change(&self, change: Change) -> Result<Finished, StoreError> {
+        let changed = self.table.update("move an owed mail on", change).await?;
+        Ok(match changed {
+            Updated::Done(()) => Finished::Now,
+            Updated::Refused(_) => Finished::Already,
+        })
     }
 
     /// Sets whether an account receives notices of a kind.

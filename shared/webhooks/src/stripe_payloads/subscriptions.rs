@@ -5,7 +5,7 @@ use domain::billing::plans::Span;
 use domain::billing::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
 use domain::ids::{CustomerId, InvoiceId, PriceId, ProductId, SubscriptionId};
 use domain::inbox::events::{
-    InvoiceChange, InvoiceEvent, StripeEvent, SubscriptionChange, SubscriptionEvent,
+    InvoiceChange, InvoiceEvent, ScheduleEvent, StripeEvent, SubscriptionChange, SubscriptionEvent,
 };
 use domain::time::Timestamp;
 use serde::de::Error;
@@ -81,6 +81,14 @@ struct InvoiceBody {
 }
 
 #[derive(Deserialize)]
+struct ScheduleBody {
+    customer: Ref,
+    subscription: Option<Ref>,
+    /// The subscription that it managed, once it is released.
+    released_subscription: Option<Ref>,
+}
+
+#[derive(Deserialize)]
 struct Parent {
     subscription_details: Option<Details>,
 }
@@ -94,6 +102,20 @@ fn span(start: Option<i64>, end: Option<i64>) -> Option<Span> {
     Some(Span {
         start: Timestamp::from_seconds(start?),
         end: Timestamp::from_seconds(end?),
+    })
+}
+
+pub(super) fn schedule(body: &[u8]) -> Read {
+    read(body, |object: ScheduleBody, _: Around| {
+        let managed = object.subscription.or(object.released_subscription);
+        // A schedule that never began manages nothing.
+        let Some(subscription) = maybe(managed.as_ref(), SubscriptionId::parse)? else {
+            return Ok(None);
+        };
+        Ok(Some(StripeEvent::Schedule(ScheduleEvent {
+            customer: object.customer.parsed(CustomerId::parse)?,
+            subscription,
+        })))
     })
 }
 

@@ -2,7 +2,8 @@
 //! `/api/v1/admin/mail/muted`: addresses that get no mail.
 //!
 //! The API accepts an address but never returns one: the operator who sets it knows it, and nobody
-//! else needs it.
+//! else needs it. This function has no right to write at Stripe, which sends receipts to the address.
+//! It makes the account's row due, and `stripe-events` sets the address there.
 
 use crate::operator::Authorized;
 use crate::routes::accounts::account::existing;
@@ -12,6 +13,7 @@ use axum::extract::State;
 use domain::accounts::addresses::{BadAddress, MailAddress};
 use domain::ids::AccountId;
 use domain::notices;
+use queues::Message;
 use rest::views::NoticesShown;
 use rest::{Body, Path};
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,8 @@ pub struct AddressUnmuted {
 }
 
 /// Changes where an account's mail goes and which notices it gets.
+///
+/// Stripe gets the address, too, in a moment. If the address is removed, Stripe keeps its own.
 #[utoipa::path(put, path = "/api/v1/admin/accounts/{id}/mail", tag = "notices",
     params(("id" = String, Path, description = "The account's id.")), request_body = MailChange,
     responses((status = 200, body = NoticesShown)))]
@@ -68,13 +72,30 @@ pub async fn change(
             .then(|| MailAddress::parse(text))
             .transpose();
         let address = address.map_err(bad_address)?;
-        ctx.store.account_mail_set(&id, address.as_ref()).await?;
+        match &address {
+            Some(address) => owe(&ctx, &id, address).await?,
+            // Stripe documents no way to clear a customer's address, so it keeps its own.
+            None => {
+                ctx.store.account_mail_set(&id, None).await?;
+            }
+        }
     }
     for (kind, switch) in switches {
         ctx.store.account_notices_set(&id, kind, switch).await?;
     }
-    tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "changed which mails an account gets");
+    tracing::info!(operator.name = operator.name, account.id = %id, address = wanted.address.is_some(), audit = true,
+        "changed which mails an account gets");
     shown(&ctx, &id).await
+}
+
+/// Sets the address here, and has `stripe-events` set it at Stripe.
+async fn owe(ctx: &Ctx, id: &AccountId, address: &MailAddress) -> Result<(), ApiError> {
+    let now = ctx.outside.now();
+    ctx.store.account_mail_owe(id, address, now).await?;
+    // The row is due, so the sweeper sends the message again if it is lost.
+    let message = Message::CustomerMail(id.clone());
+    ctx.queues.send(&message, Some(id)).await?;
+    Ok(())
 }
 
 fn bad_address(error: BadAddress) -> ApiError {

@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use domain::accounts::api_keys::{Role, Scope};
 use domain::accounts::members::Member;
+use domain::billing::plans::Limit;
+use flows::accounts;
 use flows::accounts::people;
 use http::StatusCode;
 use rest::{Body, Path};
@@ -18,6 +20,11 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 #[derive(Serialize, ToSchema)]
 pub struct Members {
     members: Vec<MemberShown>,
+    /// The number of members.
+    used: u64,
+    /// How many members the plan has places for; 0 means unlimited. An account with more keeps them,
+    /// and nobody else can join.
+    limit: u64,
 }
 
 /// A member.
@@ -51,7 +58,7 @@ fn role_words() -> ObjectBuilder {
 /// Lists the members of your account.
 ///
 /// A person who can reach one of the account's installations on GitHub becomes a member at their
-/// first sign-in.
+/// first sign-in, if the plan has a place for another one.
 #[utoipa::path(get, path = "/api/v1/members", tag = "people",
     responses((status = 200, body = Members)))]
 pub async fn list(
@@ -59,8 +66,15 @@ pub async fn list(
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<Members>, ApiError> {
     let members = ctx.store.member_list(&caller.account).await?;
+    let now = ctx.outside.now();
+    let places = accounts::places(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
     Ok(Json(Members {
         members: members.iter().map(shown).collect(),
+        used: ctx.store.member_count(&caller.account).await?,
+        limit: match places {
+            Limit::Of(most) => most,
+            Limit::Unlimited => 0,
+        },
     }))
 }
 

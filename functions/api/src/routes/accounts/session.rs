@@ -34,6 +34,8 @@ pub struct SessionShown {
     accounts: Vec<AccountOfMine>,
     /// The installations that have no account yet.
     installations: Vec<InstallationShown>,
+    /// The accounts that had no place for the person at sign-in, so they are not a member.
+    full_accounts: Vec<FullAccount>,
     /// The value of the `X-CSRF-Token` header that every change requires.
     csrf_token: String,
     expires_at: String,
@@ -47,6 +49,15 @@ pub struct AccountOfMine {
     name: String,
     /// The role: `viewer`, `member` or `admin`.
     role: String,
+}
+
+/// An account that has no place for another member. An admin of it can remove a member or change to
+/// a plan with more places; then sign in again.
+#[derive(Serialize, ToSchema)]
+pub struct FullAccount {
+    id: String,
+    /// A GitHub owner that the account pays for.
+    name: String,
 }
 
 /// An installation that has no account yet.
@@ -126,7 +137,10 @@ pub async fn choose(
         random,
         old.user.clone(),
         Some(account.clone()),
-        old.shown.clone(),
+        sessions::Seen {
+            shown: old.shown.clone(),
+            full: old.full.clone(),
+        },
         now,
     );
     // Switching accounts does not extend a session.
@@ -160,10 +174,11 @@ pub async fn choose(
 ///
 /// This works even if GitHub does not connect you to the account, for example because it signed up
 /// by email. The key needs all scopes, which the account's first key has. The answer is the same
-/// whatever is wrong with the key. Switch to the account afterwards.
+/// whatever is wrong with the key. An account that has an admin and no place for another member
+/// refuses with `members_full`. Switch to the account afterwards.
 #[utoipa::path(post, path = "/api/v1/session/accounts", tag = "people", request_body = AccountKey, security(("session" = [])),
     params(IdempotencyKey),
-    responses((status = 200, body = AccountOfMine)))]
+    responses((status = 200, body = AccountOfMine), (status = 409)))]
 pub async fn join(
     SignedIn(person): SignedIn,
     // Attempts with a secret are also counted by network.
@@ -178,7 +193,7 @@ pub async fn join(
         ApiError::bad_request("bad_body", "Send `{\"key\": \"th_…\"}` and nothing else.")
     })?;
     let joined = joining::join(
-        &ctx.store,
+        (&ctx.store, &ctx.catalogue),
         &ctx.sessions,
         &person,
         &shown.key,
@@ -248,12 +263,17 @@ async fn shown(
         owner: one.login.clone(),
         role: one.role.as_str().to_owned(),
     });
+    let full = session.full.iter().map(|one| FullAccount {
+        id: one.account.to_string(),
+        name: one.name.clone(),
+    });
     Ok(SessionShown {
         user_id: session.user.id.get(),
         login: session.user.login.clone(),
         account_id: session.account.as_ref().map(AccountId::to_string),
         accounts,
         installations: installations.collect(),
+        full_accounts: full.collect(),
         csrf_token,
         expires_at: session.expires_at.to_string(),
     })

@@ -46,6 +46,16 @@ pub struct SubscriptionShown {
     ends_at: Option<String>,
     /// The end of the grace period after a failed payment.
     grace_until: Option<String>,
+    /// The change of plan when the period ends, if one is planned.
+    planned_change: Option<PlannedShown>,
+}
+
+/// A change of plan when the period ends.
+#[derive(Serialize, ToSchema)]
+pub struct PlannedShown {
+    /// The plan from then on; absent if it is not a plan of the catalogue.
+    plan: Option<String>,
+    at: String,
 }
 
 /// The plan to subscribe to.
@@ -57,17 +67,21 @@ pub struct PlanWanted {
     plan: String,
 }
 
-/// A change of the subscription: either to another plan, or a resumption.
+/// A change of the subscription: either to another plan, or a resumption, or none of what is planned.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeWanted {
-    /// The id of another plan. The rest of the paid period is credited, and the difference is
-    /// charged immediately.
+    /// The id of another plan. If it changes now, the rest of the paid period is credited, and the
+    /// difference is charged immediately.
     plan: Option<String>,
+    /// When the plan changes: `now`, or `period_end` without a charge until then. Defaults to `now`.
+    when: Option<String>,
     /// The `at` of a preview. The change then costs exactly what the preview showed.
     at: Option<i64>,
     /// `true` undoes a cancellation or resumes a paused subscription.
     resume: Option<bool>,
+    /// `true` withdraws a change that is planned for the end of the period.
+    keep_plan: Option<bool>,
 }
 
 /// When a cancellation takes effect.
@@ -157,7 +171,10 @@ pub async fn preview(
     }))
 }
 
-/// Changes the plan, undoes a cancellation or resumes a paused subscription.
+/// Changes the plan now or when the period ends, undoes a cancellation, resumes a paused subscription
+/// or withdraws a planned change.
+///
+/// A change now, a cancellation and a resumption withdraw a planned change, too.
 #[utoipa::path(patch, path = "/api/v1/billing/subscription", tag = "billing", request_body = ChangeWanted,
     params(IdempotencyKey),
     responses((status = 200, body = SubscriptionShown),
@@ -172,15 +189,60 @@ pub async fn update(
     let act = once
         .act(&caller.account, "billing/subscription/change")
         .id();
-    match (&wanted.plan, wanted.resume) {
-        (Some(plan), None) => change_plan(&ctx, &caller, act, plan, wanted.at).await?,
-        (None, Some(true)) if wanted.at.is_none() => resume(&ctx, &caller, act).await?,
+    let bare = wanted.at.is_none() && wanted.when.is_none();
+    match (&wanted.plan, wanted.resume, wanted.keep_plan) {
+        (Some(plan), None, None) if is_later(&wanted)? => {
+            change_plan_later(&ctx, &caller, act, plan).await?;
+        }
+        (Some(plan), None, None) => change_plan(&ctx, &caller, act, plan, wanted.at).await?,
+        (None, Some(true), None) if bare => resume(&ctx, &caller, act).await?,
+        (None, None, Some(true)) if bare => keep_plan(&ctx, &caller, act).await?,
         _ => {
-            let detail = "Provide exactly one of `plan` and `\"resume\": true`.";
+            let detail =
+                "Provide exactly one of `plan`, `\"resume\": true` and `\"keep_plan\": true`.";
             return Err(ApiError::bad_request("bad_body", detail));
         }
     }
     shown(&ctx, &caller).await.map(Json)
+}
+
+/// Whether the plan changes when the period ends.
+fn is_later(wanted: &ChangeWanted) -> Result<bool, ApiError> {
+    match wanted.when.as_deref() {
+        None | Some("now") => Ok(false),
+        Some("period_end") if wanted.at.is_none() => Ok(true),
+        Some("period_end") => {
+            let detail = "`at` is the moment of a change now; leave it out with `period_end`.";
+            Err(ApiError::bad_request("bad_at", detail))
+        }
+        Some(_) => Err(bad_when()),
+    }
+}
+
+fn bad_when() -> ApiError {
+    ApiError::bad_request("bad_when", "`when` must be `now` or `period_end`.")
+}
+
+async fn change_plan_later(
+    ctx: &Ctx,
+    caller: &Caller,
+    act: ActionId,
+    plan: &str,
+) -> Result<(), ApiError> {
+    let stripe = ctx.stripe().await?;
+    let shop = ctx.shop(&stripe);
+    let id = plan_changes::change_plan_later(&shop, &caller.account, act, plan).await?;
+    tracing::info!(account.id = %caller.account, subscription.id = %id, plan, by = %caller.by, audit = true,
+        "planned a change of a subscription's plan");
+    Ok(())
+}
+
+async fn keep_plan(ctx: &Ctx, caller: &Caller, act: ActionId) -> Result<(), ApiError> {
+    let stripe = ctx.stripe().await?;
+    let id = plan_changes::keep_plan(&ctx.shop(&stripe), &caller.account, act).await?;
+    tracing::info!(account.id = %caller.account, subscription.id = %id, by = %caller.by, audit = true,
+        "withdrew a planned change of a subscription's plan");
+    Ok(())
 }
 
 async fn change_plan(
@@ -221,12 +283,7 @@ pub async fn cancel(
     let how = match end.when.as_deref() {
         None | Some("period_end") => Cancel::AtPeriodEnd,
         Some("now") => Cancel::NowWithLastInvoice,
-        Some(_) => {
-            return Err(ApiError::bad_request(
-                "bad_when",
-                "`when` must be `now` or `period_end`.",
-            ));
-        }
+        Some(_) => return Err(bad_when()),
     };
     let act = once
         .act(&caller.account, "billing/subscription/cancel")
@@ -245,18 +302,20 @@ async fn whole(store: &Store, account: &AccountId) -> Result<(Account, Contracts
 
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError> {
     let (account, contracts) = whole(&ctx.store, &caller.account).await?;
-    let stands = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
+    let now = ctx.outside.now();
+    let stands = entitlements(&ctx.catalogue, &account, &contracts, now);
     let stands = stands.ok_or_else(|| {
         ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
     })?;
-    let subscriptions = contracts.subscriptions;
+    let subscriptions = &contracts.subscriptions;
     let ended = || {
         subscriptions
             .iter()
             .filter(|one| plan_of(&ctx.catalogue, one).is_some())
             .max_by_key(|one| one.created_at)
     };
-    let one = live(&ctx.catalogue, &subscriptions).or_else(ended);
+    let one = live(&ctx.catalogue, subscriptions).or_else(ended);
+    let planned = one.and_then(|one| contracts.planned(&one.id, now));
     let period = one.and_then(|one| one.period);
     let ends_at = one.and_then(|one| one.ends_at);
     Ok(SubscriptionShown {
@@ -275,5 +334,9 @@ async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError
             Coverage::Grace { until } => Some(until.to_string()),
             Coverage::Full | Coverage::Lapsed => None,
         },
+        planned_change: planned.map(|planned| PlannedShown {
+            plan: planned.plan.as_ref().map(ToString::to_string),
+            at: planned.at.to_string(),
+        }),
     })
 }

@@ -13,6 +13,7 @@ use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::accounts::api_keys::Role;
+use domain::accounts::members::Membership;
 use domain::ids::{AccountId, InstallationId};
 use domain::refusal::{FlowError, Grounds};
 use flows::accounts::memberships::Belongings;
@@ -84,7 +85,11 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
     } else {
         "Your accounts"
     };
-    let mut page = Page::new(StatusCode::OK, heading);
+    let mut page = say_full(
+        Page::new(StatusCode::OK, heading),
+        &person.session.full,
+        &mine,
+    );
     for (known, role) in &mine {
         let role = role.as_str();
         page = page.paragraph(&format!("{} ({}): {role}", known.name, known.account));
@@ -108,6 +113,22 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
     })
 }
 
+/// Says which accounts had no place for the person when they signed in.
+fn say_full(page: Page, full: &[Membership], mine: &[(Membership, Role)]) -> Page {
+    let has_joined = |one: &Membership| mine.iter().any(|(known, _)| known.account == one.account);
+    full.iter()
+        .filter(|one| !has_joined(one))
+        .fold(page, |page, one| page.paragraph(&no_place(one)))
+}
+
+fn no_place(full: &Membership) -> String {
+    format!(
+        "All places for members of the account of {} ({}) are taken, so you are not a member of it. Ask an admin of the account \
+         to remove a member or to change to a plan with more places, then sign in again.",
+        full.name, full.account
+    )
+}
+
 /// Says where the App is installed.
 fn install(page: Page, ctx: &Ctx) -> Page {
     let page = page.paragraph(INSTALL);
@@ -128,6 +149,11 @@ pub async fn arrive(
     let Some(here) = &has.account_here else {
         return Ok(offer(has, installation, csrf));
     };
+    if let Some(full) = has.full.iter().find(|one| one.account == *here) {
+        let page = Page::new(StatusCode::OK, "The account has no place for you");
+        let page = page.paragraph(&no_place(full));
+        return Ok(page.link(PATH, "Your accounts").into_response());
+    }
     let account = ctx.store.account_find(here).await?;
     let may_leave = has.accounts.get(here) == Some(&Role::Admin)
         && account.is_some_and(|account| account.came_automatically())
@@ -266,7 +292,8 @@ pub async fn join(
     let installation = shown.installation_id.map(InstallationId::new);
     let csrf = shown.csrf_token.as_str();
     let now = ctx.outside.now();
-    let joined = match joining::join(&ctx.store, &ctx.sessions, &person, &shown.key, now).await {
+    let sold = (&ctx.store, &ctx.catalogue);
+    let joined = match joining::join(sold, &ctx.sessions, &person, &shown.key, now).await {
         Ok(joined) => joined,
         Err(FlowError::Refused(refusal)) if refusal.grounds == Grounds::Forbidden => {
             let page = Page::new(StatusCode::FORBIDDEN, "This key cannot be used");

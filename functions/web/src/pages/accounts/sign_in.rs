@@ -105,7 +105,8 @@ async fn enter(
     now: Timestamp,
 ) -> Result<Response, ApiError> {
     let user = visitor.user().await?;
-    let has = memberships::refresh(&ctx.store, visitor, &user, intent.installation, now).await?;
+    let sold = (&ctx.store, &ctx.catalogue);
+    let has = memberships::refresh(sold, visitor, &user, intent.installation, now).await?;
     // A browser has one session, so its previous session ends.
     if let Some(before) = find(ctx, headers).await? {
         sessions::end(&ctx.store, &ctx.sessions, &before.digest()).await?;
@@ -114,7 +115,11 @@ async fn enter(
         id: ctx.outside.random_bytes(),
         text: ctx.outside.random_bytes(),
     };
-    let (session, text) = sessions::start(fresh, user, has.first_choice(), has.shown.clone(), now);
+    let seen = sessions::Seen {
+        shown: has.shown.clone(),
+        full: has.full.clone(),
+    };
+    let (session, text) = sessions::start(fresh, user, has.first_choice(), seen, now);
     let digest = store::session_digest(&text);
     ctx.store.session_create(&session, &digest).await?;
     tracing::info!(user.id = %session.user.id, session.id = %session.id, accounts = has.accounts.len(), audit = true, "signed in");

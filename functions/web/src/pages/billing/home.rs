@@ -9,9 +9,8 @@ use crate::{ApiError, Ctx};
 use axum::extract::State;
 use domain::billing::entitlements::plan_of;
 use domain::billing::plans::{Limit, Pays, Renewal};
-use domain::billing::quotas::period_of;
+use domain::billing::quotas::{is_level, period_of};
 use domain::billing::subscriptions::Status;
-use domain::billing::usage::Meter;
 use domain::units::Credits;
 use flows::accounts::Entitled;
 use flows::billing::subscriptions::live;
@@ -172,7 +171,7 @@ async fn quotas(ctx: &Ctx, standing: &Standing<'_>) -> Result<Markup, ApiError> 
             ),
         };
         let resets = html! {
-            @if *meter == Meter::agents() { "At a time" } @else { @match (quota.renews, period.end) {
+            @if is_level(meter) { "At a time" } @else { @match (quota.renews, period.end) {
                 (Renewal::Month, Some(end)) => { "Calendar month (UTC), resets " (moment(end)) }
                 (Renewal::Subscription, Some(end)) => { "Your billing period, resets " (moment(end)) }
                 (Renewal::Never, _) => "In all",

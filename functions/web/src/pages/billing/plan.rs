@@ -1,5 +1,5 @@
-//! `/billing/plan`: the plans on sale, and the changes of the account's own: buy, preview, change,
-//! cancel and resume.
+//! `/billing/plan`: the plans on sale, and the changes of the account's own: buy, preview, change now
+//! or when the period ends, cancel and resume.
 //!
 //! A change of plan is shown with its price first and costs exactly that within an hour. Each form
 //! carries the identity of what it does, so a double click does it once.
@@ -16,12 +16,13 @@ use domain::billing::entitlements::plan_of;
 use domain::billing::plans::Plan;
 use domain::billing::subscriptions::{Status, Subscription};
 use domain::ids::ActionId;
+use domain::time::Timestamp;
 use flows::billing::plan_changes;
 use flows::billing::purchases::Wish;
 use flows::billing::subscriptions::live;
 use http::HeaderMap;
 use maud::{Markup, html};
-use pages::{Page, Tone, badge, once, post, table};
+use pages::{Page, Tone, badge, moment, once, post, table};
 use rest::browsers::see_other;
 use rest::{Form, Params};
 use serde::Deserialize;
@@ -43,6 +44,9 @@ pub async fn show(
             h2 { "Your plan" }
             p.figure { (standing.entitlements.plan.name) }
             p { (next_charge(&ctx, &standing)) }
+            @if let Some(subscription) = subscription {
+                (planned(&ctx, &member, &standing, subscription))
+            }
             @if let (Some(subscription), true) = (subscription, member.may_bill()) {
                 (ends(&ctx, &member, subscription))
             }
@@ -58,6 +62,33 @@ pub async fn show(
         }
     };
     Ok(tab(&member, &standing, "Plan", "/billing/plan").with(&content))
+}
+
+/// Says which change is planned, with the button that withdraws it.
+fn planned(
+    ctx: &Ctx,
+    member: &Member,
+    standing: &Standing<'_>,
+    subscription: &Subscription,
+) -> Markup {
+    let now = ctx.outside.now();
+    let Some(planned) = standing.contracts.planned(&subscription.id, now) else {
+        return html! {};
+    };
+    let plan = planned.plan.as_ref().and_then(|id| ctx.catalogue.plan(id));
+    html! {
+        p {
+            "Changes to "
+            strong { @match plan { Some(plan) => (plan.name), None => "another plan" } }
+            " on " (moment(planned.at)) ". Until then nothing changes."
+        }
+        @if member.may_bill() {
+            (post("/billing/plan/keep", &member.csrf(), &html! {
+                (once(&fresh(ctx)))
+                button { "Keep my plan" }
+            }))
+        }
+    }
 }
 
 /// Returns the button that ends the subscription, or the one that continues it.
@@ -186,9 +217,29 @@ pub async fn preview(
                 }
             }))
         }
+        @if let Some(end) = changes_at(&ctx, &standing) {
+            section.card {
+                p {
+                    "Or keep the present plan until the period ends on " (moment(end))
+                    " and change then. Nothing is charged or credited before."
+                }
+                (post("/billing/plan/change-later", &member.csrf(), &html! {
+                    (once(&fresh(&ctx)))
+                    input type="hidden" name="plan" value=(form.plan);
+                    button { "Change to " (name) " when the period ends" }
+                }))
+            }
+        }
     };
     let heading = format!("Change to {name}");
     Ok(tab(&member, &standing, &heading, "/billing/plan").with(&content))
+}
+
+/// When the subscription can change without a charge, if it can.
+fn changes_at(ctx: &Ctx, standing: &Standing<'_>) -> Option<Timestamp> {
+    let one = live(&ctx.catalogue, &standing.contracts.subscriptions)?;
+    let period = one.period.filter(|_| one.ends_at.is_none())?;
+    Some(period.end)
 }
 
 /// The form that changes the plan at the price of a preview.
@@ -217,6 +268,48 @@ pub async fn change(
     tracing::info!(account.id = %member.account, subscription.id = %changed, plan = form.plan, by = member.by(), audit = true,
         "changed the plan of a subscription");
     Ok(see_other("/billing/plan?done=changed"))
+}
+
+/// The form that changes the plan when the period ends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaterForm {
+    plan: String,
+    once: String,
+    csrf_token: String,
+}
+
+/// Plans a change of plan for the end of the period.
+pub async fn change_later(
+    member: Member,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(form): Form<LaterForm>,
+) -> Result<Response, ApiError> {
+    member.bills(&ctx, &headers, &form.csrf_token)?;
+    let act = act(&member, &form.once, "pages/plan/change-later")?;
+    let stripe = ctx.stripe().await?;
+    let shop = ctx.shop(&stripe);
+    let id = plan_changes::change_plan_later(&shop, &member.account, act, &form.plan).await?;
+    tracing::info!(account.id = %member.account, subscription.id = %id, plan = form.plan, by = member.by(), audit = true,
+        "planned a change of a subscription's plan");
+    Ok(see_other("/billing/plan?done=planned"))
+}
+
+/// Withdraws a change that is planned for the end of the period.
+pub async fn keep(
+    member: Member,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(form): Form<ActForm>,
+) -> Result<Response, ApiError> {
+    member.bills(&ctx, &headers, &form.csrf_token)?;
+    let act = act(&member, &form.once, "pages/plan/keep")?;
+    let stripe = ctx.stripe().await?;
+    let id = plan_changes::keep_plan(&ctx.shop(&stripe), &member.account, act).await?;
+    tracing::info!(account.id = %member.account, subscription.id = %id, by = member.by(), audit = true,
+        "withdrew a planned change of a subscription's plan");
+    Ok(see_other("/billing/plan?done=kept"))
 }
 
 /// The form of a button that changes the subscription.

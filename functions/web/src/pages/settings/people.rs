@@ -7,6 +7,9 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::accounts::api_keys::{Role, Scope};
 use domain::accounts::members;
+use domain::billing::entitlements::Entitlements;
+use domain::billing::plans::Limit;
+use domain::billing::quotas;
 use flows::accounts::people;
 use http::HeaderMap;
 use maud::{Markup, html};
@@ -25,6 +28,7 @@ pub async fn show(
     let standing = member.standing(&ctx).await?;
     let may_change = member.may(Scope::Keys);
     let all = ctx.store.member_list(&member.account).await?;
+    let used = ctx.store.member_count(&member.account).await?;
     let rows: Vec<_> = all
         .iter()
         .map(|one| line(&member, one, may_change))
@@ -45,6 +49,7 @@ pub async fn show(
     let content = html! {
         (flash(&done))
         @if !may_change { (read_only()) }
+        p { (taken(&standing.entitlements, used)) }
         (table("Members", columns, &rows))
         section.card {
             h2 { "Roles" }
@@ -56,6 +61,19 @@ pub async fn show(
         }
     };
     Ok(tab(&member, &standing, "Members", "/settings/members").with(&content))
+}
+
+/// Says how many of the plan's places are taken.
+fn taken(entitlements: &Entitlements<'_>, used: u64) -> String {
+    let plan = &entitlements.plan.name;
+    match quotas::places(entitlements) {
+        Limit::Unlimited => format!("Members: {used}. The plan {plan} does not limit them."),
+        Limit::Of(most) if used < most => format!("Members: {used} of {most} in the plan {plan}."),
+        Limit::Of(most) => format!(
+            "Members: {used} of {most} in the plan {plan}. All present members keep their access. Nobody else can join until \
+             a member is removed or the account has a plan with more places."
+        ),
+    }
 }
 
 fn line(member: &Member, one: &members::Member, may_change: bool) -> Vec<Markup> {

@@ -142,6 +142,7 @@ fn seen_with(
         subscriptions: subscriptions.to_vec(),
         purchases: purchases.to_vec(),
         failures: BTreeMap::new(),
+        planned: BTreeMap::new(),
     };
     let entitlements =
         entitlements(&catalogue, &account(own), &contracts, now).expect("a entitlements");

@@ -18,6 +18,7 @@ fn grace_ends_some_days_after_the_payment_failed() {
             .iter()
             .map(|failure| (late.id.clone(), failure.clone()))
             .collect(),
+        planned: BTreeMap::new(),
     };
     let seen = |failures: &[PaymentFailure], now| {
         let found = entitlements(&catalogue, &account("payg"), &contracts(failures), now);
