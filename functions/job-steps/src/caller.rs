@@ -15,8 +15,8 @@ use std::time::Duration;
 use store::Advanced;
 
 /// A lease is renewed with each call, so that work whose process has died is taken up within
-/// minutes, however long it would have run.
-const LEASE: Duration = Duration::from_secs(ANSWER_MAX.as_secs() + 60);
+/// minutes, however long it would have run. After the longest answer, the tools have this time.
+const LEASE: Duration = Duration::from_secs(ANSWER_MAX.as_secs() + 120);
 
 /// The end of a lease that begins or is renewed now.
 pub fn lease_end(now: Timestamp) -> Timestamp {

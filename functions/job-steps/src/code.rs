@@ -124,7 +124,14 @@ async fn turn(
     let Reply { text, calls, .. } = reply;
     // A call that was cut off has half of its arguments.
     let calls = if cut_off { Vec::new() } else { calls };
-    let results = room.run(talk, &calls).await?;
+    let results = match room.run(talk, &calls).await {
+        Ok(results) => results,
+        Err(failure) => {
+            // The answer is asked for again when GitHub can be read.
+            lease.settles(used.cost());
+            return Err(failure);
+        }
+    };
     let told = if cut_off {
         Some(CUT_OFF)
     } else if calls.is_empty() {

@@ -183,7 +183,10 @@ async fn a_model_that_never_submits_ends_the_job() {
     let turns = usize::try_from(TURNS_MAX).expect("few");
     assert_eq!(world.asked("code"), turns);
     let last = content(&world, turns - 1);
-    assert!(last.ends_with("unless it would do harm."), "it is asked to submit");
+    assert!(
+        last.ends_with("unless it would do harm."),
+        "it is asked to submit"
+    );
     assert!(!content(&world, turns - 2).contains("your last answer"));
     world.done().await;
 }

@@ -14,6 +14,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use domain::jobs::JobState;
+use domain::text::truncate;
 use maud::{Markup, html};
 use rest::{Params, Path};
 use std::sync::Arc;
@@ -145,6 +146,9 @@ fn content(job: &JobDetails, turns: &[TurnShown]) -> Markup {
     }
 }
 
+/// How much the page shows of a call. The API has all of it.
+const SHOWN_BYTES_MAX: usize = 2_000;
+
 fn turn_lines(turns: &[TurnShown]) -> Vec<Vec<Markup>> {
     let line = |(number, turn): (usize, &TurnShown)| {
         vec![
@@ -153,8 +157,8 @@ fn turn_lines(turns: &[TurnShown]) -> Vec<Vec<Markup>> {
                 @for call in &turn.calls {
                     details {
                         summary { (call.name) @if call.failed { " – failed" } }
-                        pre { (call.input) }
-                        pre { (call.result) }
+                        pre { (truncate(&call.input, SHOWN_BYTES_MAX)) }
+                        pre { (truncate(&call.result, SHOWN_BYTES_MAX)) }
                     }
                 }
                 @if !turn.text.is_empty() { (turn.text) }

@@ -13,7 +13,8 @@ pub struct Figures {
     pub billed: u64,
     /// The credits that jobs captured.
     pub revenue: u64,
-    /// What the models cost, for jobs that credits pay, including those that were not billed.
+    /// What the models cost, for jobs that credits pay, including those that were not billed and
+    /// answers that were lost.
     pub prepaid_cost: u64,
     /// What the models cost, for all jobs.
     pub cost: u64,
@@ -22,7 +23,7 @@ pub struct Figures {
 impl Figures {
     /// The figures of one job.
     pub fn of(row: &JobRow) -> Self {
-        let cost = row.cost.micros();
+        let cost = row.spent().micros();
         let prepaid = matches!(row.facts.terms.funding, Funding::Prepaid { .. });
         Self {
             jobs: 1,

@@ -17,7 +17,7 @@ async fn a_step_whose_sandbox_dies_is_done_by_another() {
         let leased = job.lease_until.expect("it is leased to the dead");
         assert_eq!(
             leased.since(world.stack.outside.now()),
-            Duration::from_secs(300),
+            Duration::from_secs(360),
             "{step}: nobody begins while the answer may still come"
         );
         world.settle().await;
@@ -60,7 +60,7 @@ async fn work_that_kills_every_sandbox_ends_the_job() {
     world.turn(Queue::GithubEvents).await;
     for _ in 0..ATTEMPTS_MAX {
         die_in_a_model_call(&world, Queue::Plan).await;
-        world.elapse(Duration::from_secs(306)).await;
+        world.elapse(Duration::from_secs(361)).await;
         world.sweep().await;
     }
     world.settle().await;
@@ -117,7 +117,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
     let function = world.mapping(Queue::Code).function.clone();
     let (response, ()) = tokio::join!(function(late, deadline), async {
         held.reached().await;
-        world.elapse(Duration::from_secs(301)).await;
+        world.elapse(Duration::from_secs(361)).await;
         world.turn(Queue::Code).await;
         assert_eq!(
             world.present_job().await.state,
