@@ -337,3 +337,30 @@ async fn a_failure_that_stripe_stores_does_not_end_a_planned_change() {
         }
     }
 }
+
+/// A field that another path drops would change the plan now.
+#[tokio::test(start_paused = true)]
+async fn other_paths_know_when_a_plan_changes() {
+    let (world, key) = subscribed().await;
+    changes(&world, &key, "up", &json!({ "plan": "professional" })).await;
+    let path = "/api/billing/subscription";
+    let wanted = json!({ "planId": "starter", "when": "period_end", "note": "cheaper" });
+    let (status, planned) = world
+        .customer(&key, "PATCH", path, "down", Some(&wanted))
+        .await;
+    assert_eq!(status, StatusCode::OK, "{planned}");
+    assert_eq!(
+        (&planned["plan"], &planned["planned_change"]["plan"]),
+        (&json!("professional"), &json!("starter"))
+    );
+    let kept = json!({ "keep_plan": true });
+    let (status, shown) = world
+        .customer(&key, "PATCH", path, "keep", Some(&kept))
+        .await;
+    assert_eq!(
+        (status, &shown["planned_change"]),
+        (StatusCode::OK, &Value::Null),
+        "{shown}"
+    );
+    world.done().await;
+}

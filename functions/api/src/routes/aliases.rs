@@ -33,13 +33,15 @@ const RENAMED: [(&[&str], &str); 4] = [
 ];
 
 /// The fields that the routes behind these paths know.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "pack",
     "quantity",
     "plan",
     "ui",
     "at",
     "resume",
+    "when",
+    "keep_plan",
     "repository",
 ];
 
