@@ -438,3 +438,30 @@ pub enum AdjustmentSide {
     Credit,
     Debit,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry that would leave the range of a balance is refused, and one at its edge is not.
+    #[test]
+    fn an_entry_keeps_the_balance_within_its_range() {
+        let at = Timestamp::from_millis(1);
+        let account = AccountId::mint(at, [1; 10]);
+        let bounds = |side| {
+            let amount = Credits::whole(3).expect("an amount");
+            let label = EntryDetails {
+                note: String::new(),
+                source: String::new(),
+                priced_by: String::new(),
+            };
+            let action = ActionId::of_digest([1; 16]);
+            Posting::adjustment(&account, action, (amount, side), label, at).bounds()
+        };
+        let three = 3_000_000;
+        let (low, high) = bounds(AdjustmentSide::Credit);
+        assert_eq!((low, high), (-BALANCE_MAX, BALANCE_MAX - three));
+        let (low, high) = bounds(AdjustmentSide::Debit);
+        assert_eq!((low, high), (-BALANCE_MAX + three, BALANCE_MAX));
+    }
+}

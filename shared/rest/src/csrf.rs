@@ -93,5 +93,8 @@ mod tests {
             "https://a.test:8420",
             Some("https://b.test/billing")
         ));
+        let site = Some("https://b.test/billing");
+        assert!(allowed("https://b.test", site));
+        assert!(!allowed("https://b.test.evil.test", site));
     }
 }

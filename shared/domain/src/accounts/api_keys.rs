@@ -195,6 +195,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_is_good_until_it_is_revoked_or_expires() {
+        let at = Timestamp::from_millis;
+        let key = ApiKey {
+            id: KeyId::mint(at(1), [1; 10]),
+            account: AccountId::mint(at(1), [1; 10]),
+            name: "mine".to_owned(),
+            scopes: BTreeSet::new(),
+            hint: String::new(),
+            created_at: at(1),
+            expires_at: None,
+            revoked_at: None,
+            last_used_on: None,
+        };
+        let expires = ApiKey {
+            expires_at: Some(at(10)),
+            ..key.clone()
+        };
+        let revoked = ApiKey {
+            revoked_at: Some(at(5)),
+            ..key.clone()
+        };
+        assert!(key.is_good(at(1_000)) && expires.is_good(at(9)));
+        assert!(!expires.is_good(at(10)) && !revoked.is_good(at(5)));
+    }
+
+    #[test]
     fn a_key_reads_back_and_nothing_else_does() {
         for (fill, end) in [(0_u8, "0"), (255, "g")] {
             let key = KeyText::mint(LIVE, [fill; 32]);

@@ -306,3 +306,12 @@ fn a_refund_that_fails_gives_back_what_it_took() {
         .expect("news");
     assert_eq!(told.payment.taken, Credits::ZERO);
 }
+
+/// A refund that read the payment before must not overwrite what expired.
+#[test]
+fn an_expiry_is_a_new_version() {
+    let (payment, _) = told(&[bought(1_000_000, 100)]);
+    let update = payment.expire(credits(400_000), NOW).expect("an expiry");
+    assert_eq!(update.payment.version, payment.version + 1);
+    assert!(update.payment.expire(credits(400_000), NOW).is_none());
+}
