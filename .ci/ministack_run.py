@@ -1,6 +1,6 @@
 """Real binaries of a receiver, a consumer and a scheduled function, under ministack. See .ci/ministack.
 
-usage: ministack_run.py <ministack> <translated template> <folder of release binaries>
+usage: ministack_run.py <ministack> <translated template> <folder of binaries>
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def main():
     ministack, template, binaries = sys.argv[1:]
     for function in REAL:
         if not pathlib.Path(binaries, function).exists():
-            sys.exit(f"ministack: {binaries}/{function} is missing; cargo build --release -p {function}")
+            sys.exit(f"ministack: {binaries}/{function} is missing; cargo build --workspace --bins")
     with running(ministack) as url:
         aws = Aws(url)
         names = deploy(aws, json.loads(pathlib.Path(template).read_text()), binaries, url)
