@@ -70,7 +70,9 @@ pub async fn run(
             diff.push_str(&file_diff(file, old).await?);
         }
     }
-    let findings = findings(&base, &changed(proposal));
+    let changed = changed(proposal);
+    let findings = tokio::task::spawn_blocking(move || findings(&base, &changed));
+    let findings = findings.await.map_err(broken)?;
 
     let user = json!({
         "issue": { "number": row.facts.issue_number, "title": order.title, "body": order.body },

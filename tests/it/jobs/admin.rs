@@ -95,7 +95,7 @@ async fn a_job_shows_all_it_knows() {
     };
     assert_eq!(
         shown["tokens"],
-        json!({ "input": sum("input"), "output": sum("output") }),
+        json!({ "input": sum("input"), "cached": sum("cached"), "output": sum("output") }),
         "the parts make the whole"
     );
     let calls = world.vendors.model.calls();
@@ -117,7 +117,7 @@ async fn a_job_that_failed_says_why() {
     let changes = json!([{ "path": "../x", "content": "x" }]);
     world.vendors.model.script(
         "code",
-        vec![json!({ "title": "t", "body": "b", "changes": changes }).to_string()],
+        vec![json!({ "title": "t", "body": "b", "changes": changes }).to_string(); 3],
     );
     world.github_sends("issues.opened").await;
     world.settle().await;

@@ -426,10 +426,12 @@ async fn the_comment_says_that_a_pull_request_was_reopened_and_merged() {
 
 // --- leases ---
 
-/// A lease outlasts its function by five seconds, so that a second worker never starts while the
-/// first one still writes.
+/// A lease outlasts its work, so that a second worker never starts while the first one still writes:
+/// a model call by two minutes, and another function by five seconds.
 #[tokio::test(start_paused = true)]
-async fn a_lease_outlasts_the_function_that_holds_it() {
+async fn a_lease_outlasts_the_work_that_it_is_for() {
+    const ANSWER_MAX: Duration = Duration::from_secs(240);
+    const TOOLS: Duration = Duration::from_secs(120);
     const WAY: [Queue; 4] = [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review];
     for (passed, queue, call) in [
         (1, Queue::Plan, "model.wire"),
@@ -442,11 +444,15 @@ async fn a_lease_outlasts_the_function_that_holds_it() {
             world.turn(*queue).await;
         }
         let held = world.wire.hold(call, Moment::Before);
-        let deadline = world.stack.outside.now().plus(world.mapping(queue).timeout);
+        let (now, timeout) = (world.stack.outside.now(), world.mapping(queue).timeout);
+        let end = match queue {
+            Queue::Pulls => now.plus(timeout).plus(Duration::from_secs(5)),
+            _ => now.plus(ANSWER_MAX + TOOLS),
+        };
         tokio::join!(world.turn(queue), async {
             held.reached().await;
             let lease = world.present_job().await.lease_until.expect("a worker");
-            assert_eq!(lease, deadline.plus(Duration::from_secs(5)), "{queue}");
+            assert_eq!(lease, end, "{queue}");
             held.release();
         });
         world.settle().await;

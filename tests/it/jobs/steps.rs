@@ -3,6 +3,7 @@
 
 mod workers;
 
+use super::calls;
 use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
@@ -254,12 +255,6 @@ async fn world_file(path: &str) -> String {
         .expect("it is there");
     world.done().await;
     text
-}
-
-/// A model's calls of tools in one answer.
-fn calls(calls: &[(&str, Value)]) -> String {
-    let call = |(name, input): &(&str, Value)| json!({ "name": name, "input": input });
-    json!({ "calls": calls.iter().map(call).collect::<Vec<_>>() }).to_string()
 }
 
 /// The largest change has 100 files and 262,144 bytes. It takes more than one answer.

@@ -1,6 +1,7 @@
 //! The conversation in which the model codes: what its tools show and change, what survives a death,
 //! and what bounds it.
 
+use super::calls;
 use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
@@ -13,12 +14,6 @@ use stand_in_shared::faults::Moment;
 
 const PATH: &str = "src/lib.py";
 const TEXT: &str = "def total(prices):\n    return sum(prices)\n\n\ndef mean(prices):\n    return total(prices) / len(prices)\n";
-
-/// An answer that calls tools.
-fn calls(calls: &[(&str, Value)]) -> String {
-    let call = |(name, input): &(&str, Value)| json!({ "name": name, "input": input });
-    json!({ "calls": calls.iter().map(call).collect::<Vec<_>>() }).to_string()
-}
 
 fn read() -> (&'static str, Value) {
     ("read", json!({ "path": PATH, "from": 5, "to": 6 }))
