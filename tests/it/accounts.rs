@@ -6,5 +6,6 @@ pub mod keys;
 pub mod members;
 pub mod pages;
 pub mod places;
+pub mod sessions;
 pub mod sign_in;
 pub mod signups;

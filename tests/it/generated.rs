@@ -66,7 +66,7 @@ Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or
 | `GET /billing/transactions`, `GET /billing/transactions.csv` | every movement of credits, with filters |
 | `GET /billing/invoices`, `GET /billing/invoices/{id}/pdf` | the invoices and their files |
 | `GET /jobs`, `GET /jobs/{id}`, with forms below them | the jobs, and one job as it proceeds; requests, retries and cancels them |
-| `GET /settings/members`, `…/keys`, `…/notices`, `…/account`, with forms below them | the account's people and programs, its mails, itself |
+| `GET /settings/members`, `…/keys`, `…/notices`, `…/sessions`, `…/account`, with forms below them | the account's people and programs, its mails, where you are signed in, itself |
 
 ## The API
 

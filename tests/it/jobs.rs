@@ -1,5 +1,7 @@
 //! Jobs: from an issue, a request or a report to a pull request, or to an end without one.
 
+use serde_json::{Value, json};
+
 pub mod admin;
 pub mod api;
 pub mod cancel;
@@ -23,3 +25,9 @@ pub mod test_integration;
 pub mod trees;
 pub mod triggers;
 pub mod turns;
+
+/// A model's calls of tools in one answer.
+fn calls(calls: &[(&str, Value)]) -> String {
+    let call = |(name, input): &(&str, Value)| json!({ "name": name, "input": input });
+    json!({ "calls": calls.iter().map(call).collect::<Vec<_>>() }).to_string()
+}

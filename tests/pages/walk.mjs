@@ -171,7 +171,7 @@ try {
   await journey("without a script: every page, and a purchase", async () => {
     const plain = await open(tools, { javaScriptEnabled: false });
     await plain.context().addCookies(cookies);
-    for (const path of ["/billing", "/billing/top-up", "/billing/plan", "/billing/transactions", "/billing/invoices", "/jobs", "/settings/keys", "/settings/members"]) {
+    for (const path of ["/billing", "/billing/top-up", "/billing/plan", "/billing/transactions", "/billing/invoices", "/jobs", "/settings/keys", "/settings/members", "/settings/sessions"]) {
       const answer = await plain.goto(at(path));
       assert.equal(answer.status(), 200, path);
     }

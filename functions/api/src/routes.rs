@@ -9,7 +9,7 @@ pub mod jobs;
 mod ledger;
 mod notices;
 
-use self::accounts::{account, api_keys, members, session, signup};
+use self::accounts::{account, api_keys, members, session, sessions, signup};
 use self::billing::{
     auto_top_up, checkout, customer, payment_methods, period, plans, portal, spend_limit,
     subscription, usage,
@@ -87,6 +87,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(session::choose))
         .routes(routes!(session::join))
         .routes(routes!(session::link))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
 }
 
 /// The response to an unknown path.

@@ -160,12 +160,21 @@ impl Member {
         token: &str,
         scope: Scope,
     ) -> Result<(), ApiError> {
-        vouched(ctx, &self.person, headers, Some(token))?;
+        self.sends(ctx, headers, token)?;
         if self.may(scope) {
             return Ok(());
         }
         let detail = "Your role in this account does not allow this; ask an admin of the account.";
         Err(ApiError::forbidden("missing_scope", detail))
+    }
+
+    /// Returns an error unless the form comes from our own page.
+    pub fn sends(&self, ctx: &Ctx, headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
+        vouched(ctx, &self.person, headers, Some(token))
+    }
+
+    pub const fn person(&self) -> &Person {
+        &self.person
     }
 
     /// The CSRF token of the person's forms.

@@ -4,7 +4,7 @@
 //! `http://127.0.0.1`, where the local stack runs, may set one.
 
 use axum::response::{IntoResponse, Response};
-use domain::accounts::sessions::{LIFE, SessionText};
+use domain::accounts::sessions::{LIFE, SessionText, browser_of};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 const SESSION: &str = "th_session";
@@ -12,6 +12,15 @@ const SESSION: &str = "th_session";
 /// Returns the session of a request, if the cookie is well-formed.
 pub fn session(headers: &HeaderMap) -> Option<SessionText> {
     cookie(headers, SESSION).and_then(SessionText::parse)
+}
+
+/// Names the browser that sent a request.
+pub fn browser(headers: &HeaderMap) -> String {
+    let said = headers.get(header::USER_AGENT);
+    browser_of(
+        said.and_then(|value| value.to_str().ok())
+            .unwrap_or_default(),
+    )
 }
 
 /// Returns the header that sets the session's cookie.

@@ -7,6 +7,7 @@ use domain::accounts::members::User;
 use domain::accounts::sessions::Session;
 use domain::ids::{AccountId, ActionId, SessionId, UserId};
 use domain::switches::Switch;
+use domain::time::Timestamp;
 use local_stack::stack::MAIN_TABLE;
 use serde_json::{Value, json};
 use stand_in_aws::iam::{Effect, refusal};
@@ -42,6 +43,8 @@ async fn signs_in(store: &Store, account: &AccountId, world: &World) -> Result<(
         account: Some(account.clone()),
         shown: Vec::new(),
         full: Vec::new(),
+        browser: String::new(),
+        began_at: Timestamp::default(),
         expires_at: world.stack.outside.now().plus(Duration::from_secs(3_600)),
     };
     store.session_create(&session, "evil").await

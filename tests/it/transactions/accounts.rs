@@ -9,6 +9,7 @@ use domain::accounts::signups::{Applicant, SignUp, SignUpSource, SignUpState};
 use domain::billing::plans::Limit;
 use domain::ids::{AccountId, InstallationId, KeyId, OwnerId, SessionId, UserId};
 use domain::notices::{Notice, Topic};
+use domain::time::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use store::{
@@ -155,6 +156,8 @@ fn session(shown: &[u64]) -> Session {
         account: None,
         shown: shown.collect(),
         full: Vec::new(),
+        browser: String::new(),
+        began_at: Timestamp::default(),
         expires_at: NOW.plus(Duration::from_secs(60)),
     }
 }
@@ -168,8 +171,12 @@ async fn a_session_is_replaced_once_and_its_proof_is_spent_once() {
             .session_create(&shown, "old")
             .await
             .expect("an answer");
+        let after = Session {
+            id: SessionId::mint(NOW, [2; 10]),
+            ..shown.clone()
+        };
         let replace = async || {
-            let replaced = store.session_replace("old", &shown, "new").await;
+            let replaced = store.session_replace((&shown, "old"), &after, "new").await;
             replaced.expect("an answer")
         };
         assert_eq!(replace().await, Finished::Now, "{on}");

@@ -4,6 +4,7 @@ mod account;
 mod keys;
 mod notices;
 mod people;
+mod sessions;
 
 use crate::Ctx;
 use crate::members::{Member, Standing};
@@ -18,6 +19,7 @@ const TABS: &[(&str, &str)] = &[
     ("/settings/members", "Members"),
     ("/settings/keys", "API keys"),
     ("/settings/notices", "Notices"),
+    ("/settings/sessions", "Sessions"),
     ("/settings/account", "Account"),
 ];
 
@@ -30,6 +32,9 @@ pub fn routes() -> Router<Arc<Ctx>> {
         .route("/settings/keys/{id}/rotate", post(keys::rotate))
         .route("/settings/keys/{id}/revoke", post(keys::revoke))
         .route("/settings/notices", get(notices::show).post(notices::set))
+        .route("/settings/sessions", get(sessions::show))
+        .route("/settings/sessions/others", post(sessions::end_others))
+        .route("/settings/sessions/{id}/end", post(sessions::end))
         .route("/settings/account", get(account::show))
 }
 
@@ -47,6 +52,9 @@ fn tab(member: &Member, standing: &Standing<'_>, heading: &str, current: &str) -
 
 fn flash(done: &Done) -> Markup {
     let text = match done.done.as_deref() {
+        Some("ended") => {
+            "Ended. Their browsers have to sign in again, within a minute at the latest."
+        }
         Some("removed") => "The member is removed. Their sessions lose access within a minute.",
         Some("revoked") => "The key is revoked. It stops working within a minute.",
         Some("role") => "The role is changed.",

@@ -26,7 +26,52 @@ pub struct Session {
     pub shown: Vec<VisibleInstallation>,
     /// The accounts that had no place for the person at sign-in.
     pub full: Vec<Membership>,
+    /// The browser and the system, as far as its own words tell. See [`browser_of`].
+    pub browser: String,
+    pub began_at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+/// A session in its person's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionListed {
+    pub id: SessionId,
+    pub account: Option<AccountId>,
+    pub browser: String,
+    pub began_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// Names the browser and the system of a `User-Agent`, in words that people recognize. Nothing else
+/// of it is kept.
+pub fn browser_of(user_agent: &str) -> String {
+    // Most name others too, so the order counts.
+    const BROWSERS: [(&str, &str); 6] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 6] = [
+        ("Windows", "Windows"),
+        ("Android", "Android"),
+        ("iPhone", "iOS"),
+        ("iPad", "iPadOS"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let named = |list: &[(&str, &'static str)]| {
+        let found = list.iter().find(|(part, _)| user_agent.contains(part));
+        found.map(|(_, name)| *name)
+    };
+    match (named(&BROWSERS), named(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        (None, Some(system)) => format!("a browser on {system}"),
+        (None, None) => "an unknown browser".to_owned(),
+    }
 }
 
 /// An installation that GitHub listed for a person at sign-in.
@@ -74,6 +119,32 @@ impl fmt::Debug for SessionText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn browsers_are_named_in_words() {
+        for (user_agent, name) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+                "Firefox on Linux",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+                "Safari on iOS",
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)",
+                "a browser on macOS",
+            ),
+            ("curl/8.5.0", "an unknown browser"),
+            ("", "an unknown browser"),
+        ] {
+            assert_eq!(browser_of(user_agent), name, "{user_agent}");
+        }
+    }
 
     #[test]
     fn a_session_reads_back_and_is_never_printed() {

@@ -7,7 +7,7 @@
 use crate::cache::Cache;
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::{Membership, User};
-use domain::accounts::sessions::{LIFE, Session, SessionText, VisibleInstallation};
+use domain::accounts::sessions::{LIFE, Session, SessionListed, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, SessionId};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -92,10 +92,11 @@ pub async fn is_open(store: &Store, account: &AccountId) -> Result<bool, StoreEr
     Ok(account.is_some_and(|account| account.is_open()))
 }
 
-/// The random parts of a new session.
+/// The random parts of a new session, and the browser that gets it.
 pub struct Fresh {
     pub id: [u8; 10],
     pub text: [u8; 32],
+    pub browser: String,
 }
 
 /// What GitHub showed a person at sign-in, besides their accounts.
@@ -119,14 +120,62 @@ pub fn start(
         account,
         shown,
         full,
+        browser: fresh.browser,
+        began_at: now,
         expires_at: now.plus(LIFE),
     };
     (session, SessionText::mint(fresh.text))
 }
 
 /// Ends a session: immediately in this process, and within a minute in others.
-pub async fn end(store: &Store, cache: &Cache<Found>, digest: &str) -> Result<(), StoreError> {
-    store.session_end(digest).await?;
-    cache.forget(digest);
+pub async fn end(store: &Store, cache: &Cache<Found>, person: &Person) -> Result<(), StoreError> {
+    let (session, digest) = (&person.session, person.digest());
+    store
+        .session_end(session.user.id, &session.id, &digest)
+        .await?;
+    cache.forget(&digest);
+    Ok(())
+}
+
+/// A person's valid sessions, newest first.
+pub async fn list(
+    store: &Store,
+    person: &Person,
+    now: Timestamp,
+) -> Result<Vec<SessionListed>, StoreError> {
+    let mut all = store.session_list(person.session.user.id).await?;
+    all.retain(|session| now < session.expires_at);
+    Ok(all)
+}
+
+/// Ends one of a person's sessions, by its id. Returns whether there was one.
+pub async fn end_one(
+    store: &Store,
+    cache: &Cache<Found>,
+    person: &Person,
+    id: &SessionId,
+) -> Result<bool, StoreError> {
+    let user = person.session.user.id;
+    let Some(digest) = store.session_digest_find(user, id).await? else {
+        return Ok(false);
+    };
+    store.session_end(user, id, &digest).await?;
+    cache.forget(&digest);
+    let by = &person.session.id;
+    tracing::info!(user.id = %user, session.id = %by, ended = %id, audit = true, "ended a session");
+    Ok(true)
+}
+
+/// Ends all of a person's sessions but this one.
+pub async fn end_others(
+    store: &Store,
+    cache: &Cache<Found>,
+    person: &Person,
+) -> Result<(), StoreError> {
+    for session in store.session_list(person.session.user.id).await? {
+        if session.id != person.session.id {
+            end_one(store, cache, person, &session.id).await?;
+        }
+    }
     Ok(())
 }

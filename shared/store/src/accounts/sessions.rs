@@ -1,7 +1,7 @@
 //! User sessions, found by the digests of their cookies, and single-use sign-in states and proofs.
 //!
-//! A session's row is written once. Afterwards only the list of its used proofs changes. Signing
-//! out deletes the row.
+//! A session's row is written once, with a line in its user's list. Afterwards only the list of its
+//! used proofs changes. Ending it deletes both.
 
 use crate::accounts::OPEN;
 use crate::accounts::moving::spent;
@@ -13,7 +13,7 @@ use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::{Membership, User};
-use domain::accounts::sessions::{Session, SessionText, VisibleInstallation};
+use domain::accounts::sessions::{Session, SessionListed, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
 use domain::time::Timestamp;
 
@@ -38,6 +38,10 @@ enum NotLinked {
     Spent,
 }
 
+/// The session is stored already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Known;
+
 /// The session to replace has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Ended;
@@ -48,13 +52,17 @@ pub fn session_digest(text: &SessionText) -> String {
 }
 
 impl Store {
-    /// Stores a new session under the digest of its text.
+    /// Stores a new session under the digest of its text, and in its user's list.
     pub async fn session_create(&self, session: &Session, digest: &str) -> Result<(), StoreError> {
+        let mut tx = self.table.transaction("keep a session");
+        tx.add(put_new(&self.table, session_attributes(session, digest)))
+            .or(Known);
+        tx.add(put_new(&self.table, listed_attributes(session, digest)))
+            .or(Known);
         // Two sessions never share 256 random bits, so an existing row is this session, written by
         // a call whose response was lost.
-        let row = session_attributes(session, digest);
-        match self.table.put_new("keep a session", row).await? {
-            Updated::Done(()) | Updated::Refused(_) => Ok(()),
+        match tx.commit().await? {
+            Committed::Written | Committed::Refused(Known, _) => Ok(()),
         }
     }
 
@@ -67,35 +75,80 @@ impl Store {
         found.as_ref().map(session_of).transpose()
     }
 
+    /// A user's sessions, newest first. Some may have expired.
+    pub async fn session_list(&self, user: UserId) -> Result<Vec<SessionListed>, StoreError> {
+        let pk = keys::sessions_pk(user);
+        let found = self
+            .table
+            .query_prefix("list sessions", pk, keys::LISTED_SESSION);
+        let mut all: Vec<SessionListed> = found
+            .await?
+            .iter()
+            .map(listed_of)
+            .collect::<Result<_, _>>()?;
+        all.sort_by_key(|session| std::cmp::Reverse(session.began_at));
+        Ok(all)
+    }
+
     /// Ends a session. It grants no access from then on.
-    pub async fn session_end(&self, digest: &str) -> Result<Finished, StoreError> {
-        let key = keys::session(digest);
-        Ok(
-            match self.table.delete_existing("end a session", &key).await? {
-                Updated::Done(()) => Finished::Now,
-                Updated::Refused(_) => Finished::Already,
-            },
-        )
+    pub async fn session_end(
+        &self,
+        user: UserId,
+        id: &SessionId,
+        digest: &str,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.table.transaction::<Known>("end a session");
+        for key in [keys::session(digest), keys::session_listed(user, id)] {
+            tx.add(delete_when(
+                &self.table,
+                key,
+                "attribute_exists(pk) OR attribute_not_exists(pk)",
+                vec![],
+            ));
+        }
+        tx.commit().await.map(|_| ())
+    }
+
+    /// Finds the digest of a session in its user's list.
+    pub async fn session_digest_find(
+        &self,
+        user: UserId,
+        id: &SessionId,
+    ) -> Result<Option<String>, StoreError> {
+        const FIND: &str = "find a session";
+        let found = self
+            .table
+            .get(FIND, &keys::session_listed(user, id))
+            .await?;
+        let digest = |item: &Attributes| Ok(Item::new(item, FIND).text("digest")?.to_owned());
+        found.as_ref().map(digest).transpose()
     }
 
     /// Replaces a session with another, unless it has ended in the meantime.
     pub async fn session_replace(
         &self,
-        old: &str,
+        (old, old_digest): (&Session, &str),
         new: &Session,
         digest: &str,
     ) -> Result<Finished, StoreError> {
         const REPLACE: &str = "replace a session";
-        let old = keys::session(old);
         let mut tx = self.table.transaction(REPLACE);
         tx.add(delete_when(
             &self.table,
-            old,
+            keys::session(old_digest),
             "attribute_exists(pk)",
             vec![],
         ))
         .or(Ended);
         tx.add(put_new(&self.table, session_attributes(new, digest)));
+        // Sessions from before the list existed are not in it.
+        tx.add(delete_when(
+            &self.table,
+            keys::session_listed(old.user.id, &old.id),
+            "attribute_exists(pk) OR attribute_not_exists(pk)",
+            vec![],
+        ));
+        tx.add(put_new(&self.table, listed_attributes(new, digest)));
         Ok(match tx.commit().await? {
             Committed::Written => Finished::Now,
             Committed::Refused(Ended, _) => Finished::Already,
@@ -175,6 +228,8 @@ fn session_attributes(session: &Session, digest: &str) -> Attributes {
         ("login", text(&session.user.login)),
         ("shown", texts(shown)),
         ("full", texts(full)),
+        ("browser", text(&session.browser)),
+        ("began_at", time(session.began_at)),
         ("expires_at", time(session.expires_at)),
         ("ttl", number(session.expires_at.seconds())),
     ];
@@ -213,6 +268,37 @@ fn session_of(attributes: &Attributes) -> Result<Session, StoreError> {
         account,
         shown,
         full: full.ok_or_else(|| item.bad("full"))?,
+        // Sessions from before these were kept have neither.
+        browser: item.find_text("browser")?.unwrap_or_default().to_owned(),
+        began_at: item.find_time("began_at")?.unwrap_or_default(),
+        expires_at: item.time("expires_at")?,
+    })
+}
+
+fn listed_attributes(session: &Session, digest: &str) -> Attributes {
+    let mut item = keys::session_listed(session.user.id, &session.id).attributes();
+    let more = [
+        ("id", text(session.id.as_str())),
+        ("digest", text(digest)),
+        ("browser", text(&session.browser)),
+        ("began_at", time(session.began_at)),
+        ("expires_at", time(session.expires_at)),
+        ("ttl", number(session.expires_at.seconds())),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    let account = session.account.as_ref();
+    item.extend(account.map(|account| ("account".to_owned(), text(account.as_str()))));
+    item
+}
+
+fn listed_of(attributes: &Attributes) -> Result<SessionListed, StoreError> {
+    let item = Item::new(attributes, "list sessions");
+    let account = item.find_text("account")?.map(AccountId::parse).transpose();
+    Ok(SessionListed {
+        id: item.parsed("id", SessionId::parse)?,
+        account: account.map_err(|_| item.bad("account"))?,
+        browser: item.text("browser")?.to_owned(),
+        began_at: item.time("began_at")?,
         expires_at: item.time("expires_at")?,
     })
 }

@@ -6,11 +6,13 @@ mod balance;
 mod installations;
 mod listing;
 mod recovery;
+mod sessions;
 
 pub(crate) use balance::*;
 pub(crate) use installations::*;
 pub(crate) use listing::{Listing, login};
 pub(crate) use recovery::*;
+pub(crate) use sessions::*;
 
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
@@ -256,27 +258,18 @@ pub(crate) fn members(account: &AccountId) -> Key {
     Key::new(members_pk(account), MEMBERS)
 }
 
+/// The partition of a user's accounts and sessions.
+fn user_pk(user: UserId) -> String {
+    format!("USER#{user}")
+}
+
 /// An account of a user.
 pub(crate) fn membership(user: UserId, account: &AccountId) -> Key {
-    Key::new(format!("USER#{user}"), format!("{MEMBER}{account}"))
+    Key::new(user_pk(user), format!("{MEMBER}{account}"))
 }
 
 pub(crate) fn membership_of(sk: &str) -> Option<AccountId> {
     AccountId::parse(sk.strip_prefix(MEMBER)?).ok()
-}
-
-pub(crate) fn session(digest: &str) -> Key {
-    Key::new(format!("SESSION#{digest}"), "SESSION")
-}
-
-/// An operator's session in a browser.
-pub(crate) fn operator_session(digest: &str) -> Key {
-    Key::new(format!("OPERATOR#{digest}"), "OPERATOR")
-}
-
-/// A sign-in state that was already used.
-pub(crate) fn state_used(digest: &str) -> Key {
-    Key::new(format!("STATE#{digest}"), "STATE")
 }
 
 pub(crate) const SIGN_UP: &str = "SIGNUP";

@@ -132,6 +132,7 @@ pub async fn choose(
     let random = sessions::Fresh {
         id: ctx.outside.random_bytes(),
         text: ctx.outside.random_bytes(),
+        browser: old.browser.clone(),
     };
     let (fresh, text) = sessions::start(
         random,
@@ -145,13 +146,14 @@ pub async fn choose(
     );
     // Switching accounts does not extend a session.
     let session = Session {
+        began_at: old.began_at,
         expires_at: old.expires_at,
         ..fresh
     };
     let digest = person.digest();
     match ctx
         .store
-        .session_replace(&digest, &session, &store::session_digest(&text))
+        .session_replace((old, &digest), &session, &store::session_digest(&text))
         .await?
     {
         Finished::Now => ctx.sessions.forget(&digest),

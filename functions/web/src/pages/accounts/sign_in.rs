@@ -15,7 +15,7 @@ use flows::accounts::{memberships, sessions};
 use github_api::{Exchanged, Visitor};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pages::Page;
-use rest::browsers::see_other;
+use rest::browsers::{browser, see_other};
 use rest::browsers::{no_session_cookie, session_cookie};
 use rest::csrf::CSRF;
 use rest::{Form, Params};
@@ -109,11 +109,12 @@ async fn enter(
     let has = memberships::refresh(sold, visitor, &user, intent.installation, now).await?;
     // A browser has one session, so its previous session ends.
     if let Some(before) = find(ctx, headers).await? {
-        sessions::end(&ctx.store, &ctx.sessions, &before.digest()).await?;
+        sessions::end(&ctx.store, &ctx.sessions, &before).await?;
     }
     let fresh = sessions::Fresh {
         id: ctx.outside.random_bytes(),
         text: ctx.outside.random_bytes(),
+        browser: browser(headers),
     };
     let seen = sessions::Seen {
         shown: has.shown.clone(),
@@ -156,7 +157,7 @@ pub async fn sign_out(
         let token = headers.get(CSRF).and_then(|value| value.to_str().ok());
         let form = form.ok().map(|Form(form)| form.csrf_token);
         vouched(&ctx, &person, &headers, token.or(form.as_deref()))?;
-        sessions::end(&ctx.store, &ctx.sessions, &person.digest()).await?;
+        sessions::end(&ctx.store, &ctx.sessions, &person).await?;
         let session = &person.session;
         tracing::info!(user.id = %session.user.id, session.id = %session.id, audit = true, "signed out");
     }

@@ -141,7 +141,7 @@ pub async fn change(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ButtonForm {
-    csrf_token: String,
+    pub csrf_token: String,
 }
 
 /// Takes a member out.
