@@ -121,10 +121,10 @@ try {
 
   await journey("preview a change of plan, change, cancel, resume", async () => {
     await page.goto(at("/billing/plan"));
-    await page.getByRole("button", { name: "Change to Teams" }).click();
+    await page.getByRole("button", { name: "Change to Teams", exact: true }).click();
     await says(page, "Due now");
     await look(tools, page, "preview");
-    await page.getByRole("button", { name: "Change to Teams" }).click();
+    await page.getByRole("button", { name: "Change to Teams", exact: true }).click();
     await says(page, "The plan is changed");
     await page.getByText("Cancel the subscription").click();
     await page.getByRole("button", { name: "Cancel at the end of the period" }).click();
