@@ -164,6 +164,9 @@ try {
     await page.getByRole("button", { name: "Save" }).click();
     await says(page, "The notices are saved");
     await look(tools, page, "notices");
+    await page.goto(at("/settings/sessions"));
+    await says(page, "this browser");
+    await look(tools, page, "sessions");
     await page.goto(at("/settings/account"));
     await look(tools, page, "account");
   });
@@ -285,8 +288,12 @@ try {
     await arrives(guest, /\/jobs\/job_/);
     // The issue itself may have started the job already. Then the request is refused, and the list has the job.
     await guest.waitForFunction(() => !document.querySelector("[data-live]"), undefined, { timeout: 30_000 });
-    await guest.goto(at("/jobs"));
-    await guest.getByRole("link", { name: `globex/greeter #${issue}` }).last().click();
+    const fix = guest.getByRole("link", { name: `globex/greeter #${issue}` }).last();
+    for (let turn = 0; turn < 100 && !(await fix.count()); turn += 1) {
+      await guest.waitForTimeout(100);
+      await guest.goto(at("/jobs"));
+    }
+    await fix.click();
     await says(guest, "PR opened");
     await look(tools, guest, "first-fix");
     await guest.context().close();

@@ -36,7 +36,7 @@ pub async fn show(
     let content = html! {
         (flash(&done))
         p { "These browsers are signed in as " strong { (person.session.user.login) } ". A session ends after 14 days." }
-        (table("Sessions", &["Browser", "Account", "Signed in", "Ends", "Change"], &rows))
+        (table("Sessions", &["Browser", "Signed in", "Ends", "Change"], &rows))
         @if others > 0 {
             (post(&format!("{PATH}/others"), &member.csrf(), &html! { button.danger { "End all other sessions" } }))
         }
@@ -47,12 +47,11 @@ pub async fn show(
 fn line(member: &Member, session: &SessionListed, is_current: bool) -> Vec<Markup> {
     let browser = &session.browser;
     vec![
-        html! { strong { (browser) } @if is_current { br; span.quiet { "this browser" } } },
-        html! { @match &session.account { Some(account) => code { (account) }, None => "–" } },
+        html! { strong { (browser) } },
         moment(session.began_at),
         moment(session.expires_at),
         html! {
-            @if is_current { span.quiet { "Sign out above" } } @else {
+            @if is_current { span.quiet { "this browser" } } @else {
                 (post(&format!("{PATH}/{}/end", session.id), &member.csrf(), &html! {
                     button.danger aria-label={ "End the session of " (browser) } { "End" }
                 }))
