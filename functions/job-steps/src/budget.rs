@@ -132,18 +132,21 @@ impl<'a> Budget<'a> {
             cache_write: if writes { prompt } else { 0 },
             ..Tokens::default()
         };
-        let ours = (ctx.catalogue.job_cost_max, (BasisPoints(0), Credits::ZERO));
-        let theirs = self.terms.budget;
-        let theirs = theirs.map(|budget| (budget, self.terms.funding.surcharge()));
-        let mut tokens_max = wanted;
-        for (limit, surcharge) in [ours].into_iter().chain(theirs) {
-            let lengths = (ctx.catalogue.output_reserve, tokens_max);
+        let bounded = |limit, surcharge, wanted| {
+            let lengths = (ctx.catalogue.output_reserve, wanted);
             match answer_bound(limit, surcharge, self.spent, prompt, model, lengths) {
-                TokensBound::AtMost(tokens) => tokens_max = tokens,
-                TokensBound::TooPoor if limit == ours.0 => return Err(OverBudget::CostUsedUp),
-                TokensBound::TooPoor => return Err(self.used_up()),
+                TokensBound::AtMost(tokens) => Some(tokens),
+                TokensBound::TooPoor => None,
             }
+        };
+        let mut tokens_max = wanted;
+        if let Some(budget) = self.terms.budget {
+            let surcharge = self.terms.funding.surcharge();
+            tokens_max = bounded(budget, surcharge, tokens_max).ok_or_else(|| self.used_up())?;
         }
+        let ours = (BasisPoints(0), Credits::ZERO);
+        let tokens_max =
+            bounded(ctx.catalogue.job_cost_max, ours, tokens_max).ok_or(OverBudget::CostUsedUp)?;
         let most = Tokens {
             output: u64::from(tokens_max),
             ..prompt

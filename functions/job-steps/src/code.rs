@@ -141,7 +141,7 @@ async fn turn(
     };
     let turn = Turn {
         round: lease.row().rounds,
-        text: if text.is_empty() && calls.is_empty() {
+        text: if text.trim().is_empty() && calls.is_empty() {
             "(no answer)".to_owned()
         } else {
             text

@@ -319,7 +319,7 @@ async fn what_somebody_changed_at_stripe_is_mended() {
     for line in [
         "reactivate meter",
         "update product  tallyhook_plan_pro",
-        "for 36 events",
+        "for 40 events",
     ] {
         assert!(said.contains(line), "{line} is not in\n{said}");
     }

@@ -205,7 +205,12 @@ async fn openais_reply_is_text_tokens_and_an_end() {
         let reply = answered(Wire::OpenAi, 200, &[], chat(reason, hello()))
             .await
             .expect("a reply");
-        let tokens = Tokens::of(15, 2);
+        let tokens = Tokens {
+            input: 15,
+            cache_read: 5,
+            cache_write: 0,
+            output: 2,
+        };
         assert_eq!(
             reply,
             Completion {
@@ -313,7 +318,7 @@ async fn conversed(wire: Wire, answer: Value) -> (Value, Reply) {
         messages: vec![
             Message::User("the issue"),
             Message::Model {
-                text: "",
+                text: "\n",
                 calls: &calls,
             },
             Message::Results {
@@ -389,7 +394,7 @@ async fn a_conversation_goes_out_in_openais_words() {
         json!([
             { "role": "system", "content": "Be brief" },
             { "role": "user", "content": "the issue" },
-            { "role": "assistant", "content": "", "tool_calls": [
+            { "role": "assistant", "content": "\n", "tool_calls": [
                 { "id": "c1", "type": "function",
                     "function": { "name": "read", "arguments": "{\"path\":\"a\"}" } },
                 { "id": "c2", "type": "function", "function": { "name": "read", "arguments": "{\"pa" } }] },

@@ -79,14 +79,22 @@ impl Wire {
 
     /// Parses a successful response.
     pub(crate) fn completion(self, body: &[u8]) -> Result<Completion, ModelError> {
-        let completion = match self {
-            Self::Anthropic => anthropic::completion(body),
-            Self::OpenAi => openai::completion(body),
-        }?;
-        if completion.text.is_empty() && completion.stop == Stop::Finished {
+        let Reply {
+            text,
+            model,
+            tokens,
+            stop,
+            ..
+        } = self.reply(body)?;
+        if text.is_empty() && stop == Stop::Finished {
             return Err(malformed("it has no text"));
         }
-        Ok(completion)
+        Ok(Completion {
+            text,
+            model,
+            tokens,
+            stop,
+        })
     }
 }
 

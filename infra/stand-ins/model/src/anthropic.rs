@@ -180,8 +180,10 @@ fn talk(messages: Vec<Message>) -> Result<Talk, Refusal> {
         for block in &blocks {
             let text = |name: &str| block[name].as_str().unwrap_or_default().to_owned();
             match text("type").as_str() {
-                "text" if text("text").is_empty() => {
-                    return Err(Refusal::invalid("text content blocks must be non-empty"));
+                "text" if text("text").trim().is_empty() => {
+                    return Err(Refusal::invalid(
+                        "messages: text content blocks must contain non-whitespace text",
+                    ));
                 }
                 "text" if role == "user" => talk.user(text("text")),
                 "text" => talk.whole.push_str(&text("text")),

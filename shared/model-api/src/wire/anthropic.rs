@@ -2,7 +2,7 @@
 
 use super::{malformed, read};
 use crate::conversation::{Conversation, Message, Reply, Tool};
-use crate::{Completion, ModelError, Prompt, Stop};
+use crate::{ModelError, Prompt, Stop};
 use domain::billing::usage::Tokens;
 use domain::jobs::turns::{ToolCall, ToolResult};
 use serde::Deserialize;
@@ -91,7 +91,8 @@ fn message(message: &Message<'_>) -> Value {
     match message {
         Message::User(text) => json!({ "role": "user", "content": [text_block(text)] }),
         Message::Model { text, calls } => {
-            let text = (!text.is_empty()).then(|| text_block(text));
+            // The API takes no text without a visible character.
+            let text = (!text.trim().is_empty()).then(|| text_block(text));
             let calls = calls.iter().map(|call| {
                 // The API takes objects only.
                 let input: Value = serde_json::from_str(&call.input).unwrap_or_default();
@@ -121,23 +122,6 @@ fn text_block(text: &str) -> Value {
 }
 
 /// Parses a successful response.
-pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
-    let Reply {
-        text,
-        model,
-        tokens,
-        stop,
-        ..
-    } = reply(body)?;
-    Ok(Completion {
-        text,
-        model,
-        tokens,
-        stop,
-    })
-}
-
-/// Parses a successful response of a conversation.
 pub fn reply(body: &[u8]) -> Result<Reply, ModelError> {
     let message: MessageShape = read(body)?;
     let stop = match message.stop_reason.as_deref() {

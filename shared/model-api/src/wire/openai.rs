@@ -2,7 +2,7 @@
 
 use super::{malformed, read};
 use crate::conversation::{Conversation, Message, Reply, Tool};
-use crate::{Completion, ModelError, Prompt, Stop};
+use crate::{ModelError, Prompt, Stop};
 use domain::billing::usage::Tokens;
 use domain::jobs::turns::{ToolCall, ToolResult};
 use serde::Deserialize;
@@ -129,24 +129,7 @@ fn message(message: &Message<'_>) -> Vec<Value> {
     }
 }
 
-/// Parses a successful response.
-pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
-    let Reply {
-        text,
-        model,
-        tokens,
-        stop,
-        ..
-    } = reply(body)?;
-    Ok(Completion {
-        text,
-        model,
-        tokens,
-        stop,
-    })
-}
-
-/// Parses a successful response of a conversation. We request one choice, so the first one is the
+/// Parses a successful response. We request one choice, so the first one is the
 /// reply.
 pub fn reply(body: &[u8]) -> Result<Reply, ModelError> {
     let CompletionShape {
