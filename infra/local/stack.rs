@@ -291,6 +291,7 @@ fn is_page(path: &str) -> bool {
         "/signup",
         "/setup",
         "/setup/account",
+        "/setup/choice",
         "/billing/usage",
         "/status",
         "/billing/top-up",

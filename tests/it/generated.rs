@@ -55,6 +55,7 @@ Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or
 | `GET /signup` | signs up by mail |
 | `GET /setup`, `POST /setup` | shows and chooses which account pays for a GitHub owner |
 | `POST /setup/account` | makes a person the admin of the account whose key they enter |
+| `POST /setup/choice` | switches to another of the person's accounts |
 | `GET /status` | a page, or JSON, that says whether every webhook has arrived; anybody may read it |
 | `GET /welcome/{token}`, `POST /welcome/{token}` | a page that shows an account's first key once |
 | `GET /` | what Tallyhook does, its plans and prices |

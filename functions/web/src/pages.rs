@@ -34,6 +34,7 @@ pub fn routes() -> Router<Arc<Ctx>> {
         .route("/status", get(status::show))
         .route("/setup", get(setup::show).post(setup::link))
         .route("/setup/account", post(setup::join))
+        .route(setup::CHOICE, post(setup::switch))
         .route("/signup", get(signup::show))
         .route("/welcome/{token}", get(welcome::show).post(welcome::reveal))
 }

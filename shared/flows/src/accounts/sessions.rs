@@ -11,7 +11,7 @@ use domain::accounts::sessions::{LIFE, Session, SessionListed, SessionText, Visi
 use domain::ids::{AccountId, SessionId};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
-use store::{Store, StoreError, session_digest};
+use store::{Finished, Store, StoreError, session_digest};
 
 /// The signed-in person of one request.
 pub struct Person {
@@ -125,6 +125,58 @@ pub fn start(
         expires_at: now.plus(LIFE),
     };
     (session, SessionText::mint(fresh.text))
+}
+
+/// Lets a person act for another of their accounts: a new session replaces theirs, so a page that
+/// still shows the other account cannot act by mistake. Returns nothing if their session has ended.
+pub async fn choose(
+    store: &Store,
+    cache: &Cache<Found>,
+    person: &Person,
+    fresh: Fresh,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<(Session, SessionText)>, StoreError> {
+    let (old, digest) = (&person.session, person.digest());
+    let seen = Seen {
+        shown: old.shown.clone(),
+        full: old.full.clone(),
+    };
+    let (session, text) = start(fresh, old.user.clone(), Some(account), seen, now);
+    // Switching accounts does not extend a session.
+    let session = Session {
+        began_at: old.began_at,
+        expires_at: old.expires_at,
+        ..session
+    };
+    let new = (&session, session_digest(&text));
+    let replaced = store.session_replace((old, &digest), new.0, &new.1).await?;
+    cache.forget(&digest);
+    if replaced == Finished::Already {
+        return Ok(None);
+    }
+    let account = session.account.as_ref().map_or("", AccountId::as_str);
+    tracing::info!(account.id = %account, user.id = %session.user.id, session.id = %session.id, audit = true, "chose an account");
+    Ok(Some((session, text)))
+}
+
+/// Lets a session without an open account act for an account that the person has just chosen. The
+/// session stays the same, because none of its pages can act for another account.
+pub async fn take_on(
+    store: &Store,
+    cache: &Cache<Found>,
+    person: &Person,
+    account: &AccountId,
+) -> Result<(), StoreError> {
+    let digest = person.digest();
+    let now = look_up(store, &digest).await?;
+    if now.is_some_and(|found| found.role.is_none()) {
+        store
+            .session_take_on(&person.session, &digest, account)
+            .await?;
+    }
+    cache.forget(&digest);
+    Ok(())
 }
 
 /// Ends a session: immediately in this process, and within a minute in others.

@@ -1,14 +1,14 @@
 //! User sessions, found by the digests of their cookies, and single-use sign-in states and proofs.
 //!
 //! A session's row is written once, with a line in its user's list. Afterwards only the list of its
-//! used proofs changes. Ending it deletes both.
+//! used proofs changes, and its account if it had none that is open. Ending it deletes both.
 
 use crate::accounts::OPEN;
 use crate::accounts::moving::spent;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
 use crate::db::table::Updated;
-use crate::db::tx::{Committed, check_when, delete_when, put_new};
+use crate::db::tx::{Change, Committed, check_when, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::Role;
@@ -155,6 +155,35 @@ impl Store {
         })
     }
 
+    /// Lets a session act for an account instead of the one that it was read with.
+    pub async fn session_take_on(
+        &self,
+        session: &Session,
+        digest: &str,
+        account: &AccountId,
+    ) -> Result<(), StoreError> {
+        let listed = keys::session_listed(session.user.id, &session.id);
+        let mut tx = self.table.transaction("let a session act for an account");
+        for key in [keys::session(digest), listed] {
+            let change = Change::of(key).set("account", text(account.as_str()));
+            let change = match &session.account {
+                Some(before) => change.when(
+                    "#account = :before",
+                    vec![("before", text(before.as_str()))],
+                ),
+                None => change.when(
+                    "attribute_exists(pk) AND attribute_not_exists(#account)",
+                    vec![],
+                ),
+            };
+            tx.add(change.item(&self.table)).or(Ended);
+        }
+        // A refusal means that it has ended, or that a repetition of this call was faster.
+        match tx.commit().await? {
+            Committed::Written | Committed::Refused(Ended, _) => Ok(()),
+        }
+    }
+
     /// Records that a sign-in state was used. A second use of the same state returns
     /// [`Finished::Already`].
     pub async fn state_use(
@@ -182,12 +211,12 @@ impl Store {
         let mut tx = self.table.transaction(LINK);
         tx.add(spent(digest, shown.installation).item(&self.table))
             .or(NotLinked::Spent);
-        for key in [
-            keys::owner(shown.owner),
-            keys::installation(shown.installation),
-        ] {
-            tx.add(self.link(key, account).item(&self.table))
-                .or(NotLinked::Taken);
+        // GitHub's event about the installation may come later; a repeated link needs its owner now.
+        let installation = self
+            .link(keys::installation(shown.installation), account)
+            .set("owner_id", number(shown.owner));
+        for link in [self.link(keys::owner(shown.owner), account), installation] {
+            tx.add(link.item(&self.table)).or(NotLinked::Taken);
         }
         let account_key = keys::account(account);
         tx.add(check_when(&self.table, account_key, OPEN, vec![]))

@@ -18,7 +18,7 @@ use http::{StatusCode, header};
 use rest::{Body, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{Finished, Store};
+use store::Store;
 use utoipa::ToSchema;
 
 /// The session of a signed-in person.
@@ -128,42 +128,18 @@ pub async fn choose(
         .member_find(&account, old.user.id)
         .await?
         .ok_or_else(absent)?;
-    let now = ctx.outside.now();
-    let random = sessions::Fresh {
+    let fresh = sessions::Fresh {
         id: ctx.outside.random_bytes(),
         text: ctx.outside.random_bytes(),
         browser: old.browser.clone(),
     };
-    let (fresh, text) = sessions::start(
-        random,
-        old.user.clone(),
-        Some(account.clone()),
-        sessions::Seen {
-            shown: old.shown.clone(),
-            full: old.full.clone(),
-        },
-        now,
-    );
-    // Switching accounts does not extend a session.
-    let session = Session {
-        began_at: old.began_at,
-        expires_at: old.expires_at,
-        ..fresh
+    let now = ctx.outside.now();
+    let chosen = sessions::choose(&ctx.store, &ctx.sessions, &person, fresh, account, now).await?;
+    let Some((session, text)) = chosen else {
+        return Err(ApiError::unauthorized(
+            "This session has ended; sign in again at `/signin`.",
+        ));
     };
-    let digest = person.digest();
-    match ctx
-        .store
-        .session_replace((old, &digest), &session, &store::session_digest(&text))
-        .await?
-    {
-        Finished::Now => ctx.sessions.forget(&digest),
-        Finished::Already => {
-            return Err(ApiError::unauthorized(
-                "This session has ended; sign in again at `/signin`.",
-            ));
-        }
-    }
-    tracing::info!(account.id = %account, user.id = %session.user.id, session.id = %session.id, audit = true, "chose an account");
     let mut response =
         Json(shown(&ctx.store, &session, sessions::csrf_token(&text)).await?).into_response();
     response

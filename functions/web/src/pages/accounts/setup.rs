@@ -4,10 +4,11 @@
 //! The installation's number is part of the URL, so anybody can choose it. It counts only if GitHub
 //! shows that installation to the person who signs in. An account pays for an installation's owner
 //! only if that person is an admin of both. A person who presents the key of an account that signed
-//! up by email becomes its admin. Safe to run twice: linking and joining repeat without effect.
+//! up by email becomes its admin. A session that has no open account acts for the chosen one from
+//! then on. Safe to run twice: linking, joining and switching repeat without effect.
 
 use crate::oauth_state::Intent;
-use crate::pages::accounts::sign_in::leave;
+use crate::pages::accounts::sign_in::{leave, set_session};
 use crate::visitors::{Guest, SignedIn, find, vouched};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
@@ -17,7 +18,7 @@ use domain::accounts::members::Membership;
 use domain::ids::{AccountId, InstallationId};
 use domain::refusal::{FlowError, Grounds};
 use flows::accounts::memberships::Belongings;
-use flows::accounts::sessions::Person;
+use flows::accounts::sessions::{self, Person};
 use flows::accounts::{joining, owners};
 use http::{HeaderMap, StatusCode};
 use maud::html;
@@ -28,6 +29,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 pub const PATH: &str = "/setup";
+pub const CHOICE: &str = "/setup/choice";
 
 const WAYS: &str = "There are three ways to get an account. Sign up by mail at /signup: the link in the mail \
     shows the account's first key, and with that key the account is yours here. Or install the App on GitHub for your user \
@@ -90,11 +92,14 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
         &person.session.full,
         &mine,
     );
+    let csrf = person.csrf_token();
     for (known, role) in &mine {
         let role = role.as_str();
         page = page.paragraph(&format!("{} ({}): {role}", known.name, known.account));
+        if person.session.account.as_ref() != Some(&known.account) {
+            page = offer_choice(page, known, &csrf);
+        }
     }
-    let csrf = person.csrf_token();
     let run: Vec<_> = mine
         .iter()
         .filter(|(_, role)| *role == Role::Admin)
@@ -111,6 +116,15 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
         let page = install(page, ctx).link(ctx.dashboard(), "Your dashboard");
         ask_key(page, None, &csrf).paragraph(WAYS)
     })
+}
+
+/// Adds the button that switches to another of the person's accounts.
+fn offer_choice(page: Page, known: &Membership, csrf: &str) -> Page {
+    let choice = html! {
+        input type="hidden" name="account_id" value=(known.account);
+        button { "Switch to " (known.name) }
+    };
+    page.forms(Forms::Ours).with(&post(CHOICE, csrf, &choice))
 }
 
 /// Says which accounts had no place for the person when they signed in.
@@ -268,7 +282,43 @@ pub async fn link(
     let installation = InstallationId::new(choice.installation_id);
     let now = ctx.outside.now();
     owners::link(&ctx.store, &person, installation, &account, now).await?;
+    sessions::take_on(&ctx.store, &ctx.sessions, &person, &account).await?;
     Ok(see_other(ctx.dashboard()))
+}
+
+/// The form of the button that switches to another account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    account_id: String,
+    csrf_token: String,
+}
+
+/// Lets the person act for another of their accounts.
+pub async fn switch(
+    SignedIn(person): SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, ApiError> {
+    vouched(&ctx, &person, &headers, Some(&chosen.csrf_token))?;
+    let absent = || ApiError::not_found("You have no such account.");
+    let account = AccountId::parse(&chosen.account_id).map_err(|_| absent())?;
+    let user = person.session.user.id;
+    let member = ctx.store.member_find(&account, user).await?;
+    member.ok_or_else(absent)?;
+    let fresh = sessions::Fresh {
+        id: ctx.outside.random_bytes(),
+        text: ctx.outside.random_bytes(),
+        browser: person.session.browser.clone(),
+    };
+    let now = ctx.outside.now();
+    let mut response = see_other(ctx.dashboard());
+    let chosen = sessions::choose(&ctx.store, &ctx.sessions, &person, fresh, account, now).await?;
+    if let Some((_, text)) = chosen {
+        set_session(&mut response, &text);
+    }
+    Ok(response)
 }
 
 /// The form with an account's key.
@@ -302,6 +352,7 @@ pub async fn join(
         }
         Err(error) => return Err(error.into()),
     };
+    sessions::take_on(&ctx.store, &ctx.sessions, &person, &joined.account).await?;
     let page = Page::new(StatusCode::OK, "The account is yours").paragraph(&format!(
         "You are an admin of {} ({}).",
         joined.name, joined.account

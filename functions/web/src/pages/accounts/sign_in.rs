@@ -10,6 +10,7 @@ use crate::visitors::{find, vouched};
 use crate::{ApiError, Ctx};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::accounts::sessions::SessionText;
 use domain::time::Timestamp;
 use flows::accounts::{memberships, sessions};
 use github_api::{Exchanged, Visitor};
@@ -136,7 +137,7 @@ async fn enter(
             see_other(intent.return_to.as_deref().unwrap_or(usual))
         }
     };
-    set(&mut response, session_cookie(&text));
+    set_session(&mut response, &text);
     set(&mut response, oauth_state::no_cookie());
     Ok(response)
 }
@@ -174,6 +175,11 @@ fn again(why: &str) -> Response {
     let mut response = page.into_response();
     set(&mut response, oauth_state::no_cookie());
     response
+}
+
+/// Gives the browser its session.
+pub fn set_session(response: &mut Response, text: &SessionText) {
+    set(response, session_cookie(text));
 }
 
 fn set(response: &mut Response, cookie: HeaderValue) {
