@@ -47,6 +47,8 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
         (Staged::Opened(job), PullState::Closed) => job.closed(now),
         // People decided before the checks did.
         (Staged::Validating(job), PullState::Merged) => job.merged(now),
+        (Staged::Repairing(job), PullState::Merged) => job.merged(now),
+        (Staged::Repairing(job), PullState::Closed) => job.stopped(now),
         // It may be Tallyhook that closed it, because of its checks. And a look under way may have
         // seen it open, so the event waits until the job is delivered or has ended.
         (Staged::Validating(_), PullState::Closed) => {
@@ -88,13 +90,18 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     }
 }
 
-/// Queues the usage that is owed now, and the comment under the issue.
+/// Queues the usage that is owed now, and the comment under the issue or the work that is left.
 async fn tell(ctx: &Ctx, transition: &Transition, row: &JobRow) -> Result<(), Failure> {
     let account = Some(row.facts.account.clone());
     let usage = transition.money().debts().into_iter().map(Message::Usage);
-    let comment = Message::Comment(row.facts.id.clone());
+    let id = row.facts.id.clone();
+    // A repair that people stopped goes back to the checks, and their next look writes the comment.
+    let next = match row.state.work() {
+        Some(work) => Message::Work(work, id),
+        None => Message::Comment(id),
+    };
     let messages: Vec<_> = usage
-        .chain([comment])
+        .chain([next])
         .map(|message| Sending {
             message,
             account: account.clone(),

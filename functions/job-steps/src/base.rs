@@ -12,7 +12,7 @@ use domain::jobs::pulls::tree;
 use domain::jobs::untrusted::cleaned;
 use domain::retry::{Failure, Retry};
 use domain::text::truncate;
-use github_api::{Archive, FileContent, GithubError, Repository, TreeEntry};
+use github_api::{Download, FileContent, GithubError, Repository, TreeEntry};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -49,11 +49,11 @@ impl Base {
     /// files without their contents.
     pub async fn to_search(repository: &Repository, sha: &str) -> Result<Self, Failure> {
         let reason = match repository.archive(sha).await? {
-            Archive::Packed(packed) => match unpacked(packed, sha).await? {
+            Download::File(packed) => match unpacked(packed, sha).await? {
                 Ok(snapshot) => return with_the_rest(repository, sha, snapshot).await,
                 Err(reason) => reason,
             },
-            Archive::Unavailable(reason) => reason,
+            Download::Unavailable(reason) => reason,
         };
         tracing::info!(reason, "the repository cannot be searched");
         Self::to_change(repository, sha, &[]).await

@@ -3,7 +3,7 @@
 //!
 //! Each turn is stored before the next call, with what it cost. So a process that dies loses one
 //! answer at most, another worker continues where the conversation stands, and a change that the
-//! review sends back continues it too. The files with their changes are made again from the turns.
+//! review or the checks send back continues it too. The files with their changes are made again from the turns.
 
 use crate::Ctx;
 use crate::base::{Base, broken};
@@ -13,11 +13,11 @@ use crate::plan::open_files;
 use crate::talk::{Talk, first_message};
 use crate::tools::{Desk, TOOLS, needs, searches};
 use agent::snapshot::{Encoding, Snapshot, is_secret};
+use domain::jobs::JobLease;
 use domain::jobs::calls::{cost_of, tokens_of};
 use domain::jobs::pulls::Proposal;
 use domain::jobs::steps::{Step, StepOutput, Steps};
-use domain::jobs::turns::{TURNS_MAX, ToolCall, ToolResult, Turn};
-use domain::jobs::{Coding, JobLease};
+use domain::jobs::turns::{Conversing, TURNS_MAX, ToolCall, ToolResult, Turn};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use flows::work::Finish;
@@ -53,12 +53,12 @@ const LAST_TURN: &str =
     "This is your last answer. Submit the change as it is, unless it would do harm.";
 
 /// Runs turns until the model has submitted a change, or until the function's time ends.
-pub async fn run(
+pub async fn run<W: Conversing>(
     ctx: &Ctx,
-    lease: &mut JobLease<Coding>,
+    lease: &mut JobLease<W>,
     steps: &Steps,
     deadline: Timestamp,
-) -> Result<Finish<Coding>, Failure> {
+) -> Result<Finish<W>, Failure> {
     let row = lease.row().clone();
     let order = steps
         .order()
@@ -75,11 +75,12 @@ pub async fn run(
     let files = shown(&base.snapshot, &plan.files);
     let first = first_message(row.facts.issue_number, order, plan, &base, &files);
     let turns = ctx.store.job_turns(&row.facts.id).await?;
-    let mut talk = Talk::new(first, steps, row.rounds, turns);
+    let mut talk = Talk::new(first, steps, row.sent_back(), turns);
     let mut room = Room {
         repository: &repository,
         base_sha,
         base: Arc::new(base),
+        repairs_after: row.rounds,
         archive: None,
         paths: files.into_iter().map(|(path, _)| path).collect(),
     };
@@ -88,6 +89,7 @@ pub async fn run(
             return Ok(finish(ctx, proposal, &talk));
         }
         talk.ends_in_vain(SAME_MAX)?;
+        talk.ends_by_tampering()?;
         if row.turns.max(talk.len()) >= TURNS_MAX {
             return Err(talk.unfinished("it took as many turns as it may"));
         }
@@ -100,9 +102,9 @@ pub async fn run(
 }
 
 /// Asks the model once, makes its calls and stores the turn.
-async fn turn(
+async fn turn<W: Conversing>(
     ctx: &Ctx,
-    lease: &mut JobLease<Coding>,
+    lease: &mut JobLease<W>,
     talk: &mut Talk,
     room: &mut Room<'_>,
 ) -> Result<(), Failure> {
@@ -140,7 +142,7 @@ async fn turn(
         None
     };
     let turn = Turn {
-        round: lease.row().rounds,
+        round: lease.row().sent_back(),
         text: if text.trim().is_empty() && calls.is_empty() {
             "(no answer)".to_owned()
         } else {
@@ -166,7 +168,7 @@ async fn turn(
 }
 
 /// Whether the budget pays for the next call, and not for another one after it.
-fn is_last(ctx: &Ctx, lease: &JobLease<Coding>, talk: &Talk, prompt: u64) -> bool {
+fn is_last<W>(ctx: &Ctx, lease: &JobLease<W>, talk: &Talk, prompt: u64) -> bool {
     let mut counted = lease.row().clone();
     if let Some(turn) = talk.last() {
         counted.count_turn(turn);
@@ -183,7 +185,7 @@ fn is_last(ctx: &Ctx, lease: &JobLease<Coding>, talk: &Talk, prompt: u64) -> boo
         .is_err()
 }
 
-fn finish(ctx: &Ctx, proposal: Proposal, talk: &Talk) -> Finish<Coding> {
+fn finish<W: Conversing>(ctx: &Ctx, proposal: Proposal, talk: &Talk) -> Finish<W> {
     let calls = talk.calls();
     let step = Step {
         output: StepOutput::Code(proposal),
@@ -218,6 +220,8 @@ struct Room<'a> {
     base_sha: &'a str,
     base: Arc<Base>,
     archive: Option<Arc<Snapshot>>,
+    /// The rounds after this one correct what failed checks say.
+    repairs_after: u32,
     /// The files that the first message shows.
     paths: Arc<[String]>,
 }
@@ -256,18 +260,19 @@ impl Room<'_> {
         }
         let (base, paths) = (Arc::clone(&self.base), Arc::clone(&self.paths));
         let (archive, round) = (self.archive.clone(), talk.round());
+        let repairs_after = self.repairs_after;
         let played = tokio::task::spawn_blocking(move || {
             let mut desk = Desk::new(&base.snapshot, &paths, archive.as_deref());
             let mut last = 0;
             for (round, calls) in &turns {
                 if *round > last {
-                    desk.begin_round();
+                    desk.begin_round(*round > repairs_after);
                     last = *round;
                 }
                 desk.run(calls);
             }
             if round > last {
-                desk.begin_round();
+                desk.begin_round(round > repairs_after);
             }
             let results = desk.run(&calls);
             (results, desk.into_submitted())

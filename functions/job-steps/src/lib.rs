@@ -27,7 +27,8 @@ pub use config::{Config, Ctx};
 use caller::lease_end;
 use domain::ids::{AssistId, JobId};
 use domain::jobs::steps::Steps;
-use domain::jobs::{Coding, Job, JobLease, JobRow, JobWork, Leasable, Staged};
+use domain::jobs::turns::Conversing;
+use domain::jobs::{Job, JobLease, JobRow, JobWork, Leasable, Staged};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -79,16 +80,27 @@ async fn on_work(
         (JobWork::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
         (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, plan::run).await,
         (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, plan::run).await,
-        (JobWork::Code, Staged::Coding(job)) => {
-            let run = async |ctx: &Ctx, lease: &mut JobLease<Coding>, steps: &Steps| {
-                code::run(ctx, lease, steps, deadline).await
-            };
-            step(ctx, job, &steps, run).await
-        }
+        (JobWork::Code, Staged::Coding(job)) => code(ctx, job, &steps, deadline).await,
+        (JobWork::Code, Staged::Repairing(job)) => code(ctx, job, &steps, deadline).await,
         (JobWork::Review, Staged::Reviewing(job)) => step(ctx, job, &steps, review::run).await,
         // The job has advanced, and this message is late.
         _ => Ok(Done::Duplicate),
     }
+}
+
+async fn code<S: Leasable>(
+    ctx: &Ctx,
+    job: Job<S>,
+    steps: &Steps,
+    deadline: Timestamp,
+) -> Result<Done, Failure>
+where
+    S::Working: Conversing,
+{
+    let run = async |ctx: &Ctx, lease: &mut JobLease<S::Working>, steps: &Steps| {
+        code::run(ctx, lease, steps, deadline).await
+    };
+    step(ctx, job, steps, run).await
 }
 
 /// Runs a step under a lease, and sends the message for what the job needs next.

@@ -1,9 +1,11 @@
 //! The conversation of a job's coding: its first message, its turns and what follows from them.
 
 use crate::base::Base;
+use crate::tools::TAMPERED;
 use domain::billing::plans::tokens_of_bytes;
 use domain::jobs::calls::ModelCall;
-use domain::jobs::steps::{IssueText, StepOutput, Steps, Verdict, WorkPlan};
+use domain::jobs::checks::named;
+use domain::jobs::steps::{FailedChecks, IssueText, StepOutput, Steps, Verdict, WorkPlan};
 use domain::jobs::turns::{ToolCall, Turn};
 use domain::retry::Failure;
 use domain::text::truncate;
@@ -11,6 +13,8 @@ use model_api::Message;
 use serde_json::{Value, json};
 
 const PROBLEM_BYTES_MAX: usize = 400;
+const CHECKS_FAILED: &str = "The change is a pull request now, and these checks of the repository failed on it. Find the \
+    fault in your change, correct it and submit again. Tests and settings of checks stay as they are.";
 
 /// The first message, which never changes: providers read it from their cache.
 pub fn first_message(
@@ -33,9 +37,20 @@ pub fn first_message(
     .to_string()
 }
 
+/// What the model reads about checks that failed. Their words are data in a document.
+fn failed_checks(checks: &FailedChecks) -> String {
+    let reports = checks.reports.iter();
+    let reports: Vec<_> = reports
+        .map(|report| json!({ "check": report.check, "says": report.says }))
+        .collect();
+    let failed = json!({ "failed": named(&checks.failed), "reports": reports });
+    format!("{CHECKS_FAILED}\n{failed}")
+}
+
 pub struct Talk {
     first: String,
-    /// What the reviews say that sent the change back, one for each round before this one.
+    /// What the reviews and the failed checks say that sent the change back, one for each round
+    /// before this one.
     notes: Vec<String>,
     round: u32,
     turns: Vec<Turn>,
@@ -50,6 +65,7 @@ impl Talk {
                 "A reviewer sent the change back. Correct it and submit again: {}",
                 review.notes
             )),
+            StepOutput::Checks(checks) => Some(failed_checks(checks)),
             _ => None,
         });
         Self {
@@ -179,6 +195,19 @@ impl Talk {
             return Err(self.unfinished("it repeats itself"));
         }
         Ok(())
+    }
+
+    /// The failure of a repair that touches the tests again after the tools refused that once.
+    pub fn ends_by_tampering(&self) -> Result<(), Failure> {
+        let turns = self.turns.iter().filter(|turn| turn.round == self.round);
+        let refused = turns
+            .flat_map(|turn| &turn.results)
+            .filter(|result| result.failed && result.text.starts_with(TAMPERED));
+        // The first refusal says what to undo.
+        match refused.skip(1).last() {
+            Some(again) => Err(Failure::never(again.text.clone())),
+            None => Ok(()),
+        }
     }
 
     /// The failure of a conversation that ends without a change, with the last problem that the

@@ -3,7 +3,7 @@
 //! What a conversation has changed is a pure function of the base and of the calls so far, so
 //! another worker makes it again from the stored turns.
 
-use agent::lint::lint;
+use agent::lint::{lint, weakened};
 use agent::outline::{Language, outline, render};
 use agent::snapshot::{Content, Mode, Omitted, Snapshot, is_secret};
 use agent::tools::{Changed, Workspace};
@@ -115,6 +115,9 @@ const OUTLINE_BYTES_MAX: usize = 16 * 1024;
 /// The most findings that are shown to the model at once.
 const FINDINGS_MAX: usize = 20;
 
+/// How the refusal of a correction begins that weakens the checks.
+pub const TAMPERED: &str = "Not submitted, because a correction must not weaken the checks:";
+
 /// What the check of a change found in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -159,6 +162,8 @@ pub struct Desk<'a> {
     /// Whether the findings of the check were shown in this round. A model that submits again means
     /// what it wrote.
     told_findings: bool,
+    /// The change whose checks failed, if this round corrects it.
+    before: Option<Vec<Changed>>,
     submitted: Option<Proposal>,
 }
 
@@ -178,14 +183,16 @@ impl<'a> Desk<'a> {
             archive,
             later: Vec::new(),
             told_findings: false,
+            before: None,
             submitted: None,
         }
     }
 
-    /// Begins another round, after the review has sent the change back.
-    pub fn begin_round(&mut self) {
+    /// Begins another round, after the review or failed checks have sent the change back.
+    pub fn begin_round(&mut self, is_repair: bool) {
         self.told_findings = false;
         self.submitted = None;
+        self.before = is_repair.then(|| self.workspace.changed().unwrap_or_default());
     }
 
     /// What was submitted in this round.
@@ -284,6 +291,19 @@ impl<'a> Desk<'a> {
         Ok(truncate(&lines, OUTLINE_BYTES_MAX).to_owned())
     }
 
+    /// Refuses a correction that corrects nothing, or that makes the checks pass by weakening them.
+    fn may_repair(&self, before: &[Changed], after: &[Changed]) -> Result<(), String> {
+        if before == after && self.later.is_empty() {
+            return Err("Nothing has changed since the checks failed. Correct the change, then submit again.".to_owned());
+        }
+        let found = weakened(self.base, before, after);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let lines = found.iter().map(|finding| format!("\n- {}", told(finding)));
+        Err(format!("{TAMPERED}{}", lines.collect::<String>()))
+    }
+
     /// Refuses what no agent may change, so that the model hears it before it has built on it.
     fn may_change(&self, path: &str) -> Result<(), String> {
         let change = FileChange {
@@ -336,6 +356,9 @@ impl<'a> Desk<'a> {
             .workspace
             .changed()
             .map_err(|error| error.to_string())?;
+        if let Some(before) = &self.before {
+            self.may_repair(before, &changed)?;
+        }
         let files = changed.iter().map(|file| {
             let text = file.content.as_ref();
             let text = text.and_then(|bytes| String::from_utf8(bytes.clone()).ok());
@@ -359,6 +382,14 @@ impl<'a> Desk<'a> {
         }
         self.submitted = Some(proposal);
         Ok("Submitted.".to_owned())
+    }
+}
+
+fn told(finding: &agent::lint::Finding) -> String {
+    if finding.path.is_empty() {
+        finding.to_string()
+    } else {
+        format!("`{}`: {finding}", finding.path)
     }
 }
 

@@ -19,7 +19,10 @@ impl Settings for Config {
         Self {
             platform: Settings::read(env),
             ledger: Settings::read(env),
-            queues: QueueSettings::read(env, [Queue::Pulls, Queue::Usage, Queue::Notices]),
+            queues: QueueSettings::read(
+                env,
+                [Queue::Code, Queue::Pulls, Queue::Usage, Queue::Notices],
+            ),
             github: Settings::read(env),
         }
     }

@@ -12,7 +12,10 @@ use queues::Message;
 /// Records and queues the mail if the job has ended or was delivered and the account wants such
 /// mail. The notice's key is the job, so a later state of the job creates no second mail.
 pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), Failure> {
-    if matches!(state, CommentState::Working | CommentState::Validating) {
+    if matches!(
+        state,
+        CommentState::Working | CommentState::Validating | CommentState::Repairing
+    ) {
         return Ok(());
     }
     warn(ctx, row).await?;

@@ -8,6 +8,8 @@
 
 mod comment;
 mod config;
+mod correct;
+mod evidence;
 mod expected;
 mod finished;
 mod open;

@@ -1,5 +1,6 @@
 //! Opens the pull request of an approved change, and records the usage that is owed to Stripe.
 
+use crate::correct::correct;
 use crate::expected::{Expected, expected};
 use crate::settled::settled;
 use crate::{Ctx, comment, repository, validate, wishes, wording};
@@ -32,7 +33,7 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     match row.staged() {
         Staged::Approved(job) => deliver(ctx, job, &steps, until).await,
         Staged::Opening(job) => deliver(ctx, job, &steps, until).await,
-        Staged::Validating(job) => validate::poll(ctx, job, until).await,
+        Staged::Validating(job) => validate::poll(ctx, job, &steps, until).await,
         _ => Ok(Done::Duplicate),
     }
 }
@@ -67,12 +68,12 @@ async fn deliver<S: Leasable<Working = Opening>>(
 }
 
 /// A pull request that exists.
-struct Ready {
-    pull: PullRef,
+pub struct Ready {
+    pub pull: PullRef,
     /// The labels and reviewers that GitHub refused.
-    unmet: Option<String>,
+    pub unmet: Option<String>,
     /// The commit whose checks decide, if there are any.
-    awaits: Option<String>,
+    pub awaits: Option<String>,
 }
 
 /// Creates or finds the pull request, with its labels and reviewers. Returns `None` if the job was
@@ -85,6 +86,11 @@ async fn pull(
     let row = lease.row();
     let github = ctx.github.client().await?;
     let repository = repository(ctx, &github, row, Access::WritePulls).await?;
+    if let (Some(pull), Some(head_sha)) = (&row.pull, &row.head_sha) {
+        return correct(ctx, &repository, row, steps, (pull, head_sha))
+            .await
+            .map(Some);
+    }
     let expected = expected(ctx, &github, &repository, row).await?;
     let found = match row.cancel_requested {
         CancelRequest::Asked => made(&repository, &branch(&row.facts.id))
@@ -119,7 +125,7 @@ fn with_head(pull: Pull) -> (Pull, String) {
     (pull, head_sha)
 }
 
-fn worn_out(row: &JobRow) -> Failure {
+pub fn worn_out(row: &JobRow) -> Failure {
     let reason = row.reason.clone();
     Failure::never(reason.unwrap_or_else(|| {
         "the pull request could not be opened; every attempt ended without an answer".into()
@@ -167,7 +173,8 @@ async fn ensured(
     }
 }
 
-fn delivered<'a>(
+/// The change to commit, and the commit that it is based on.
+pub fn delivered<'a>(
     row: &'a JobRow,
     steps: &'a Steps,
 ) -> Result<(&'a domain::jobs::pulls::Proposal, &'a str), Failure> {

@@ -1,9 +1,10 @@
-//! What follows when a job has moved: its usage is reported, and its comment is updated.
+//! What follows when a job has moved: its usage is reported, its comment is updated, and an agent
+//! corrects a change whose checks failed.
 //!
 //! Safe to run twice: the usage is already owed, and the comment shows one state.
 
 use crate::{Ctx, comment};
-use domain::jobs::{ConcurrentMove, JobState};
+use domain::jobs::{ConcurrentMove, JobState, JobWork};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use flows::work::Worked;
@@ -23,6 +24,10 @@ pub async fn settled(ctx: &Ctx, worked: Worked, until: Timestamp) -> Result<Done
         ctx.queues
             .send(&Message::Usage(debts), Some(&row.facts.account))
             .await?;
+    }
+    if let Some(JobWork::Code) = row.state.work() {
+        let work = Message::Work(JobWork::Code, row.facts.id.clone());
+        ctx.queues.send(&work, Some(&row.facts.account)).await?;
     }
     comment::tell(ctx, &row, until).await?;
     if row.state == JobState::Validating {

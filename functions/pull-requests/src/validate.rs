@@ -1,17 +1,21 @@
 //! Waits for the checks of a job's pull request, which decide whether it is delivered and billed.
+//! Checks that fail send the change back to the agent, at most twice.
 //!
 //! Safe to run twice: reading changes nothing, closing a pull request twice closes it once, and the
 //! outcome is written on the version that the lease was taken on.
 
+use crate::evidence::evidence;
 use crate::expected::{Seen, checks_of};
 use crate::settled::settled;
 use crate::{Ctx, repository};
-use domain::jobs::checks::{OnRed, Progress, failing, named, poll_wait};
+use domain::jobs::checks::{CheckId, OnRed, Progress, failing, named, poll_wait};
+use domain::jobs::steps::{FailedChecks, Steps};
 use domain::jobs::{CancelRequest, Job, JobLease, JobRow, Validating};
 use domain::retry::{Done, Failure, Retry, Retryable};
 use domain::time::Timestamp;
 use flows::work::{self, Finish};
 use github_api::{Access, GithubApi, Pull, PullState, Repository};
+use std::collections::BTreeSet;
 
 /// What becomes of the job.
 enum Verdict {
@@ -19,6 +23,8 @@ enum Verdict {
     Delivered(String),
     /// Not delivered, and why.
     Red(String),
+    /// The agent corrects the change.
+    Repair(FailedChecks),
     Merged,
     Closed,
     Cancelled,
@@ -29,19 +35,28 @@ const UNREAD: &str = "Its checks could not be read.";
 const NO_RIGHT: &str =
     "Its checks could not be read; the App's installation lacks the permissions for that.";
 const MISSING: &str = "It has no checks.";
+const AGAIN: &str = ", also after it was corrected";
+const SAME: &str = ", in the same way after it was corrected";
+const UNSEEN: &str = ", and did not complete within an hour after it was corrected";
 const TIMED_OUT: &str = "Its checks did not complete within an hour.";
 
 /// Reads the checks of a job's pull request, and ends the wait if they decide.
-pub async fn poll(ctx: &Ctx, job: Job<Validating>, until: Timestamp) -> Result<Done, Failure> {
+pub async fn poll(
+    ctx: &Ctx,
+    job: Job<Validating>,
+    steps: &Steps,
+    until: Timestamp,
+) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
     let run = async |lease: &mut JobLease<Validating>| {
         let row = lease.row();
-        let look = verdict(ctx, row);
+        let look = verdict(ctx, row, steps);
         let verdict = ctx.limits().within(row.facts.installation, look).await?;
         let now = ctx.outside.now();
         let finish: Finish<Validating> = match verdict {
             Verdict::Delivered(checked) => Box::new(move |lease| lease.delivered(&checked, now)),
             Verdict::Red(reason) => Box::new(move |lease| lease.fail(&reason, now)),
+            Verdict::Repair(failed) => Box::new(move |lease| lease.repairing(failed, now)),
             Verdict::Merged => Box::new(move |lease| lease.merged(now)),
             Verdict::Closed => Box::new(move |lease| lease.closed(now)),
             Verdict::Cancelled => Box::new(move |lease| lease.cancelled(now)),
@@ -52,7 +67,7 @@ pub async fn poll(ctx: &Ctx, job: Job<Validating>, until: Timestamp) -> Result<D
     settled(ctx, worked, until).await
 }
 
-async fn verdict(ctx: &Ctx, row: &JobRow) -> Result<Verdict, Failure> {
+async fn verdict(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Verdict, Failure> {
     let is_cancelled = row.cancel_requested == CancelRequest::Asked;
     let unread = || match row.cancel_requested {
         CancelRequest::Asked => Verdict::Cancelled,
@@ -92,82 +107,137 @@ async fn verdict(ctx: &Ctx, row: &JobRow) -> Result<Verdict, Failure> {
             Some(PullState::Open | PullState::Closed) | None => Verdict::Cancelled,
         });
     }
-    judged(ctx, &github, &pulls, row, &present, head_sha).await
+    let look = Look {
+        ctx,
+        github: &github,
+        pulls: &pulls,
+        row,
+        last: steps.checks(),
+    };
+    look.judged(&present, head_sha).await
 }
 
-/// Judges the checks of our commit, also if people have pushed another one: what failed before they
-/// did is not delivered.
-async fn judged(
-    ctx: &Ctx,
-    github: &GithubApi,
-    pulls: &Repository,
-    row: &JobRow,
-    present: &Pull,
-    head_sha: &str,
-) -> Result<Verdict, Failure> {
-    let is_open = present.state == PullState::Open;
-    let checks = match checks_of(ctx, github, row, head_sha).await? {
-        Seen::Checks(checks) => checks,
-        Seen::NoRight | Seen::Unknown if !is_open => return Ok(Verdict::Closed),
-        Seen::NoRight => return Ok(Verdict::Delivered(NO_RIGHT.to_owned())),
-        Seen::Unknown => return Ok(Verdict::Delivered(UNREAD.to_owned())),
-    };
-    let is_ours = present.head_sha == head_sha;
-    let (began, now) = (row.validating_since(), ctx.outside.now());
-    let progress = if is_ours && is_open {
-        Progress::of(&checks, began, now)
-    } else {
-        Progress::Failed(failing(&checks))
-    };
-    let failed = match progress {
-        Progress::Waiting => {
-            return Err(Failure::after(
-                poll_wait(began, now),
-                "the checks of the pull request are running",
-            ));
-        }
-        Progress::Missing => return Ok(Verdict::Delivered(MISSING.to_owned())),
-        Progress::TimedOut => return Ok(Verdict::Delivered(TIMED_OUT.to_owned())),
-        Progress::Passed(count) => return Ok(Verdict::Delivered(passed(count))),
-        Progress::Failed(failed) => failed,
-    };
-    // What failed before the change is not the change's fault.
-    let base = row.base_sha.as_deref().filter(|_| !failed.is_empty());
-    let before = match base {
-        Some(base) => match checks_of(ctx, github, row, base).await? {
-            Seen::Checks(checks) => failing(&checks),
-            Seen::NoRight | Seen::Unknown => Default::default(),
-        },
-        None => Default::default(),
-    };
-    let new = &failed - &before;
-    if new.is_empty() && !is_open {
-        return Ok(Verdict::Closed);
-    }
-    if new.is_empty() {
-        let old = &failed & &before;
-        return Ok(Verdict::Delivered(if !is_ours {
-            PUSHED.to_owned()
+/// A look at a pull request that waits for its checks.
+struct Look<'a> {
+    ctx: &'a Ctx,
+    github: &'a GithubApi,
+    pulls: &'a Repository,
+    row: &'a JobRow,
+    /// The checks that failed before the last correction.
+    last: Option<&'a FailedChecks>,
+}
+
+impl Look<'_> {
+    /// Judges the checks of our commit, also if people have pushed another one: what failed before
+    /// they did is not delivered.
+    async fn judged(&self, present: &Pull, head_sha: &str) -> Result<Verdict, Failure> {
+        let (ctx, row) = (self.ctx, self.row);
+        let is_open = present.state == PullState::Open;
+        let checks = match checks_of(ctx, self.github, row, head_sha).await? {
+            Seen::Checks(checks) => checks,
+            Seen::NoRight | Seen::Unknown if !is_open => return Ok(Verdict::Closed),
+            Seen::NoRight => return Ok(Verdict::Delivered(NO_RIGHT.to_owned())),
+            Seen::Unknown => return Ok(Verdict::Delivered(UNREAD.to_owned())),
+        };
+        let is_ours = present.head_sha == head_sha;
+        let (began, now) = (row.validating_since(), ctx.outside.now());
+        let awaited = self.last.map(|last| last.failed.clone());
+        let awaited = awaited.unwrap_or_default();
+        let progress = if is_ours && is_open {
+            Progress::of(&checks, &awaited, began, now)
         } else {
-            format!(
-                "Its checks passed, except what fails without the change too: {}.",
-                named(&old)
-            )
-        }));
+            Progress::Failed(failing(&checks))
+        };
+        let failed = match progress {
+            Progress::Waiting => {
+                return Err(Failure::after(
+                    poll_wait(began, now),
+                    "the checks of the pull request are running",
+                ));
+            }
+            Progress::Missing => return Ok(Verdict::Delivered(MISSING.to_owned())),
+            Progress::TimedOut if awaited.is_empty() => {
+                return Ok(Verdict::Delivered(TIMED_OUT.to_owned()));
+            }
+            // What failed once has to be seen to pass.
+            Progress::TimedOut => return self.red(&awaited, UNSEEN, is_ours, present).await,
+            Progress::Passed(count) => return Ok(Verdict::Delivered(passed(count))),
+            Progress::Failed(failed) => failed,
+        };
+        let before = self.failing_before(&failed).await?;
+        let new = &failed - &before;
+        if new.is_empty() && !is_open {
+            return Ok(Verdict::Closed);
+        }
+        if new.is_empty() {
+            return Ok(Verdict::Delivered(if is_ours {
+                excused(&(&failed & &before))
+            } else {
+                PUSHED.to_owned()
+            }));
+        }
+        if is_ours && is_open && row.may_repair() {
+            let found = evidence(ctx, self.github, row, &checks, new.clone()).await?;
+            if self.last != Some(&found) {
+                return Ok(Verdict::Repair(found));
+            }
+            return self.red(&new, SAME, is_ours, present).await;
+        }
+        let why = match (&row.repair_ended, row.repairs) {
+            _ if !is_ours => String::new(),
+            (Some(why), _) => format!(", and the change was not corrected: {why}"),
+            (None, 0) => String::new(),
+            (None, _) => AGAIN.to_owned(),
+        };
+        self.red(&new, &why, is_ours, present).await
     }
-    let red = |left| Verdict::Red(format!("its checks failed: {}; {left}", named(&new)));
-    if !is_open {
-        return Ok(red("it was closed"));
+
+    /// What fails without the change too is not the change's fault.
+    async fn failing_before(
+        &self,
+        failed: &BTreeSet<CheckId>,
+    ) -> Result<BTreeSet<CheckId>, Failure> {
+        let base = self.row.base_sha.as_deref().filter(|_| !failed.is_empty());
+        let Some(base) = base else {
+            return Ok(BTreeSet::new());
+        };
+        Ok(
+            match checks_of(self.ctx, self.github, self.row, base).await? {
+                Seen::Checks(checks) => failing(&checks),
+                Seen::NoRight | Seen::Unknown => BTreeSet::new(),
+            },
+        )
     }
-    // A branch that people work on is theirs.
-    if !is_ours || row.facts.wishes.on_red() == OnRed::Draft {
-        return Ok(red("it stays open"));
+
+    /// Ends the job unbilled, and closes the pull request if the policy says so.
+    async fn red(
+        &self,
+        failed: &BTreeSet<CheckId>,
+        why: &str,
+        is_ours: bool,
+        present: &Pull,
+    ) -> Result<Verdict, Failure> {
+        let red = |left| Verdict::Red(format!("its checks failed: {}{why}; {left}", named(failed)));
+        if present.state != PullState::Open {
+            return Ok(red("it was closed"));
+        }
+        // A branch that people work on is theirs.
+        if !is_ours || self.row.facts.wishes.on_red() == OnRed::Draft {
+            return Ok(red("it stays open"));
+        }
+        Ok(match close(self.pulls, present.number).await? {
+            Some(PullState::Merged) => Verdict::Merged,
+            Some(PullState::Open | PullState::Closed) => red("it was closed"),
+            None => red("it stays open"),
+        })
     }
-    Ok(match close(pulls, present.number).await? {
-        Some(PullState::Merged) => Verdict::Merged,
-        Some(PullState::Open | PullState::Closed) => red("it was closed"),
-        None => red("it stays open"),
-    })
+}
+
+fn excused(old: &BTreeSet<CheckId>) -> String {
+    format!(
+        "Its checks passed, except what fails without the change too: {}.",
+        named(old)
+    )
 }
 
 fn passed(count: usize) -> String {

@@ -5,7 +5,9 @@ use domain::billing::plans::Billable;
 use domain::jobs::permissions::UNAPPROVED;
 use domain::jobs::pulls::{self, Proposal, commit_marker};
 use domain::jobs::untrusted::{disarmed, disarmed_title};
-use domain::jobs::{CommentState, FixPaid, Funding, JobFacts, JobRow, JobState, cost_to_customer};
+use domain::jobs::{
+    CommentState, FixPaid, Funding, JobFacts, JobRow, JobState, REPAIRS_MAX, cost_to_customer,
+};
 
 /// The commit message: a subject, the issue, and the job's marker.
 pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
@@ -139,6 +141,12 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
         }
         CommentState::Validating => {
             format!("{pull} is open and waits for its checks. Job `{job}`.")
+        }
+        CommentState::Repairing => {
+            let (now, most) = (row.repairs, REPAIRS_MAX);
+            format!(
+                "Checks of {pull} failed. Correcting the change ({now} of at most {most}). Job `{job}`."
+            )
         }
         CommentState::Opened if row.is_delegated() => {
             format!("The pull request is ready: {pull}. Job `{job}`, {bill}.")

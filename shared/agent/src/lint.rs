@@ -8,6 +8,7 @@
 use crate::outline::{Language, fault, mask};
 use crate::snapshot::{Entry, Snapshot, Text, is_test};
 use crate::tools::Changed;
+use std::collections::BTreeSet;
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,9 @@ domain::text::words! {
         FewerTests = "fewer-tests",
         FewerAssertions = "fewer-assertions",
         TestSkipped = "test-skipped",
+        /// Only corrections of a change whose checks failed are judged by the last two.
+        TestDeleted = "test-deleted",
+        CheckSettings = "check-settings",
     }
 }
 
@@ -47,6 +51,10 @@ impl Rule {
             Self::Whitespace => "Undo it: only whitespace changed.",
             Self::FewerTests | Self::FewerAssertions => "Put the tests back and fix the code.",
             Self::TestSkipped => "Run the test again and fix the code.",
+            Self::TestDeleted => "Put the test file back and fix the code.",
+            Self::CheckSettings => {
+                "Undo it: these settings decide what the checks look at. Fix the code."
+            }
         }
     }
 }
@@ -161,6 +169,97 @@ pub fn lint(base: &Snapshot, changes: &[Changed]) -> Vec<Finding> {
     }
     before_all.compare(after_all, &mut |rule| note("", None, rule));
     found
+}
+
+/// Settings of test runners, coverage and linters, by the beginnings of their names. A
+/// change of them can make a check pass without mending the code.
+const CHECK_SETTINGS: &[&str] = &[
+    ".codecov",
+    ".coveragerc",
+    ".eslintrc",
+    ".flake8",
+    ".golangci",
+    ".mocharc",
+    ".nycrc",
+    ".pylintrc",
+    ".rspec",
+    ".rubocop",
+    "clippy.toml",
+    "codecov.",
+    "eslint.config.",
+    "jest.config.",
+    "karma.conf.",
+    "mypy.ini",
+    "nextest.toml",
+    "noxfile.py",
+    "phpstan.neon",
+    "phpunit.xml",
+    "playwright.config.",
+    "pytest.ini",
+    "ruff.toml",
+    "tox.ini",
+    "vitest.config.",
+];
+
+/// What makes a correction weaken the checks that failed on the change `before`.
+pub fn weakened(base: &Snapshot, before: &[Changed], after: &[Changed]) -> Vec<Finding> {
+    let paths: BTreeSet<&str> = before
+        .iter()
+        .chain(after)
+        .map(|file| file.path.as_str())
+        .collect();
+    let (mut all_before, mut all_after) = (Guarded::default(), Guarded::default());
+    let mut found = Vec::new();
+    for path in paths {
+        let (old, new) = (content(base, before, path), content(base, after, path));
+        let mut note = |rule| {
+            found.push(Finding {
+                path: path.to_owned(),
+                line: None,
+                rule,
+            });
+        };
+        if old.is_some() && new.is_none() && is_test(path) {
+            note(Rule::TestDeleted);
+        }
+        let name = path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if old != new
+            && CHECK_SETTINGS
+                .iter()
+                .any(|settings| name.starts_with(settings))
+        {
+            note(Rule::CheckSettings);
+        }
+        all_before = all_before.plus(guarded(path, old.as_deref().unwrap_or_default()));
+        all_after = all_after.plus(guarded(path, new.as_deref().unwrap_or_default()));
+    }
+    all_before.compare(all_after, &mut |rule| {
+        found.push(Finding {
+            path: String::new(),
+            line: None,
+            rule,
+        });
+    });
+    found
+}
+
+/// A file's text after changes of the base, if it exists.
+fn content(base: &Snapshot, changes: &[Changed], path: &str) -> Option<String> {
+    let bytes = match changes.iter().find(|change| change.path == path) {
+        Some(change) => change.content.clone(),
+        None => {
+            return base.get(path).map(|entry| {
+                entry
+                    .text()
+                    .map_or_else(String::new, |text| text.body().to_owned())
+            });
+        }
+    };
+    bytes.map(|bytes| Text::decode(bytes).map_or_else(String::new, |text| text.body().to_owned()))
 }
 
 impl Guarded {

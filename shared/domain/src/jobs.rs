@@ -26,6 +26,7 @@ pub mod calls;
 pub mod caps;
 pub mod checks;
 mod delegated;
+pub mod evidence;
 mod figures;
 pub mod fixes;
 pub mod installations;
@@ -33,6 +34,7 @@ mod leases;
 pub mod permissions;
 pub mod phases;
 pub mod pulls;
+mod repairs;
 pub mod repositories;
 pub mod requests;
 mod state;
@@ -48,6 +50,7 @@ pub mod untrusted;
 pub use billing::{BillingEffect, billed_usage, cost_to_customer, was_billed};
 pub use figures::Figures;
 pub use leases::{Busy, JobClaim, JobLease, Leasable};
+pub use repairs::REPAIRS_MAX;
 pub use state::{CommentState, JobState, JobWork};
 pub use terms::{Delivered, FixPaid, Funding, Offer, Terms};
 pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, SHOWS_AFTER, Transition};
@@ -120,6 +123,10 @@ pub struct JobRow {
     pub lost: Credits,
     /// The model's turns while coding.
     pub turns: u32,
+    /// How often failed checks have sent the change back.
+    pub repairs: u32,
+    /// Why the change is not corrected any further.
+    pub repair_ended: Option<String>,
     pub fix_paid: FixPaid,
     pub base_sha: Option<String>,
     pub pull: Option<PullRef>,
@@ -218,7 +225,11 @@ impl JobRow {
 
     /// The state that the comment should show but does not show yet.
     pub fn untold(&self) -> Option<CommentState> {
-        let notice = self.state.notice();
+        let notice = if self.is_repair() {
+            CommentState::Repairing
+        } else {
+            self.state.notice()
+        };
         (self.commented != Some(notice)).then_some(notice)
     }
 }
@@ -264,6 +275,8 @@ stages! {
     Opening = PrCreationInitiated;
     /// Its pull request waits for its checks.
     Validating = Validating;
+    /// Its change is being corrected.
+    Repairing = Repairing;
     /// Has its pull request.
     Opened = PrOpened;
     /// Merged.
@@ -311,6 +324,8 @@ pub fn queued(facts: JobFacts) -> JobRow {
         in_flight: Credits::ZERO,
         lost: Credits::ZERO,
         turns: 0,
+        repairs: 0,
+        repair_ended: None,
         fix_paid: FixPaid::WithJob,
         base_sha: None,
         pull: None,

@@ -67,7 +67,10 @@ pub async fn work<S: Leasable>(
         return Ok(Worked::Overtaken);
     };
     match failure {
-        Some(failure) if row.state.work().is_some() => Err(failure.due_in(row.wait(clock()))),
+        // A repair that fails moves the job, too.
+        Some(failure) if row.state == transition.from_state() => {
+            Err(failure.due_in(row.wait(clock())))
+        }
         Some(_) | None => Ok(Worked::Moved(row, Box::new(transition))),
     }
 }

@@ -1,112 +1,24 @@
-//! The archive of a commit: all files of a repository in one download.
-//!
-//! GitHub answers with the address of the archive on another host: `codeload.` and its own name.
-//! The address holds its own secret, which is valid for five minutes, so the second request goes
-//! without our token. It goes only to the hosts that GitHub uses, and no further redirect is
-//! followed (docs.github.com, "Download a repository archive (tar)").
+//! The archive of a commit: all files of a repository in one gzip-compressed tar file
+//! (docs.github.com, "Download a repository archive (tar)").
 
-use crate::call::{AGENT, Call};
+use crate::call::Call;
+use crate::downloads::Download;
 use crate::error::GithubError;
 use crate::repository::Repository;
 use crate::route::Route;
-use bytes::Bytes;
-use http::header::{LOCATION, USER_AGENT};
-use http::{Request, Uri};
-use http_body_util::LengthLimitError;
-use std::error::Error;
+use http::Uri;
 use std::time::Duration;
-use tokio::time::error::Elapsed;
-use tower::ServiceExt;
 
-/// What became of a request for an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Archive {
-    /// A gzip-compressed tar archive.
-    Packed(Bytes),
-    /// This GitHub gives no archive that we could read. The reason is for the log.
-    Unavailable(String),
-}
-
-const OPERATION: &str = "read the repository's archive";
-/// GitHub builds the archive while it sends it.
+/// GitHub builds an archive while it sends it.
 const TIME_MAX: Duration = Duration::from_secs(90);
-const NOT_IMPLEMENTED: u16 = 501;
 
 impl Repository {
     /// Downloads all files at a commit.
-    pub async fn archive(&self, commit_sha: &str) -> Result<Archive, GithubError> {
+    pub async fn archive(&self, commit_sha: &str) -> Result<Download, GithubError> {
         let route = Route::new("/tarball/").segment(commit_sha);
-        let answer = match self.send(Call::get_file(OPERATION, route)).await {
-            Ok(answer) => answer,
-            Err(error) => return unavailable(error),
-        };
-        let Some(location) = answer.headers.get(LOCATION) else {
-            return Ok(Archive::Packed(answer.into_bytes()));
-        };
-        let (base, web) = self.outside();
-        let target = location.to_str().ok().and_then(|text| text.parse().ok());
-        let Some(target) = target.filter(|target| serves_archives(base, target)) else {
-            let text = "the archive is at a host that GitHub does not use for archives";
-            return Ok(Archive::Unavailable(text.to_owned()));
-        };
-        let mut request = Request::get(target)
-            .header(USER_AGENT, AGENT)
-            .body(Bytes::new())
-            .map_err(|error| unclear(error.into()))?;
-        request.extensions_mut().insert(TIME_MAX);
-        let response = match web.oneshot(request).await {
-            Ok(response) => response,
-            Err(source) => return unavailable(unclear(source)),
-        };
-        match response.status().as_u16() {
-            200 => Ok(Archive::Packed(response.into_body())),
-            status @ (429 | 500..=599) => Err(GithubError::Unavailable {
-                operation: OPERATION,
-                status,
-            }),
-            status => Ok(Archive::Unavailable(format!(
-                "the archive's host answered {status}"
-            ))),
-        }
+        let call = Call::get_file("read the repository's archive", route);
+        self.download(call, serves_archives, TIME_MAX).await
     }
-}
-
-fn unclear(source: Box<dyn Error + Send + Sync>) -> GithubError {
-    GithubError::Unclear {
-        operation: OPERATION,
-        source,
-    }
-}
-
-/// Errors that another attempt would meet as well. A missing commit is among them, and the caller's
-/// next request says so.
-fn unavailable(error: GithubError) -> Result<Archive, GithubError> {
-    let permanent = match &error {
-        GithubError::NotThere { .. }
-        | GithubError::NoAccess { .. }
-        | GithubError::Moved { .. }
-        | GithubError::Refused { .. } => true,
-        GithubError::Unavailable { status, .. } => *status == NOT_IMPLEMENTED,
-        GithubError::Unclear { source, .. } => is_too_much(source.as_ref()),
-        _ => false,
-    };
-    if permanent {
-        Ok(Archive::Unavailable(error.to_string()))
-    } else {
-        Err(error)
-    }
-}
-
-/// Whether the transport stopped at its limit on the response's size or time.
-fn is_too_much(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<LengthLimitError>() || error.is::<Elapsed>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 /// Whether the address is where the GitHub at `base` keeps its archives: on its own host, as
@@ -121,19 +33,14 @@ fn serves_archives(base: &Uri, target: &Uri) -> bool {
             .to_ascii_lowercase()
             .strip_prefix("codeload.")
             .is_some_and(|rest| rest.eq_ignore_ascii_case(plain));
-    let no_login = target
-        .authority()
-        .is_some_and(|name| !name.as_str().contains('@'));
-    target.scheme() == base.scheme()
-        && target.port_u16() == base.port_u16()
-        && same_host
-        && no_login
+    target.scheme() == base.scheme() && target.port_u16() == base.port_u16() && same_host
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Peer, Reply, missing, repository};
+    use bytes::Bytes;
     use domain::retry::{Retry, Retryable};
     use serde_json::json;
 
@@ -146,7 +53,7 @@ mod tests {
 
     async fn asked<const N: usize>(
         steps: [(&'static str, Reply); N],
-    ) -> (Result<Archive, GithubError>, Peer) {
+    ) -> (Result<Download, GithubError>, Peer) {
         let peer = Peer::script(steps);
         let answer = repository(&peer).await.archive("abc").await;
         peer.assert_done();
@@ -157,7 +64,7 @@ mod tests {
     async fn one_hop_is_followed_without_the_token() {
         let link = "https://codeload.github.test/octo/hello/legacy.tar.gz/abc?token=t";
         let (answer, peer) = asked([at(link), (HOP, Reply::json(200, json!("packed")))]).await;
-        let packed = Archive::Packed(Bytes::from_static(b"\"packed\""));
+        let packed = Download::File(Bytes::from_static(b"\"packed\""));
         assert_eq!(answer.expect("an answer"), packed);
         assert!(peer.heard(GET)[0].authorization.contains("ghs_"));
         assert_eq!(
@@ -184,7 +91,7 @@ mod tests {
         ] {
             let (answer, _) = asked([at(location)]).await;
             let answer = answer.expect("an answer");
-            assert!(matches!(answer, Archive::Unavailable(_)), "{location}");
+            assert!(matches!(answer, Download::Unavailable(_)), "{location}");
         }
     }
 
@@ -193,15 +100,7 @@ mod tests {
         let link = "https://codeload.github.test/octo/hello/legacy.tar.gz/abc?token=t";
         let again = Reply::with(302, &[("location", link)], json!(""));
         let (answer, _) = asked([at(link), (HOP, again)]).await;
-        assert!(matches!(answer, Ok(Archive::Unavailable(_))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_archive_that_never_ends_is_not_asked_for_again() {
-        let late = tokio::time::timeout(TIME_MAX, std::future::pending::<()>());
-        let late = late.await.expect_err("it is late");
-        let answer = unavailable(unclear(late.into()));
-        assert!(matches!(answer, Ok(Archive::Unavailable(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(Download::Unavailable(_))));
     }
 
     #[tokio::test]
@@ -209,7 +108,7 @@ mod tests {
         let refused = |status| (GET, Reply::json(status, json!({ "message": "no" })));
         for step in [missing(GET), refused(403), refused(422), refused(501)] {
             let (answer, _) = asked([step]).await;
-            assert!(matches!(answer, Ok(Archive::Unavailable(_))), "{answer:?}");
+            assert!(matches!(answer, Ok(Download::Unavailable(_))), "{answer:?}");
         }
         let link = "https://codeload.github.test/octo/hello/legacy.tar.gz/abc?token=t";
         let down = |status| (HOP, Reply::json(status, json!("")));

@@ -55,6 +55,20 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// Moves a branch forward to a commit. Returns `false` if the commit does not follow the
+    /// branch's head, or if the branch is gone.
+    pub async fn branch_advance(&self, branch: &str, sha: &str) -> Result<bool, GithubError> {
+        let route = Route::new("/git/refs/heads/").path(branch);
+        let body = json!({ "sha": sha, "force": false });
+        match self.send(Call::patch("move the branch", route, body)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.says("fast forward") || error.says("does not exist") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

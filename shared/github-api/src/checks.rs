@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::error::GithubError;
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::jobs::checks::{Check, CheckId, CheckMaker, CheckState};
+use domain::jobs::checks::{Check, CheckId, CheckMaker, CheckState, CheckWords};
 use domain::time::Timestamp;
 use serde::Deserialize;
 
@@ -13,6 +13,8 @@ use serde::Deserialize;
 /// 1,000 check suites of a commit.
 const PAGES_MAX: u64 = 10;
 const PER_PAGE: u64 = 100;
+/// The App that runs workflows. Its check runs have the ids of the jobs behind them.
+const ACTIONS: &str = "github-actions";
 const WORKFLOWS: &str = ".github/workflows";
 
 #[derive(Deserialize)]
@@ -25,16 +27,29 @@ struct RunsShape {
 
 #[derive(Deserialize)]
 struct RunShape {
+    id: u64,
     name: String,
     status: String,
     conclusion: Option<String>,
     completed_at: Option<String>,
     app: Option<AppShape>,
+    #[serde(default)]
+    output: OutputShape,
+}
+
+#[derive(Default, Deserialize)]
+struct OutputShape {
+    title: Option<String>,
+    summary: Option<String>,
+    text: Option<String>,
+    #[serde(default)]
+    annotations_count: u64,
 }
 
 #[derive(Deserialize)]
 struct AppShape {
     id: u64,
+    slug: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +65,7 @@ struct StatusShape {
     context: String,
     state: String,
     updated_at: Option<String>,
+    description: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +125,21 @@ fn paged(route: Route, page: u64) -> Route {
 
 impl RunShape {
     fn check(self) -> Check {
+        let OutputShape {
+            title,
+            summary,
+            text,
+            annotations_count,
+        } = self.output;
+        let said = [title, summary, text].into_iter().flatten();
+        let actions = self.app.as_ref().and_then(|app| app.slug.as_deref()) == Some(ACTIONS);
         Check {
+            words: CheckWords {
+                run: Some(self.id),
+                said: said.collect::<Vec<_>>().join("\n"),
+                has_annotations: annotations_count > 0,
+                has_log: actions,
+            },
             state: CheckState::of_run(&self.status, self.conclusion.as_deref()),
             id: CheckId {
                 name: self.name,
@@ -130,6 +160,10 @@ impl StatusShape {
                 made_by: CheckMaker::Status,
             },
             state,
+            words: CheckWords {
+                said: self.description.unwrap_or_default(),
+                ..CheckWords::default()
+            },
             completed_at: updated_at.filter(|_| state != CheckState::Running),
         }
     }

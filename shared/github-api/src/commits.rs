@@ -32,10 +32,22 @@ pub enum Committed {
     AlreadyThere { sha: String },
 }
 
+/// What became of a commit on top of our last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    Done {
+        sha: String,
+    },
+    /// Somebody else has pushed to the branch, or deleted it.
+    Overtaken,
+}
+
 #[derive(Deserialize)]
 struct CommitShape {
     message: String,
     tree: ShaShape,
+    #[serde(default)]
+    parents: Vec<ShaShape>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +69,7 @@ impl Repository {
             .await?
             .ok_or_else(base_gone)?;
         let tree = self.tree_create(order, &base.tree.sha).await?;
-        let sha = self.commit_create(order, &tree).await?;
+        let sha = self.commit_create(order, &tree, order.base_sha).await?;
         match self.branch_create(order.branch, &sha).await? {
             BranchCreated::Created => Ok(Committed::Created { sha }),
             BranchCreated::AlreadyThere { sha: head } if head == sha => {
@@ -65,6 +77,53 @@ impl Repository {
             }
             BranchCreated::AlreadyThere { sha: head } => self.commit_adopt(order, head).await,
         }
+    }
+
+    /// Ensures that the branch has this commit on top of `parent`. Its files are those of the base
+    /// with the changes, whatever the parent has.
+    pub async fn commit_append(
+        &self,
+        order: &CommitOrder<'_>,
+        parent: &str,
+    ) -> Result<Appended, GithubError> {
+        match self.branch_head(order.branch).await? {
+            Some(head) if head == parent => {}
+            other => return self.appended(order, parent, other).await,
+        }
+        let base_gone = || GithubError::BaseGone {
+            base: order.base_sha.to_owned(),
+        };
+        let base = self.commit_load(order.base_sha).await?;
+        let base = base.ok_or_else(base_gone)?;
+        let tree = self.tree_create(order, &base.tree.sha).await?;
+        let sha = self.commit_create(order, &tree, parent).await?;
+        if self.branch_advance(order.branch, &sha).await? {
+            return Ok(Appended::Done { sha });
+        }
+        let head = self.branch_head(order.branch).await?;
+        self.appended(order, parent, head).await
+    }
+
+    /// Accepts the branch's head if an earlier attempt has made it.
+    async fn appended(
+        &self,
+        order: &CommitOrder<'_>,
+        parent: &str,
+        head: Option<String>,
+    ) -> Result<Appended, GithubError> {
+        let Some(sha) = head else {
+            return Ok(Appended::Overtaken);
+        };
+        let commit = self.commit_load(&sha).await?;
+        let is_ours = commit.is_some_and(|commit| {
+            let follows = commit.parents.iter().any(|one| one.sha == parent);
+            follows && has_line(&commit.message, order.marker)
+        });
+        Ok(if is_ours {
+            Appended::Done { sha }
+        } else {
+            Appended::Overtaken
+        })
     }
 
     /// Accepts the branch's head if it carries our marker.
@@ -102,11 +161,12 @@ impl Repository {
         &self,
         order: &CommitOrder<'_>,
         tree: &str,
+        parent: &str,
     ) -> Result<String, GithubError> {
         let body = json!({
             "message": marked(order.message, order.marker),
             "tree": tree,
-            "parents": [order.base_sha],
+            "parents": [parent],
         });
         let commit: ShaShape = self
             .send(Call::post(

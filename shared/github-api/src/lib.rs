@@ -12,6 +12,7 @@
 //! GitHub says that it exists. After an unclear answer they fail with
 //! [`Retry::Outage`](domain::retry::Retry::Outage), and the next attempt looks.
 
+mod annotations;
 mod answers;
 mod app;
 mod archives;
@@ -22,6 +23,7 @@ mod comments;
 mod commits;
 mod deliveries;
 mod diffs;
+mod downloads;
 mod error;
 mod files;
 mod issues;
@@ -38,11 +40,12 @@ mod sign_in;
 mod testing;
 mod trees;
 
-pub use archives::Archive;
+pub use annotations::Annotation;
 pub use branches::BranchCreated;
 pub use comments::{CommentOrder, IssueComment};
-pub use commits::{CommitOrder, Committed};
+pub use commits::{Appended, CommitOrder, Committed};
 pub use deliveries::{Deliveries, FullDelivery, HookDelivery};
+pub use downloads::Download;
 pub use error::GithubError;
 pub use files::{FILE_BYTES_MAX, File, FileContent, Tree, TreeEntry};
 pub use issues::{IssueFound, IssueKind, IssueState};
@@ -101,6 +104,8 @@ pub enum Access {
     ReadIssues,
     /// Check runs and commit statuses.
     ReadChecks,
+    /// The logs of GitHub Actions.
+    ReadLogs,
     /// Branches, commits and pull requests.
     WritePulls,
     /// Comments and labels.

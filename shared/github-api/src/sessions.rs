@@ -285,6 +285,7 @@ fn permissions(access: Access) -> Value {
         Access::ReadFiles => json!({ "contents": "read", "metadata": "read" }),
         Access::ReadIssues => json!({ "issues": "read", "metadata": "read" }),
         Access::ReadChecks => json!({ "checks": "read", "statuses": "read", "metadata": "read" }),
+        Access::ReadLogs => json!({ "actions": "read", "metadata": "read" }),
         Access::WritePulls => {
             json!({ "contents": "write", "pull_requests": "write", "metadata": "read" })
         }

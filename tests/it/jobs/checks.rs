@@ -3,6 +3,7 @@
 
 pub mod crash;
 pub mod people;
+mod repairs;
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
@@ -35,6 +36,7 @@ pub fn run(name: &str, branches: &str, takes: Option<i64>, result: &str) -> Chec
         starts_after: 10,
         takes,
         result: result.to_owned(),
+        ..Check::default()
     }
 }
 
@@ -78,10 +80,15 @@ pub async fn with_checks(
 
 /// Works until the job's pull request waits for its checks.
 pub async fn until_waiting(world: &World) -> JobRow {
+    until(world, JobState::Validating).await
+}
+
+/// Works until the open job is in this state.
+pub async fn until(world: &World, state: JobState) -> JobRow {
     for _ in 0..200 {
         if let Some(id) = world.open_job().await {
             let job = world.job(&id).await;
-            if job.state == JobState::Validating {
+            if job.state == state {
                 return job;
             }
         }
@@ -89,7 +96,7 @@ pub async fn until_waiting(world: &World) -> JobRow {
             world.elapse(Duration::from_secs(1)).await;
         }
     }
-    panic!("no pull request waits: {:?}", world.pending().await);
+    panic!("the job is not {state:?}: {:?}", world.pending().await);
 }
 
 /// The one pull request.
@@ -177,14 +184,14 @@ fn cases() -> Vec<Case> {
         Case {
             checks: vec![green(), red()],
             end: failed(
-                "#8 is not delivered, and nothing is billed: its checks failed: `test`; it stays open",
+                "#8 is not delivered, and nothing is billed: its checks failed: `test`, and the change was not corrected: the agent proposed no change: it repeats itself. Nothing has changed since the checks failed. Correct the change, then submit again.; it stays open",
             ),
             ..Case::default()
         },
         Case {
             checks: vec![green(), status("ci/old", OURS, "error")],
             policy: "[pull]\non_red = 'fail'\n",
-            end: failed("its checks failed: `ci/old`; it was closed"),
+            end: failed("; it was closed"),
             pull: "closed",
             ..Case::default()
         },
@@ -196,7 +203,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             checks: vec![run("lint", EVERYWHERE, Some(30), "failure"), red()],
-            end: failed("its checks failed: `test`;"),
+            end: failed("its checks failed: `test`, and the change was not corrected"),
             ..Case::default()
         },
         Case {
@@ -213,7 +220,7 @@ fn cases() -> Vec<Case> {
         // A check that failed decides, although another one never completes.
         Case {
             checks: vec![green(), red(), run("stuck", OURS, None, "success")],
-            end: failed("its checks failed: `test`;"),
+            end: failed("its checks failed: `test`, and the change was not corrected"),
             ..Case::default()
         },
         // Nothing on the base commit says that there would be checks, and nobody waits for any.
@@ -225,7 +232,7 @@ fn cases() -> Vec<Case> {
         Case {
             checks: vec![red()],
             policy: "[pull]\nvalidate = 'checks'\n",
-            end: failed("its checks failed: `test`;"),
+            end: failed("its checks failed: `test`, and the change was not corrected"),
             ..Case::default()
         },
         Case {

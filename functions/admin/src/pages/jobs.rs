@@ -185,6 +185,7 @@ fn step_line(step: &StepShown) -> Vec<Markup> {
         Output::Plan(plan) => ("plan", html! { (plan.files.len()) " files" }),
         Output::Code(_) => ("code", html! { "a change" }),
         Output::Review(_) => ("review", html! { "a judgment" }),
+        Output::Checks(checks) => ("checks", html! { "failed: " (checks.failed) }),
     };
     vec![
         html! { (name) },

@@ -18,6 +18,7 @@ use super::state::{Account, InstallationStatus, Permissions, Repository, State};
 use super::{GitHub, GitHubConfig};
 
 pub(super) const CONTENTS: &[&str] = &["contents"];
+pub(super) const ACTIONS: &[&str] = &["actions"];
 pub(super) const CHECKS: &[&str] = &["checks"];
 pub(super) const STATUSES: &[&str] = &["statuses"];
 pub(super) const METADATA: &[&str] = &["metadata"];

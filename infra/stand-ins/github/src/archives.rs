@@ -24,9 +24,9 @@ const BLOCK: usize = 512;
 
 /// An address that was handed out.
 pub(super) struct Link {
-    repository: u64,
-    commit: String,
-    expires: i64,
+    pub repository: u64,
+    pub commit: String,
+    pub expires: i64,
 }
 
 pub(super) fn routes() -> Router<GitHub> {

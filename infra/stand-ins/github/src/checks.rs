@@ -1,14 +1,18 @@
 //! Check runs and commit statuses. Nothing runs: a test says which checks the repository has, and
-//! each commit that is pushed to a branch gets them, timed from its push.
+//! each commit that is pushed to a branch gets them, timed from its push. A check can look at a file
+//! of the commit. Logs are at an address of their own, which is valid for a minute (docs.github.com,
+//! "Download job logs for a workflow run"); the host is the API's, as on GitHub Enterprise Server.
 
 use axum::Router;
-use axum::extract::Path;
-use axum::response::Response;
+use axum::extract::{Path, Query, State as From};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{Access, CHECKS, STATUSES, Visit};
+use super::access::{ACTIONS, Access, CHECKS, STATUSES, Visit};
+use super::archives::Link;
 use super::ci::{Check, CheckKind};
 use super::paging::Paging;
 use super::refusal::Refusal;
@@ -20,7 +24,18 @@ pub(super) fn routes() -> Router<GitHub> {
     Router::new()
         .route("/commits/{revision}/check-runs", get(runs))
         .route("/commits/{revision}/status", get(combined))
+        .route("/check-runs/{run}/annotations", get(annotations))
+        .route("/actions/jobs/{run}/logs", get(log_link))
 }
+
+/// Logs, outside of repositories: the address is the permission.
+pub(super) fn log_routes() -> Router<GitHub> {
+    Router::new().route("/_logs/{run}", get(log))
+}
+
+const LINK_MILLIS: i64 = 60_000;
+/// The checks of a push have numbers of this many.
+const CHECKS_MAX: u64 = 1_000;
 
 impl GitHub {
     /// From now on, the repository has these checks.
@@ -39,6 +54,8 @@ struct At {
 /// A check of one commit at one moment.
 struct Seen<'a> {
     check: &'a Check,
+    /// Whether the commit has what the check looks for.
+    passes: bool,
     id: u64,
     started: i64,
     completed: Option<i64>,
@@ -49,11 +66,13 @@ fn seen<'a>(repository: &'a Repository, sha: &str, kind: CheckKind, now: i64) ->
     let Some(push) = repository.pushes.get(sha) else {
         return Vec::new();
     };
-    let seen = (1..).zip(&repository.checks).filter_map(|(id, check)| {
+    let first = push.number * CHECKS_MAX + 1;
+    let seen = (first..).zip(&repository.checks).filter_map(|(id, check)| {
         let started = push.at + check.starts_after * 1_000;
         let runs = check.kind == kind && push.branch.starts_with(&check.branches);
         (runs && started <= now).then(|| Seen {
             check,
+            passes: passes(repository, sha, check),
             id,
             started,
             completed: check
@@ -63,6 +82,16 @@ fn seen<'a>(repository: &'a Repository, sha: &str, kind: CheckKind, now: i64) ->
         })
     });
     seen.collect()
+}
+
+fn passes(repository: &Repository, sha: &str, check: &Check) -> bool {
+    check.passes_with.as_ref().is_some_and(|(path, text)| {
+        let file = repository.files(sha);
+        let content = file
+            .get(path)
+            .and_then(|file| repository.objects.blob(&file.sha));
+        content.is_some_and(|content| String::from_utf8_lossy(&content).contains(text))
+    })
 }
 
 /// The commit that a request names. GitHub answers 422 if there is none.
@@ -130,9 +159,109 @@ fn overall(states: &[&str]) -> &'static str {
 impl Seen<'_> {
     fn state(&self) -> &str {
         match self.completed {
-            Some(_) => &self.check.result,
+            Some(_) => self.result(),
             None => "pending",
         }
+    }
+
+    fn result(&self) -> &str {
+        if self.passes {
+            "success"
+        } else {
+            &self.check.result
+        }
+    }
+
+    /// What it says about a line, if it has failed.
+    fn annotation(&self) -> Option<&(String, u64, String)> {
+        let failed = self.completed.is_some() && self.result() == "failure";
+        self.check.annotation.as_ref().filter(|_| failed)
+    }
+}
+
+#[derive(Deserialize)]
+struct Number {
+    run: u64,
+}
+
+/// The check run of a number, in any commit.
+fn numbered<'a>(repository: &'a Repository, run: u64, now: i64) -> Option<(&'a str, Seen<'a>)> {
+    repository.pushes.keys().find_map(|sha| {
+        let mut runs = seen(repository, sha, CheckKind::Run, now).into_iter();
+        runs.find(|seen| seen.id == run)
+            .map(|seen| (sha.as_str(), seen))
+    })
+}
+
+async fn annotations(
+    access: Access,
+    Path(Number { run }): Path<Number>,
+    paging: Paging,
+) -> Result<Response, Refusal> {
+    let visit = access.read(CHECKS)?;
+    let repository = visit.repository();
+    let (sha, seen) = numbered(repository, run, visit.now).ok_or_else(Refusal::not_found)?;
+    let shape = |(path, line, message): &(String, u64, String)| {
+        json!({
+            "path": path,
+            "start_line": line,
+            "end_line": line,
+            "start_column": null,
+            "end_column": null,
+            "annotation_level": "failure",
+            "title": null,
+            "message": message,
+            "raw_details": null,
+            "blob_href": format!("{}/blob/{sha}/{path}", shapes::html(visit.config, repository)),
+        })
+    };
+    Ok(paging.respond(seen.annotation().map(shape).into_iter().collect()))
+}
+
+async fn log_link(
+    access: Access,
+    Path(Number { run }): Path<Number>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let mut visit = access.read(ACTIONS)?;
+    let (repository, now) = (visit.repository(), visit.now);
+    let (sha, seen) = numbered(repository, run, now).ok_or_else(Refusal::not_found)?;
+    if seen.check.log.is_none() || seen.completed.is_none() {
+        return Err(Refusal::not_found());
+    }
+    let link = Link {
+        repository: repository.id,
+        commit: sha.to_owned(),
+        expires: now + LINK_MILLIS,
+    };
+    let secret = format!("L{:015X}", visit.state.links.len() + 1);
+    visit.state.links.insert(secret.clone(), link);
+    let host = uri
+        .authority()
+        .map_or("api.github.test", |name| name.as_str());
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let location = format!("{scheme}://{host}/_logs/{run}?sig={secret}");
+    Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
+}
+
+#[derive(Deserialize)]
+struct Secret {
+    #[serde(default)]
+    sig: String,
+}
+
+async fn log(
+    From(github): From<GitHub>,
+    Path(Number { run }): Path<Number>,
+    Query(Secret { sig }): Query<Secret>,
+) -> Response {
+    let (now, state) = (github.now(), github.lock());
+    let link = state.links.get(&sig).filter(|link| now < link.expires);
+    let repository = link.and_then(|link| state.repositories.get(&link.repository));
+    let found = repository.and_then(|repository| numbered(repository, run, now));
+    match found.and_then(|(_, seen)| seen.check.log.clone()) {
+        Some(log) => log.into_response(),
+        None => (StatusCode::NOT_FOUND, "404: Not Found").into_response(),
     }
 }
 
@@ -149,19 +278,19 @@ fn run_shape(visit: &Visit, sha: &str, run: &Seen<'_>) -> Value {
         "html_url": page,
         "details_url": page,
         "status": if run.completed.is_some() { "completed" } else { "in_progress" },
-        "conclusion": run.completed.map(|_| &run.check.result),
+        "conclusion": run.completed.map(|_| run.result()),
         "started_at": dates::iso(run.started),
         "completed_at": run.completed.map(dates::iso),
         "output": {
             "title": null,
             "summary": null,
             "text": null,
-            "annotations_count": 0,
+            "annotations_count": u32::from(run.annotation().is_some()),
             "annotations_url": format!("{url}/check-runs/{}/annotations", run.id),
         },
         "name": run.check.name,
         "check_suite": { "id": run.id },
-        "app": null,
+        "app": run.check.log.as_ref().map(|_| shapes::actions(config)),
         "pull_requests": [],
     })
 }

@@ -116,6 +116,7 @@ impl GitHub {
             .merge(deliveries::routes())
             .merge(people::api_routes())
             .merge(manifests::api_routes())
+            .merge(checks::log_routes())
             .nest("/repos/{owner}/{repository}", repository.clone())
             .nest("/repositories/{repository_id}", repository)
             .fallback(unknown)

@@ -24,10 +24,19 @@ pub(super) fn app(config: &GitHubConfig) -> Value {
         "html_url": format!("{}/apps/{}", config.html_base, config.app_slug),
         "created_at": dates::iso(0),
         "updated_at": dates::iso(0),
-        "permissions": {"checks": "read", "contents": "write", "issues": "write", "metadata": "read",
+        "permissions": {"actions": "read", "checks": "read", "contents": "write", "issues": "write", "metadata": "read",
             "pull_requests": "write", "statuses": "read"},
         "events": ISSUES,
     })
+}
+
+/// The App that runs workflows.
+pub(super) fn actions(config: &GitHubConfig) -> Value {
+    let mut app = app(config);
+    app["id"] = json!(15_368);
+    app["slug"] = json!("github-actions");
+    app["name"] = json!("GitHub Actions");
+    app
 }
 
 pub(super) fn installation(config: &GitHubConfig, installation: &Installation) -> Value {

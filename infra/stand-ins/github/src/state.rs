@@ -264,7 +264,8 @@ pub struct Webhook {
     pub payload: Value,
 }
 
-const INSTALLED_PERMISSIONS: [(&str, &str); 6] = [
+const INSTALLED_PERMISSIONS: [(&str, &str); 7] = [
+    ("actions", "read"),
     ("checks", "read"),
     ("contents", "write"),
     ("issues", "write"),
@@ -390,7 +391,9 @@ impl Repository {
         let Some(branch) = name.strip_prefix("refs/heads/") else {
             return;
         };
+        let number = u64::try_from(self.pushes.len()).unwrap_or(u64::MAX);
         let push = super::ci::Push {
+            number,
             branch: branch.to_owned(),
             at: now,
         };

@@ -35,6 +35,9 @@ struct CodeAsked {
     /// What a reviewer says about the last change.
     #[serde(skip)]
     notes: Option<String>,
+    /// What failed checks say about the last change.
+    #[serde(skip)]
+    checks: Option<String>,
     /// Whether one of the last calls has failed.
     #[serde(skip)]
     failed: bool,
@@ -90,6 +93,7 @@ pub(super) fn made_up(step: &str, talk: &Talk) -> String {
         "code" => serde_json::from_str(question).map(|mut asked: CodeAsked| {
             let last = talk.told.last();
             asked.notes = last.filter(|told| told.contains("reviewer")).cloned();
+            asked.checks = last.filter(|told| told.contains("checks")).cloned();
             asked.failed = talk.failed;
             code(asked)
         }),
@@ -137,9 +141,15 @@ fn code(asked: CodeAsked) -> Value {
     if changes.is_empty() {
         changes.push(note(&asked));
     }
-    if asked.notes.is_some() {
+    if asked.notes.is_some() || asked.checks.is_some() {
         // The change is made already.
         changes.clear();
+    }
+    // What the checks say to replace is in what the change has written.
+    let said = asked.checks.as_deref().unwrap_or_default();
+    if let Some(file) = asked.files.first() {
+        let edits = replacements(said).into_iter();
+        changes.extend(edits.map(|(old, new)| json!({"path": file.path, "old": old, "new": new})));
     }
     let Issue { number, title, .. } = &asked.issue;
     let mut body = format!("{}\n\nResolves #{number}.", asked.plan);

@@ -80,7 +80,8 @@ const fn billable_state(terms: &Terms) -> JobState {
 /// whatever people do with its pull request later.
 fn bills(terms: &Terms, from: JobState, to: JobState) -> bool {
     // Who merges a pull request takes it, whatever its checks would have said.
-    let taken = from == JobState::Validating && to == JobState::Merged;
+    let waits = matches!(from, JobState::Validating | JobState::Repairing);
+    let taken = waits && to == JobState::Merged;
     from != to && !from.is_over() && (to == billable_state(terms) || taken)
 }
 

@@ -61,6 +61,19 @@ pub struct Check {
     pub state: CheckState,
     /// When it completed, if GitHub says so.
     pub completed_at: Option<Timestamp>,
+    pub words: CheckWords,
+}
+
+/// Where a check says why it failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckWords {
+    /// The number of the check run.
+    pub run: Option<u64>,
+    /// What it says of itself.
+    pub said: String,
+    pub has_annotations: bool,
+    /// Whether a job of GitHub Actions with a log is behind it.
+    pub has_log: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,10 +126,16 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Judges the checks of a commit that has waited for them since `began`.
-    pub fn of(checks: &[Check], began: Timestamp, now: Timestamp) -> Self {
+    /// Judges the checks of a commit that has waited for them since `began`. The checks `awaited`
+    /// have to say something: they failed on the commit before.
+    pub fn of(
+        checks: &[Check],
+        awaited: &BTreeSet<CheckId>,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         let waited = now.since(began);
-        if checks.is_empty() {
+        if checks.is_empty() && awaited.is_empty() {
             return if waited < APPEAR_MAX {
                 Self::Waiting
             } else {
@@ -124,9 +143,15 @@ impl Progress {
             };
         }
         let is_recent = |at: Timestamp| now.since(at) < SETTLE;
-        let settled = checks.iter().all(|check| {
+        let complete = checks.iter().all(|check| {
             check.state != CheckState::Running && !check.completed_at.is_some_and(is_recent)
         });
+        let is_heard = |id: &CheckId| {
+            let mut same = checks.iter().filter(|check| check.id == *id);
+            same.any(|check| matches!(check.state, CheckState::Passed | CheckState::Failed))
+        };
+        let all_heard = awaited.iter().all(is_heard);
+        let settled = complete && all_heard;
         let late = waited >= CHECKS_MAX;
         if !settled && !late {
             return Self::Waiting;
@@ -135,10 +160,10 @@ impl Progress {
         if !failed.is_empty() {
             return Self::Failed(failed);
         }
-        if checks
+        let running = checks
             .iter()
-            .any(|check| check.state == CheckState::Running)
-        {
+            .any(|check| check.state == CheckState::Running);
+        if running || !all_heard {
             return Self::TimedOut;
         }
         let passed = checks
@@ -196,6 +221,7 @@ mod tests {
             id: made_by(name, CheckMaker::Status),
             state,
             completed_at: completed.map(at),
+            words: CheckWords::default(),
         }
     }
 
@@ -264,10 +290,35 @@ mod tests {
             (vec![check("old", Passed, None)], 1, Progress::Passed(1)),
         ] {
             assert_eq!(
-                Progress::of(&checks, at(0), at(now)),
+                Progress::of(&checks, &BTreeSet::new(), at(0), at(now)),
                 expected,
                 "{checks:?} at {now}"
             );
+        }
+    }
+
+    /// What failed before a correction has to be seen to pass after it. Silence proves nothing.
+    #[test]
+    fn a_check_that_failed_before_is_waited_for() {
+        use CheckState::{Failed, Passed, Silent};
+        let awaited = BTreeSet::from([made_by("test", CheckMaker::Status)]);
+        let lint = check("lint", Passed, Some(50));
+        let test = |state| check("test", state, Some(100));
+        for (checks, now, expected) in [
+            (vec![], 180, Progress::Waiting),
+            (vec![], 3_600, Progress::TimedOut),
+            (vec![lint.clone()], 3_599, Progress::Waiting),
+            (vec![lint.clone()], 3_600, Progress::TimedOut),
+            (vec![lint.clone(), test(Silent)], 3_600, Progress::TimedOut),
+            (vec![lint.clone(), test(Passed)], 160, Progress::Passed(2)),
+            (
+                vec![lint, test(Failed)],
+                160,
+                Progress::Failed(awaited.clone()),
+            ),
+        ] {
+            let progress = Progress::of(&checks, &awaited, at(0), at(now));
+            assert_eq!(progress, expected, "{checks:?} at {now}");
         }
     }
 
@@ -281,6 +332,7 @@ mod tests {
             },
             state: CheckState::Failed,
             completed_at: None,
+            words: CheckWords::default(),
         };
         let one = failing(&[red(CheckMaker::App(Some(1)))]);
         for other in [

@@ -6,8 +6,8 @@
 //! it creates.
 
 use super::{
-    Approved, Coding, Job, JobRow, JobState, Opening, Planning, Queued, Reviewing, Transition,
-    Validating,
+    Approved, Coding, Job, JobRow, JobState, Opening, Planning, Queued, Repairing, Reviewing,
+    Transition, Validating,
 };
 use crate::time::Timestamp;
 pub use crate::work::Busy;
@@ -45,6 +45,10 @@ impl Leasable for Approved {
 impl Leasable for Opening {
     type Working = Self;
     const WORKING: JobState = JobState::PrCreationInitiated;
+}
+impl Leasable for Repairing {
+    type Working = Self;
+    const WORKING: JobState = JobState::Repairing;
 }
 impl Leasable for Validating {
     type Working = Self;

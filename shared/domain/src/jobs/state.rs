@@ -15,6 +15,8 @@ words! {
         PrCreationInitiated = "PR_CREATION_INITIATED",
         /// The pull request exists and waits for its checks. It is not delivered yet.
         Validating = "VALIDATING",
+        /// The checks failed, and the agent corrects the change.
+        Repairing = "REPAIRING",
         PrOpened = "PR_OPENED",
         Merged = "MERGED",
         /// The pull request was closed without being merged.
@@ -32,7 +34,7 @@ impl JobState {
     pub const fn work(self) -> Option<JobWork> {
         match self {
             Self::Delegated | Self::Queued | Self::Planning => Some(JobWork::Plan),
-            Self::Coding => Some(JobWork::Code),
+            Self::Coding | Self::Repairing => Some(JobWork::Code),
             Self::Reviewing => Some(JobWork::Review),
             Self::ReviewApproved | Self::PrCreationInitiated | Self::Validating => {
                 Some(JobWork::Pull)
@@ -57,6 +59,7 @@ impl JobState {
             | Self::ReviewApproved
             | Self::PrCreationInitiated => CommentState::Working,
             Self::Validating => CommentState::Validating,
+            Self::Repairing => CommentState::Repairing,
             Self::PrOpened => CommentState::Opened,
             Self::Merged => CommentState::Merged,
             Self::Closed => CommentState::Closed,
@@ -66,9 +69,10 @@ impl JobState {
         }
     }
 
-    /// Whether an agent works on the job, or will.
+    /// Whether the job takes one of the plan's places for agents. One whose pull request has been
+    /// opened has given its place back, and corrects its change without one.
     pub const fn needs_agent(self) -> bool {
-        self.work().is_some() && !matches!(self, Self::Validating)
+        self.work().is_some() && !matches!(self, Self::Validating | Self::Repairing)
     }
 
     /// Whether the pull request exists, or an attempt without an answer may have opened it.
@@ -100,6 +104,7 @@ words! {
     CommentState {
         Working = "working",
         Validating = "validating",
+        Repairing = "repairing",
         Opened = "opened",
         Merged = "merged",
         Closed = "closed",

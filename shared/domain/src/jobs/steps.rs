@@ -2,11 +2,14 @@
 
 use crate::billing::usage::Tokens;
 use crate::jobs::calls::ModelCall;
+use crate::jobs::checks::CheckId;
+use crate::jobs::evidence::CheckReport;
 use crate::jobs::pulls::Proposal;
 use crate::jobs::untrusted::cleaned;
 use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -28,6 +31,7 @@ pub enum StepOutput {
     Plan(WorkPlan),
     Code(Proposal),
     Review(Review),
+    Checks(FailedChecks),
 }
 
 /// The text of the issue that the job is for.
@@ -83,6 +87,14 @@ words! {
     }
 }
 
+/// Failed checks of the pull request that sent the change back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedChecks {
+    pub failed: BTreeSet<CheckId>,
+    /// What some of them say, for the model.
+    pub reports: Vec<CheckReport>,
+}
+
 /// The most bytes kept of a review's notes.
 pub const NOTES_BYTES_MAX: usize = 16 * 1024;
 
@@ -94,7 +106,7 @@ impl Steps {
     pub fn order(&self) -> Option<&IssueText> {
         self.0.iter().find_map(|step| match &step.output {
             StepOutput::Issue(order) => Some(order),
-            StepOutput::Plan(_) | StepOutput::Code(_) | StepOutput::Review(_) => None,
+            _ => None,
         })
     }
 
@@ -102,7 +114,7 @@ impl Steps {
     pub fn plan(&self) -> Option<&WorkPlan> {
         self.0.iter().rev().find_map(|step| match &step.output {
             StepOutput::Plan(plan) => Some(plan),
-            StepOutput::Issue(_) | StepOutput::Code(_) | StepOutput::Review(_) => None,
+            _ => None,
         })
     }
 
@@ -110,7 +122,7 @@ impl Steps {
     pub fn proposal(&self) -> Option<&Proposal> {
         self.0.iter().rev().find_map(|step| match &step.output {
             StepOutput::Code(proposal) => Some(proposal),
-            StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Review(_) => None,
+            _ => None,
         })
     }
 
@@ -118,7 +130,15 @@ impl Steps {
     pub fn review(&self) -> Option<&Review> {
         self.0.iter().rev().find_map(|step| match &step.output {
             StepOutput::Review(review) => Some(review),
-            StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Code(_) => None,
+            _ => None,
+        })
+    }
+
+    /// The failed checks that have sent the change back last.
+    pub fn checks(&self) -> Option<&FailedChecks> {
+        self.0.iter().rev().find_map(|step| match &step.output {
+            StepOutput::Checks(checks) => Some(checks),
+            _ => None,
         })
     }
 }

@@ -4,7 +4,7 @@
 //! `compile_fail` examples in the module's documentation show that terminal stages have no
 //! transitions at all.
 
-use super::steps::{IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
+use super::steps::{FailedChecks, IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
 use super::*;
 use crate::billing::plans::{BasisPoints, Billable, MeteredUnit};
 use crate::billing::usage::Tokens;
@@ -13,12 +13,15 @@ use crate::ids::CustomerId;
 use crate::jobs::pulls::{FileChange, FileEdit, Proposal, PullOptions};
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
 use crate::units::MICROS;
+use moves::{lease, moves};
 use std::collections::BTreeSet;
 
 mod delegated;
 mod delivering;
 mod leases;
 mod money;
+mod moves;
+mod repairs;
 
 const BORN: Timestamp = Timestamp::from_millis(1_795_210_980_000);
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_990_000);
@@ -140,142 +143,8 @@ fn failed(retry: Retry) -> Failure {
     Bad(retry).into()
 }
 
-/// The observable result of one transition.
-struct Seen {
-    from_state: JobState,
-    from_version: u64,
-    row: JobRow,
-    entered: Option<JobState>,
-    step: Option<Step>,
-    money: BillingEffect,
-    frees_issue: bool,
-}
-
-fn seen(transition: &Transition) -> Seen {
-    Seen {
-        from_state: transition.from_state(),
-        from_version: transition.from_version(),
-        row: transition.row().clone(),
-        entered: transition.entered().map(|moment| moment.state),
-        step: transition.step().cloned(),
-        money: transition.money(),
-        frees_issue: transition.frees_issue(),
-    }
-}
-
-/// The transitions of every lease, whatever its work.
-fn any_lease<W>(lease: impl Fn() -> JobLease<W>) -> Vec<Seen> {
-    let mut moves = vec![lease().fail("f", NOW)];
-    moves.extend(
-        failures()
-            .iter()
-            .map(|failure| lease().failed(failure, 0, NOW)),
-    );
-    moves.iter().map(seen).collect()
-}
-
-fn lease<S: Leasable>(job: Job<S>) -> JobLease<S::Working> {
-    job.claim(UNTIL, NOW).expect("nobody holds it").granted()
-}
-
-/// Every transition of a job in a state. Taking a claim is a transition too, and a lease's
-/// transitions start from the state that its claim wrote.
-#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
-fn moves(row: &JobRow) -> Vec<Seen> {
-    macro_rules! job {
-        ($stage:ident) => {
-            || match row.clone().staged() {
-                Staged::$stage(job) => job,
-                other => panic!("{other:?}"),
-            }
-        };
-    }
-    fn claimed<S: Leasable>(job: Job<S>) -> Seen {
-        seen(job.claim(UNTIL, NOW).expect("nobody holds it").transition())
-    }
-    match row.clone().staged() {
-        Staged::Delegated(job) => {
-            let again = job!(Delegated);
-            let moves = [
-                again().delivered(pull(), NOW),
-                again().given_up("why", NOW),
-                again().waits(NOW),
-                job.cancel("c", NOW),
-            ];
-            moves.iter().map(seen).collect()
-        }
-        Staged::Queued(job) => vec![seen(&job.cancel("c", NOW)), claimed(job!(Queued)())],
-        Staged::Planning(job) => {
-            let (again, plan) = (
-                job!(Planning),
-                WorkPlan {
-                    text: "p".to_owned(),
-                    files: vec![],
-                },
-            );
-            let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(&lease(again()).cancelled("c", NOW)));
-            moves.push(seen(
-                &lease(again()).planned("sha".to_owned(), step(StepOutput::Plan(plan))),
-            ));
-            moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
-            moves
-        }
-        Staged::Coding(job) => {
-            let again = job!(Coding);
-            let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(
-                &lease(again()).coded(step(StepOutput::Code(proposal()))),
-            ));
-            moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
-            moves
-        }
-        Staged::Reviewing(job) => {
-            let again = job!(Reviewing);
-            let mut moves = any_lease(|| lease(again()));
-            for verdict in [Verdict::Approve, Verdict::Rework, Verdict::Reject] {
-                let (review, step) = review(verdict);
-                moves.push(seen(&lease(again()).reviewed(&review, step)));
-            }
-            moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
-            moves
-        }
-        Staged::Approved(job) => vec![seen(&job.cancel("c", NOW)), claimed(job!(Approved)())],
-        Staged::Opening(job) => {
-            let again = job!(Opening);
-            let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(&lease(again()).opened(pull(), None, NOW)));
-            let sha = "c1".to_owned();
-            moves.push(seen(&lease(again()).validating(pull(), None, sha, NOW)));
-            moves.push(seen(&lease(again()).cancelled(NOW)));
-            moves.extend([seen(&job.request_cancel("c", NOW)), claimed(again())]);
-            moves
-        }
-        Staged::Validating(job) => {
-            let again = job!(Validating);
-            let mut moves = any_lease(|| lease(again()));
-            let ends = [
-                lease(again()).delivered("green", NOW),
-                lease(again()).merged(NOW),
-                lease(again()).closed(NOW),
-                lease(again()).cancelled(NOW),
-                again().merged(NOW),
-                job.request_cancel("c", NOW),
-            ];
-            moves.extend(ends.iter().map(seen));
-            moves.push(claimed(again()));
-            moves
-        }
-        Staged::Opened(job) => vec![seen(&job.merged(NOW)), seen(&job!(Opened)().closed(NOW))],
-        Staged::Closed(job) => vec![seen(&job.merged(NOW))],
-        Staged::Merged(_) | Staged::Rejected(_) | Staged::Failed(_) | Staged::Cancelled(_) => {
-            vec![]
-        }
-    }
-}
-
 /// All transitions, including those that stay in the same state.
-const EDGES: [(JobState, &[JobState]); 14] = {
+const EDGES: [(JobState, &[JobState]); 15] = {
     use JobState::*;
     [
         (Delegated, &[Delegated, PrOpened, Failed, Cancelled]),
@@ -300,7 +169,14 @@ const EDGES: [(JobState, &[JobState]); 14] = {
         ),
         (
             Validating,
-            &[Validating, PrOpened, Merged, Closed, Failed, Cancelled],
+            &[
+                Validating, Repairing, PrOpened, Merged, Closed, Failed, Cancelled,
+            ],
+        ),
+        // A repair never ends the job: the checks do.
+        (
+            Repairing,
+            &[Repairing, PrCreationInitiated, Validating, Merged],
         ),
         (PrOpened, &[Merged, Closed]),
         (Merged, &[]),
@@ -332,6 +208,11 @@ fn there_are_the_listed_edges_and_no_others() {
     );
 }
 
+/// Whether people take the pull request before its checks have completed.
+fn takes(from: JobState, to: JobState) -> bool {
+    matches!(from, JobState::Validating | JobState::Repairing) && to == JobState::Merged
+}
+
 /// The properties that all transitions have in common.
 #[test]
 fn every_move_is_one_version_one_line_and_its_own_company() {
@@ -350,7 +231,7 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
             );
             assert_eq!(
                 matches!(seen.money, BillingEffect::Billed { .. }),
-                to == JobState::PrOpened || (state, to) == (JobState::Validating, JobState::Merged),
+                to == JobState::PrOpened || takes(state, to),
                 "{what}: charged with the pull request and never else"
             );
             let reported = state == JobState::Delegated && to == JobState::PrOpened;
@@ -377,9 +258,9 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
                 !moved || row.attempts == 0,
                 "{what}: attempts are those of the present work"
             );
-            // What coding used was counted turn by turn.
+            // What coding used was counted turn by turn, and checks use nothing.
             let (steps, input) = match (&seen.step, state) {
-                (Some(_), JobState::Coding) => (5, 0),
+                (Some(_), JobState::Coding | JobState::Repairing | JobState::Validating) => (5, 0),
                 (Some(_), _) => (5, 10),
                 (None, _) => (4, 0),
             };

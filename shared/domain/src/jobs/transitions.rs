@@ -2,6 +2,7 @@
 
 use super::checks::poll_wait;
 use super::steps::{Review, Step, StepOutput, Verdict};
+use super::turns::Conversing;
 use super::{
     Approved, BillingEffect, CancelRequest, Closed, Coding, FixPaid, Job, JobLease, JobRow,
     JobState, Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing,
@@ -70,7 +71,7 @@ impl Transition {
     }
 
     /// Adds a step whose usage the row already counts.
-    fn adding(mut self, step: Step) -> Self {
+    pub(super) fn adding(mut self, step: Step) -> Self {
         self.row.steps += 1;
         self.step = Some(step);
         self
@@ -134,10 +135,13 @@ impl Transition {
     }
 
     /// Whether the transition returns the plan's agent that the job took: its work is done. Nobody
-    /// works while the checks run.
+    /// works while the checks run, and a job that corrects its change has returned it before.
     pub fn returns_agent(&self) -> bool {
         let places = &self.row.facts.terms.places;
-        places.agent && self.from.needs_agent() && !self.row.state.needs_agent()
+        places.agent
+            && self.row.repairs == 0
+            && self.from.needs_agent()
+            && !self.row.state.needs_agent()
     }
 
     /// Whether the transition frees the issue for another job.
@@ -150,8 +154,12 @@ impl Transition {
 }
 
 impl<W> JobLease<W> {
-    /// Ends the job as failed.
+    /// Ends the job as failed. A repair that fails leaves the pull request as it is, so the checks
+    /// decide once more.
     pub fn fail(self, reason: &str, now: Timestamp) -> Transition {
+        if self.row().is_repair() {
+            return self.unrepaired(reason, now);
+        }
         Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
@@ -165,7 +173,7 @@ impl<W> JobLease<W> {
         let reason = failure.source.to_string();
         match self.row().tries().failed(failure, jitter, now) {
             NextAttempt::Over => self.fail(&reason, now),
-            NextAttempt::Last(_) if !self.row().state.may_have_pull() => {
+            NextAttempt::Last(_) if self.row().is_repair() || !self.row().state.may_have_pull() => {
                 self.fail(&gave_up(&reason), now)
             }
             NextAttempt::Last(next) => self.waits(next, now).with(|row| {
@@ -205,12 +213,13 @@ impl JobLease<Planning> {
     }
 }
 
-impl JobLease<Coding> {
-    /// Records the change. Its turns have been counted.
+impl<W: Conversing> JobLease<W> {
+    /// Records the change. Its turns have been counted. A first change is reviewed; a correction
+    /// is committed, and the checks judge it.
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
-            .enter(JobState::Reviewing)
+            .enter(W::DONE)
             .adding(step)
     }
 }
@@ -400,6 +409,7 @@ impl Staged {
             Self::Approved(job) => job.cancel(reason, now),
             Self::Opening(job) => job.request_cancel(reason, now),
             Self::Validating(job) => job.request_cancel(reason, now),
+            Self::Repairing(job) => job.request_cancel(reason, now),
             Self::Opened(_) => return CancelOutcome::Delivered,
             Self::Merged(_)
             | Self::Closed(_)
@@ -432,7 +442,7 @@ impl Job<Opening> {
 }
 
 impl JobRow {
-    fn ask_cancel(&mut self, reason: &str, look_at: Timestamp) {
+    pub(super) fn ask_cancel(&mut self, reason: &str, look_at: Timestamp) {
         self.cancel_requested = CancelRequest::Asked;
         self.reason = Some(crate::text::truncate(reason, 1_000).to_owned());
         self.due_at = Some(look_at);

@@ -5,7 +5,7 @@
 //! have cost is on the job's row before the call is sent: [`JobRow::in_flight`].
 
 use super::calls::ModelCall;
-use super::{Coding, JobLease, JobRow, JobState, RESEND_AFTER, Transition};
+use super::{Coding, JobLease, JobRow, JobState, RESEND_AFTER, Repairing, Transition};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// One answer of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// How often the review had sent the change back.
+    /// How often the review or the checks had sent the change back.
     pub round: u32,
     /// What the model wrote beside its calls.
     pub text: String,
@@ -99,7 +99,24 @@ impl<W> JobLease<W> {
     }
 }
 
-impl JobLease<Coding> {
+/// A stage in which the model converses.
+pub trait Conversing {
+    const STATE: JobState;
+    /// The state after the model has submitted its change.
+    const DONE: JobState;
+}
+
+impl Conversing for Coding {
+    const STATE: JobState = JobState::Coding;
+    const DONE: JobState = JobState::Reviewing;
+}
+
+impl Conversing for Repairing {
+    const STATE: JobState = JobState::Repairing;
+    const DONE: JobState = JobState::PrCreationInitiated;
+}
+
+impl<W: Conversing> JobLease<W> {
     /// Counts a turn. The lease then ends at `until`.
     pub fn turned(&self, turn: &Turn, until: Timestamp) -> Transition {
         Transition::from(self.row().clone(), turn.at).with(|row| {
@@ -114,7 +131,7 @@ impl JobLease<Coding> {
     /// Returns the work to the queue, because the function's time ends. The turns so far are kept.
     pub fn handed_over(self, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
-            .enter(JobState::Coding)
+            .enter(W::STATE)
             .with(|row| row.due_at = Some(now.plus(RESEND_AFTER)))
     }
 }

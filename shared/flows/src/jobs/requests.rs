@@ -106,7 +106,8 @@ pub fn may_retry(state: JobState) -> Result<(), Refusal> {
         | JobState::Reviewing
         | JobState::ReviewApproved
         | JobState::PrCreationInitiated
-        | JobState::Validating => (
+        | JobState::Validating
+        | JobState::Repairing => (
             "under_way",
             "This job is in progress; wait for its end, or cancel it first.",
         ),

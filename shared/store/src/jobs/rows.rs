@@ -33,6 +33,8 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
         .set_or_remove("in_flight", some_credits(row.in_flight))
         .set_or_remove("lost", some_credits(row.lost))
         .set_or_remove("turns", (row.turns > 0).then(|| number(row.turns)))
+        .set_or_remove("repairs", (row.repairs > 0).then(|| number(row.repairs)))
+        .set_or_remove("repair_ended", row.repair_ended.as_ref().map(text))
         .set("w", text(mark))
         .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
         .set_or_remove(
@@ -186,6 +188,8 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
         in_flight: item.find_credits("in_flight")?,
         lost: item.find_credits("lost")?,
         turns: item.find_number("turns")?.unwrap_or_default(),
+        repairs: item.find_number("repairs")?.unwrap_or_default(),
+        repair_ended: item.find_text("repair_ended")?.map(str::to_owned),
         fix_paid: if attributes.contains_key("fix_paid") {
             FixPaid::Before
         } else {

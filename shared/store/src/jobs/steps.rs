@@ -9,8 +9,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
 use domain::ids::JobId;
 use domain::jobs::calls::ModelCall;
+use domain::jobs::checks::{CheckId, CheckMaker};
+use domain::jobs::evidence::CheckReport;
 use domain::jobs::pulls::{FileChange, FileEdit, Proposal};
-use domain::jobs::steps::{IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
+use domain::jobs::steps::{FailedChecks, IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,23 @@ enum Wire {
         verdict: String,
         notes: String,
     },
+    Checks {
+        failed: Vec<WireCheck>,
+        reports: Vec<WireReport>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireReport {
+    check: String,
+    says: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireCheck {
+    name: String,
+    /// `status`, `app`, or the number of the App.
+    made_by: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,7 +85,44 @@ fn wire(output: &StepOutput) -> Wire {
             verdict: review.verdict.as_str().to_owned(),
             notes: review.notes.clone(),
         },
+        StepOutput::Checks(checks) => Wire::Checks {
+            failed: checks.failed.iter().map(wire_check).collect(),
+            reports: checks.reports.iter().map(wire_report).collect(),
+        },
     }
+}
+
+fn wire_check(check: &CheckId) -> WireCheck {
+    WireCheck {
+        name: check.name.clone(),
+        made_by: match check.made_by {
+            CheckMaker::Status => "status".to_owned(),
+            CheckMaker::App(None) => "app".to_owned(),
+            CheckMaker::App(Some(app)) => app.to_string(),
+        },
+    }
+}
+
+fn check_of(wire: WireCheck) -> Option<CheckId> {
+    Some(CheckId {
+        made_by: match wire.made_by.as_str() {
+            "status" => CheckMaker::Status,
+            "app" => CheckMaker::App(None),
+            app => CheckMaker::App(Some(app.parse().ok()?)),
+        },
+        name: wire.name,
+    })
+}
+
+fn wire_report(CheckReport { check, says }: &CheckReport) -> WireReport {
+    WireReport {
+        check: check.clone(),
+        says: says.clone(),
+    }
+}
+
+fn report_of(WireReport { check, says }: WireReport) -> CheckReport {
+    CheckReport { check, says }
 }
 
 fn wire_change(file: &FileChange) -> WireChange {
@@ -106,6 +162,10 @@ fn output(wire: Wire) -> Option<StepOutput> {
         Wire::Review { verdict, notes } => StepOutput::Review(Review {
             verdict: Verdict::parse(&verdict)?,
             notes,
+        }),
+        Wire::Checks { failed, reports } => StepOutput::Checks(FailedChecks {
+            failed: failed.into_iter().map(check_of).collect::<Option<_>>()?,
+            reports: reports.into_iter().map(report_of).collect(),
         }),
     })
 }

@@ -1,6 +1,7 @@
 //! Wherever a process dies while a pull request waits for its checks, the job ends once, with one
 //! pull request, one comment and the same money.
 
+use super::repairs::{brief, wrong_at_first};
 use super::*;
 use stand_in_shared::faults::{Called, Moment, deaths};
 
@@ -9,11 +10,8 @@ struct Story {
     policy: &'static str,
     end: (JobState, bool, &'static str),
     pull: &'static str,
-}
-
-/// A check that passes within few reads, so that few places are the same.
-fn brief() -> Check {
-    run("build", EVERYWHERE, Some(5), "success")
+    /// How many commits of ours the pull request has.
+    commits: usize,
 }
 
 /// The journey with a death at this call, counted from its beginning. Returns its calls.
@@ -35,31 +33,33 @@ async fn journey(story: &Story, pays: Pays, death: Option<(u64, Moment)>) -> Vec
     let ours = commits
         .iter()
         .filter(|commit| commit.author == "tallyhook[bot]");
-    assert_eq!(ours.count(), 1, "{commits:?}");
+    assert_eq!(ours.count(), story.commits, "{commits:?}");
     assert_eq!(github.branches(OWNER, REPOSITORY).len(), 2);
     let calls = world.stack.faults.since(before);
     world.done().await;
     calls
 }
 
-/// Dies at every call from the look for checks on; the calls before it have their own journeys.
-async fn die_everywhere(story: &Story, ways: &[Pays]) {
+/// Dies at every call from this one on; the calls before it have their own journeys.
+async fn die_everywhere(story: &Story, ways: &[Pays], first: impl Fn(&[Called]) -> Option<usize>) {
     for pays in ways.iter().copied() {
         let calls = journey(story, pays, None).await;
-        let begins = calls
-            .iter()
-            .position(|call| call.name.ends_with("/check-runs"));
-        let begins = u64::try_from(begins.expect("checks are looked for")).expect("few calls");
+        let begins = first(&calls).expect("the first of these calls");
+        let begins = u64::try_from(begins).expect("few calls");
         let places: Vec<_> = deaths(&calls)
             .into_iter()
             .filter(|(call, _)| *call > begins)
             .collect();
-        assert!(places.len() >= 20, "{places:?}");
+        assert!(places.len() >= 10, "{places:?}");
         for death in places {
             println!("dying at {death:?}, {pays:?}");
             journey(story, pays, Some(death)).await;
         }
     }
+}
+
+fn is_look(call: &Called) -> bool {
+    call.name.ends_with("/check-runs")
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,8 +69,10 @@ async fn a_process_may_die_at_any_call_before_green() {
         policy: "",
         end: (JobState::PrOpened, true, "Its check passed."),
         pull: "open",
+        commits: 1,
     };
-    die_everywhere(&story, &[Pays::ByMeter, Pays::FromCredits]).await;
+    let looks = |calls: &[Called]| calls.iter().position(is_look);
+    die_everywhere(&story, &[Pays::ByMeter, Pays::FromCredits], looks).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,6 +82,32 @@ async fn a_process_may_die_at_any_call_before_red() {
         policy: "[pull]\non_red = 'fail'\n",
         end: (JobState::Failed, false, "its checks failed: `test`"),
         pull: "closed",
+        commits: 1,
     };
-    die_everywhere(&story, &[Pays::FromCredits]).await;
+    // The agent is asked to correct the change before, in vain.
+    let looks_again = |calls: &[Called]| {
+        let looks = calls
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, call)| is_look(call));
+        looks.map(|(at, _)| at).nth(2)
+    };
+    die_everywhere(&story, &[Pays::FromCredits], looks_again).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_a_correction() {
+    let story = Story {
+        checks: vec![brief(), wrong_at_first()],
+        policy: "",
+        end: (JobState::PrOpened, true, "Its 2 checks passed."),
+        pull: "open",
+        commits: 2,
+    };
+    let reads_why = |calls: &[Called]| {
+        let is_annotation = |call: &Called| call.name.ends_with("/annotations");
+        calls.iter().position(is_annotation)
+    };
+    die_everywhere(&story, &[Pays::FromCredits], reads_why).await;
 }

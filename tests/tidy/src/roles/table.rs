@@ -150,7 +150,7 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "pull-requests",
         SEND,
-        &["PullsQueue", "UsageQueue", "NoticesQueue"],
+        &["CodeQueue", "PullsQueue", "UsageQueue", "NoticesQueue"],
     ),
     ("pull-requests", GET, &["MainTable"]),
     ("pull-requests", MOVE, &["MainTable"]),

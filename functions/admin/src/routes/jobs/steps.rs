@@ -1,6 +1,8 @@
 //! The steps of a job: what each returned, and the tokens it took.
 
 use domain::billing::usage::Tokens;
+use domain::jobs::checks::named;
+use domain::jobs::evidence::CheckReport;
 use domain::jobs::pulls::{FileChange, FileEdit};
 use domain::jobs::steps::{Step, StepOutput};
 use serde::Serialize;
@@ -45,6 +47,7 @@ pub enum Output {
     Plan(Plan),
     Code(Code),
     Review(ReviewShown),
+    Checks(ChecksShown),
 }
 
 /// The text, as a model sees it.
@@ -89,6 +92,22 @@ pub struct ReviewShown {
     pub notes: String,
 }
 
+/// Failed checks that sent the change back.
+#[derive(Serialize, ToSchema)]
+pub struct ChecksShown {
+    /// The names of the checks.
+    pub failed: String,
+    /// What some of them say, as the model reads it.
+    pub reports: Vec<ReportShown>,
+}
+
+/// What a failed check says.
+#[derive(Serialize, ToSchema)]
+pub struct ReportShown {
+    pub check: String,
+    pub says: String,
+}
+
 impl StepShown {
     pub fn of(step: &Step) -> Self {
         Self {
@@ -120,6 +139,17 @@ fn output(output: &StepOutput) -> Output {
             verdict: review.verdict.as_str(),
             notes: review.notes.clone(),
         }),
+        StepOutput::Checks(checks) => Output::Checks(ChecksShown {
+            failed: named(&checks.failed),
+            reports: checks.reports.iter().map(report).collect(),
+        }),
+    }
+}
+
+fn report(report: &CheckReport) -> ReportShown {
+    ReportShown {
+        check: report.check.clone(),
+        says: report.says.clone(),
     }
 }
 

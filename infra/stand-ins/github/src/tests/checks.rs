@@ -11,6 +11,7 @@ fn check(name: &str, kind: CheckKind, takes: Option<i64>, result: &str) -> Check
         starts_after: 5,
         takes,
         result: result.to_owned(),
+        ..Check::default()
     }
 }
 

@@ -104,9 +104,7 @@ fn every_way_out_settles_a_hold_once() {
                 let expected = match (seen.from_state, to) {
                     (from, to) if from == to || from.is_over() => None,
                     (_, to) if to == bills => Some(((HELD - 120) * MICROS, 120 * MICROS)),
-                    (JobState::Validating, JobState::Merged) => {
-                        Some(((HELD - 120) * MICROS, 120 * MICROS))
-                    }
+                    (from, to) if takes(from, to) => Some(((HELD - 120) * MICROS, 120 * MICROS)),
                     (from, _) if from == bills => None,
                     (_, to) if to.is_over() => Some((HELD * MICROS, 0)),
                     _ => None,

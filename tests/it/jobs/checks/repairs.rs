@@ -1,0 +1,363 @@
+//! Failed checks send the change back: the agent reads why, corrects it on the same pull request, and
+//! only green is billed.
+
+use super::*;
+use ::queues::Queue;
+use serde_json::Value;
+
+const GREETING: &str = "src/greeting.rs";
+
+/// A check that passes once the greeting is spelled so, and says what is wrong.
+fn spelling(written: &str, wanted: &str) -> Check {
+    Check {
+        passes_with: Some((GREETING.to_owned(), wanted.to_owned())),
+        annotation: Some((
+            GREETING.to_owned(),
+            2,
+            format!("Replace `{written}` with `{wanted}`."),
+        )),
+        log: Some(format!(
+            "2026-11-20T10:00:00.0000000Z ##[group]Run spell\n2026-11-20T10:00:01.0000000Z spelling: expected {wanted}\n\
+             2026-11-20T10:00:02.0000000Z ##[error]Process completed with exit code 1.\n"
+        )),
+        ..run("spelling", OURS, Some(20), "failure")
+    }
+}
+
+/// What the issue asks for does not satisfy the check, and what the check says does.
+pub fn wrong_at_first() -> Check {
+    spelling("Hello", "Hallo")
+}
+
+/// A check that passes within few reads, so that few places are the same.
+pub fn brief() -> Check {
+    run("build", EVERYWHERE, Some(5), "success")
+}
+
+async fn repaired(fault_plan: FaultPlan, pays: Pays) -> (World, AccountId) {
+    let (world, account) = with_checks(fault_plan, pays, &[brief(), wrong_at_first()]).await;
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    (world, account)
+}
+
+/// The commits of ours on the branch of the pull request.
+fn ours(world: &World) -> usize {
+    let head = the_pull(world).head;
+    let commits = world.vendors.github.commits_on(OWNER, REPOSITORY, &head);
+    let ours = commits.iter().filter(|one| one.author == "tallyhook[bot]");
+    ours.count()
+}
+
+fn greeting(world: &World) -> String {
+    let head = the_pull(world).head;
+    let file = world
+        .vendors
+        .github
+        .file(OWNER, REPOSITORY, &head, GREETING);
+    file.expect("the file")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_fix_is_corrected_and_billed_once_when_green() {
+    for (seed, pays) in [(1, Pays::ByMeter), (2, Pays::FromCredits)] {
+        for fault_plan in [FaultPlan::None, FaultPlan::Seeded(seed)] {
+            let (world, account) = repaired(fault_plan, pays).await;
+            let end = (JobState::PrOpened, true, "Its 2 checks passed.");
+            let job = assert_ended(&world, &account, pays, end).await;
+            use JobState::*;
+            assert_eq!(
+                World::states(&job)[5..],
+                [
+                    PrCreationInitiated,
+                    Validating,
+                    Repairing,
+                    PrCreationInitiated,
+                    Validating,
+                    PrOpened
+                ]
+            );
+            assert_eq!((job.repairs, ours(&world)), (1, 2));
+            assert!(greeting(&world).contains("Hallo"));
+            // The model has read the annotation and the end of the log.
+            let calls = world.vendors.model.calls();
+            let told = calls.iter().rfind(|call| call.step == "code");
+            let told = told.expect("a call").content.clone();
+            assert!(
+                told.contains("src/greeting.rs:2: Replace `Hello` with `Hallo`.")
+                    && told.contains("spelling: expected Hallo\\n##[error]Process completed"),
+                "{told}"
+            );
+            world.done().await;
+        }
+    }
+}
+
+/// The correction is committed on top of our commit, and everything else of the change stays.
+#[tokio::test(start_paused = true)]
+async fn corrections_end_after_two() {
+    let third = spelling("Hullo", "Never");
+    let mut checks = vec![brief(), wrong_at_first()];
+    checks.extend([spelling("Hallo", "Hullo"), third].map(|check| Check {
+        name: "stricter".to_owned(),
+        ..check
+    }));
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        // One check that asks for another spelling each time.
+        let (world, account) = with_checks(FaultPlan::None, pays, &checks[..2]).await;
+        world.github_sends("issues.opened").await;
+        until_waiting(&world).await;
+        let github = &world.vendors.github;
+        for next in [&checks[2], &checks[3]] {
+            until(&world, JobState::Repairing).await;
+            until_waiting(&world).await;
+            github.set_checks(
+                OWNER,
+                REPOSITORY,
+                vec![
+                    brief(),
+                    Check {
+                        name: "spelling".to_owned(),
+                        ..next.clone()
+                    },
+                ],
+            );
+        }
+        world.settle().await;
+        let end = (
+            JobState::Failed,
+            false,
+            "its checks failed: `spelling`, also after it was corrected; it stays open",
+        );
+        let job = assert_ended(&world, &account, pays, end).await;
+        assert_eq!((job.repairs, ours(&world)), (2, 3));
+        world.done().await;
+    }
+}
+
+/// A correction that fails in the same words is the last one.
+#[tokio::test(start_paused = true)]
+async fn the_same_failure_twice_ends_the_corrections() {
+    let (world, account) = with_checks(FaultPlan::None, Pays::FromCredits, &[brief(), red()]).await;
+    let calls = |calls: Value| json!({ "calls": calls }).to_string();
+    let submit = json!({ "name": "submit", "input": { "title": "t", "body": "b" } });
+    let edit = |old: &str, new: &str| json!({ "name": "edit", "input": { "path": GREETING, "old": old, "new": new } });
+    world.vendors.model.script_turns(
+        "code",
+        vec![
+            calls(json!([edit("Helo", "Hello"), submit])),
+            calls(json!([edit("Hello", "Hullo"), submit])),
+        ],
+    );
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let end = (
+        JobState::Failed,
+        false,
+        "its checks failed: `test`, in the same way after it was corrected; it stays open",
+    );
+    let job = assert_ended(&world, &account, Pays::FromCredits, end).await;
+    assert_eq!((job.repairs, ours(&world)), (1, 2));
+    world.done().await;
+}
+
+/// A correction that deletes the tests, skips them or changes what the checks look at is refused,
+/// and the second such one ends the corrections.
+#[tokio::test(start_paused = true)]
+async fn checks_are_not_weakened() {
+    let test = "#[test]\nfn greets() {\n    assert_eq!(greeter::greeting(), \"Hallo\");\n}\n";
+    let call = |name: &str, input: Value| json!({ "name": name, "input": input });
+    let submit = call("submit", json!({ "title": "t", "body": "b" }));
+    let read = call("read", json!({ "path": "tests/greets.rs" }));
+    let skipped = test.replace("#[test]", &format!("#[test]\n#[{}]", "ignore"));
+    for (what, tamper) in [
+        (
+            "test-deleted",
+            call("delete", json!({ "path": "tests/greets.rs" })),
+        ),
+        (
+            "test-skipped",
+            call(
+                "write",
+                json!({ "path": "tests/greets.rs", "content": skipped }),
+            ),
+        ),
+        (
+            "fewer-assertions",
+            call(
+                "write",
+                json!({ "path": "tests/greets.rs", "content": "#[test]\nfn greets() {}\n" }),
+            ),
+        ),
+        (
+            "check-settings",
+            call("write", json!({ "path": "tox.ini", "content": "[tox]\n" })),
+        ),
+    ] {
+        let (world, account) =
+            with_checks(FaultPlan::None, Pays::ByMeter, &[brief(), wrong_at_first()]).await;
+        let github = &world.vendors.github;
+        github.push_file(OWNER, REPOSITORY, "main", "tests/greets.rs", test);
+        world.skip(Duration::from_secs(7_200));
+        let edit = call(
+            "edit",
+            json!({ "path": GREETING, "old": "Helo", "new": "Hello" }),
+        );
+        let answers = [
+            vec![edit, submit.clone()],
+            vec![read.clone(), tamper, submit.clone()],
+            vec![submit.clone()],
+        ];
+        let answers = answers.map(|calls| json!({ "calls": calls }).to_string());
+        world.vendors.model.script_turns("code", answers.to_vec());
+        world.github_sends("issues.opened").await;
+        world.settle().await;
+        let end = (
+            JobState::Failed,
+            false,
+            "a correction must not weaken the checks",
+        );
+        let job = assert_ended(&world, &account, Pays::ByMeter, end).await;
+        let reason = job.reason.unwrap_or_default();
+        assert!(reason.contains(what), "{what}: {reason}");
+        assert_eq!(ours(&world), 1, "nothing of it was pushed");
+        world.done().await;
+    }
+}
+
+/// What failed has to be seen to pass: a check that does not come again proves nothing.
+#[tokio::test(start_paused = true)]
+async fn silence_after_a_correction_is_not_green() {
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        let (world, account) =
+            with_checks(FaultPlan::None, pays, &[brief(), wrong_at_first()]).await;
+        world.github_sends("issues.opened").await;
+        until_waiting(&world).await;
+        until(&world, JobState::Repairing).await;
+        world
+            .vendors
+            .github
+            .set_checks(OWNER, REPOSITORY, vec![brief()]);
+        world.settle().await;
+        let end = (
+            JobState::Failed,
+            false,
+            "`spelling`, and did not complete within an hour after it was corrected",
+        );
+        assert_ended(&world, &account, pays, end).await;
+        world.done().await;
+    }
+}
+
+/// A world whose job is about to correct its change.
+async fn correcting(pays: Pays) -> (World, AccountId, JobRow) {
+    let (world, account) =
+        with_checks(FaultPlan::Seeded(9), pays, &[brief(), wrong_at_first()]).await;
+    world.github_sends("issues.opened").await;
+    let job = until(&world, JobState::Repairing).await;
+    (world, account, job)
+}
+
+/// Who merges takes the fix as it is, whether the webhook or the attempt to push says so.
+#[tokio::test(start_paused = true)]
+async fn a_merge_during_a_correction_delivers_and_a_closing_does_not() {
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        for (merges, webhook) in [(true, true), (true, false), (false, true), (false, false)] {
+            let (world, account, job) = correcting(pays).await;
+            let number = the_pull(&world).number;
+            let github = &world.vendors.github;
+            let end = if merges {
+                github.merge_pull(OWNER, REPOSITORY, number);
+                (JobState::Merged, true, "#8 was merged. Job")
+            } else {
+                github.close_pull(OWNER, REPOSITORY, number);
+                (JobState::Closed, false, "#8 was closed without merging")
+            };
+            let merged = |event: &mut Value| {
+                if merges {
+                    event["pull_request"]["merged"] = true.into();
+                    event["pull_request"]["merged_at"] = json!("2026-11-20T10:00:00Z");
+                }
+            };
+            if webhook {
+                world.pull_closed(&job, merged).await;
+                world.drain(Queue::GithubEvents).await;
+            }
+            world.settle().await;
+            assert_ended(&world, &account, pays, end).await;
+            assert_eq!(ours(&world), 1, "nothing was pushed to what people closed");
+            world.pull_closed(&job, merged).await;
+            world.settle().await;
+            assert_ended(&world, &account, pays, end).await;
+            world.done().await;
+        }
+    }
+}
+
+/// A person pushes while the agent corrects: the branch is theirs, and stays as it is.
+#[tokio::test(start_paused = true)]
+async fn a_push_by_a_person_ends_the_corrections() {
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        let (world, account, _) = correcting(pays).await;
+        let head = the_pull(&world).head;
+        let github = &world.vendors.github;
+        github.push_file(OWNER, REPOSITORY, &head, "NOTES.md", "mine\n");
+        let pushed = the_pull(&world).head_sha;
+        world.settle().await;
+        let end = (
+            JobState::Failed,
+            false,
+            "its checks failed: `spelling`; it stays open",
+        );
+        assert_ended(&world, &account, pays, end).await;
+        let pull = the_pull(&world);
+        assert_eq!((pull.head_sha, pull.state.as_str()), (pushed, "open"));
+        world.done().await;
+    }
+}
+
+/// A cancellation stops the agent, and the pull request is closed.
+#[tokio::test(start_paused = true)]
+async fn a_correction_can_be_cancelled() {
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        let (world, account, _) = correcting(pays).await;
+        let asked = world.vendors.model.calls().len();
+        world.vendors.github.close_issue(OWNER, REPOSITORY, 7);
+        world.github_sends("issues.closed").await;
+        world.drain(Queue::GithubEvents).await;
+        world.settle().await;
+        let end = (JobState::Cancelled, false, "#8 is not delivered");
+        assert_ended(&world, &account, pays, end).await;
+        assert_eq!(the_pull(&world).state, "closed");
+        assert_eq!(
+            world.vendors.model.calls().len(),
+            asked,
+            "nobody was asked again"
+        );
+        world.done().await;
+    }
+}
+
+/// Without the permission for logs, the agent reads what the checks themselves say.
+#[tokio::test(start_paused = true)]
+async fn logs_are_optional() {
+    let permissions = [
+        ("checks", "read"),
+        ("contents", "write"),
+        ("issues", "write"),
+        ("metadata", "read"),
+        ("pull_requests", "write"),
+        ("statuses", "read"),
+    ];
+    let pays = Pays::ByMeter;
+    let (world, account) = with_checks(FaultPlan::None, pays, &[brief(), wrong_at_first()]).await;
+    world
+        .vendors
+        .github
+        .set_permissions(INSTALLATION_ID, &permissions);
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let end = (JobState::PrOpened, true, "Its 2 checks passed.");
+    assert_ended(&world, &account, pays, end).await;
+    world.done().await;
+}
