@@ -276,4 +276,13 @@ impl Options {
     pub const fn has_stand_in_stripe(&self) -> bool {
         self.stripe_url.is_none()
     }
+
+    /// Whether the clock may be set forward: everybody who sees it is in this process, and nothing
+    /// of it is kept.
+    pub const fn may_skip_time(&self) -> bool {
+        self.github_url.is_none()
+            && self.stripe_url.is_none()
+            && self.model_url.is_none()
+            && self.data.is_none()
+    }
 }

@@ -1,6 +1,10 @@
 //! The demo: sends one signed webhook and follows its job to the charge.
+//!
+//! The stand-in model makes a mistake at first, and a check of the repository finds it. Waiting for
+//! checks takes minutes, so the demo sets the clock of this process forward instead.
 
 use crate::signing::github_request;
+use crate::skips::Skips;
 use crate::stack::{Billing, Stack};
 use crate::subscribed::subscribe;
 use crate::world::{
@@ -12,14 +16,17 @@ use domain::billing::plans::Catalogue;
 use domain::billing::usage::AccountMeter;
 use domain::ids::{JobId, UsageId};
 use domain::inbox::{EventKey, EventSource, EventState};
-use domain::jobs::{CommentState, Funding, JobRow};
+use domain::jobs::{CommentState, Funding, JobRow, JobState};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
+use stand_in_github::Check;
 use std::fmt;
 use std::time::Duration;
 use tower::Service;
 
 const SAMPLE: &str = include_str!("../../events/github/issues.labeled.json");
+/// The file that the issue is about.
+const FILE: &str = "src/greeting.rs";
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 
@@ -76,6 +83,24 @@ impl fmt::Display for Summary {
     }
 }
 
+/// The beginning of the demo, and the clock that it sets forward.
+#[derive(Clone, Copy)]
+struct Began<'a> {
+    at: Timestamp,
+    skips: Option<&'a Skips>,
+}
+
+impl Began<'_> {
+    fn skipped(self) -> Duration {
+        self.skips.map(Skips::total).unwrap_or_default()
+    }
+
+    /// The time that has really passed.
+    fn passed(self, now: Timestamp) -> Duration {
+        now.since(self.at).saturating_sub(self.skipped())
+    }
+}
+
 /// The plan of the demo's organization.
 const PLAN: &str = "payg";
 
@@ -110,24 +135,39 @@ pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow
 }
 
 /// Sends the sample and follows its job until the usage is reported. `say` prints each state of the
-/// job.
-pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Result<Summary> {
+/// job. Without `skips`, time cannot be skipped, and the repository has no checks.
+pub async fn play(
+    stack: &Stack,
+    base: &str,
+    skips: Option<&Skips>,
+    say: impl Fn(&str),
+) -> anyhow::Result<Summary> {
+    if skips.is_some() {
+        err_at_first(stack);
+    }
     let number = stack.vendors.github.next_number(OWNER, REPOSITORY).max(7);
     stack
         .vendors
         .github
         .add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
     let (delivery, body) = sample(number, stack)?;
-    let started = stack.outside.now();
+    let began = Began {
+        at: stack.outside.now(),
+        skips,
+    };
     send(stack, base, &delivery, &body).await?;
     say(&format!(
         "POST /github/webhook  issues.labeled on {OWNER}/{REPOSITORY}#{number}  202"
     ));
     let key = EventKey::parse(EventSource::Github, &delivery)?;
-    let id = job_of(stack, &key, started).await?;
-    let job = follow(stack, &id, started, &say).await?;
-    let milliseconds = stack.outside.now().since(started).as_millis();
-    commented(stack, &id, started).await?;
+    let id = job_of(stack, &key, began).await?;
+    let job = follow(stack, &id, began, &say).await?;
+    let milliseconds = began.passed(stack.outside.now()).as_millis();
+    stack
+        .vendors
+        .github
+        .set_checks(OWNER, REPOSITORY, Vec::new());
+    commented(stack, &id, began).await?;
     let (received, finished) = events(stack).await?;
     let reported = stack.billing == Billing::On;
     Ok(Summary {
@@ -137,6 +177,36 @@ pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Resu
         finished,
         milliseconds,
     })
+}
+
+/// The model's first change has a misspelling, which a check finds.
+fn err_at_first(stack: &Stack) {
+    let check = |name: &str, branches: &str| Check {
+        name: name.to_owned(),
+        branches: branches.to_owned(),
+        starts_after: 0,
+        takes: Some(20),
+        result: "success".to_owned(),
+        ..Check::default()
+    };
+    let (wrong, right) = ("Hallo, {name}!", "Hello, {name}!");
+    let spelling = Check {
+        result: "failure".to_owned(),
+        passes_with: Some((FILE.to_owned(), right.to_owned())),
+        annotation: Some((
+            FILE.to_owned(),
+            5,
+            format!("Replace `{wrong}` with `{right}`."),
+        )),
+        ..check("spelling", "tallyhook/")
+    };
+    let (github, model) = (&stack.vendors.github, &stack.vendors.model);
+    github.set_checks(OWNER, REPOSITORY, vec![check("build", ""), spelling]);
+    let edit =
+        json!({ "name": "edit", "input": { "path": FILE, "old": "Helo, {name}!", "new": wrong } });
+    let submit = json!({ "name": "submit", "input": { "title": ISSUE_TITLE, "body": ISSUE_BODY } });
+    let answer = json!({ "calls": [edit, submit] }).to_string();
+    model.script("code", vec![answer]);
 }
 
 /// The sample event for another issue, under a fresh delivery id.
@@ -169,7 +239,7 @@ async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow:
 }
 
 /// The job that the event created, once the event is processed.
-async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Result<JobId> {
+async fn job_of(stack: &Stack, key: &EventKey, began: Began<'_>) -> anyhow::Result<JobId> {
     loop {
         if let Some(row) = stack.inbox.find_row(key).await?
             && row.state != EventState::Pending
@@ -180,7 +250,7 @@ async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Re
                 .and_then(|id| JobId::parse(id).ok());
             return id.with_context(|| format!("the event created no job: {outcome}"));
         }
-        wait(stack, started).await?;
+        wait(stack, began).await?;
     }
 }
 
@@ -188,17 +258,24 @@ async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Re
 async fn follow(
     stack: &Stack,
     id: &JobId,
-    started: Timestamp,
+    began: Began<'_>,
     say: &impl Fn(&str),
 ) -> anyhow::Result<JobRow> {
     let mut said = 0;
     loop {
         let row = stack.store.job_find(id).await?.context("the job is gone")?;
+        let skipped = began.skipped();
+        let took = |at: Timestamp| at.since(row.facts.created_at).saturating_sub(skipped);
         for moment in row.timeline.iter().skip(said) {
-            let after = moment.at.since(row.facts.created_at).as_millis();
+            let after = took(moment.at).as_millis();
             say(&format!("{:>6} ms  {}", after, moment.state.as_str()));
         }
         said = row.timeline.len();
+        if let Some(skips) = began.skips
+            && row.state == JobState::Validating
+        {
+            look_now(stack, &row, skips).await?;
+        }
         if row.state.work().is_none() {
             if row.state.notice() != CommentState::Opened {
                 bail!(
@@ -214,13 +291,26 @@ async fn follow(
             if let Some(at) = reported_at(stack, &row).await? {
                 say(&format!(
                     "{:>6} ms  usage reported to Stripe",
-                    at.since(row.facts.created_at).as_millis()
+                    took(at).as_millis()
                 ));
                 return Ok(row);
             }
         }
-        wait(stack, started).await?;
+        wait(stack, began).await?;
     }
+}
+
+/// Skips the time until the checks are looked at.
+async fn look_now(stack: &Stack, row: &JobRow, skips: &Skips) -> anyhow::Result<()> {
+    let wait = row.wait(stack.outside.now());
+    if !wait.is_zero() && row.lease_until.is_none() {
+        skips.skip(wait);
+        stack
+            .sweep()
+            .await
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    }
+    Ok(())
 }
 
 async fn reported_at(stack: &Stack, row: &JobRow) -> anyhow::Result<Option<Timestamp>> {
@@ -246,20 +336,20 @@ async fn reported_at(stack: &Stack, row: &JobRow) -> anyhow::Result<Option<Times
 }
 
 /// Waits for the comment on the issue, the last effect of a job.
-async fn commented(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<()> {
+async fn commented(stack: &Stack, id: &JobId, began: Began<'_>) -> anyhow::Result<()> {
     while stack
         .store
         .job_find(id)
         .await?
         .is_some_and(|row| row.untold().is_some())
     {
-        wait(stack, started).await?;
+        wait(stack, began).await?;
     }
     Ok(())
 }
 
-async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
-    if stack.outside.now().since(started) > PATIENCE {
+async fn wait(stack: &Stack, began: Began<'_>) -> anyhow::Result<()> {
+    if began.passed(stack.outside.now()) > PATIENCE {
         bail!(
             "nothing more happened within {} seconds; set RUST_LOG=info to see the logs",
             PATIENCE.as_secs()

@@ -19,6 +19,7 @@ pub mod server;
 pub mod settings;
 pub mod shop;
 pub mod signing;
+pub mod skips;
 pub mod stack;
 pub mod subscribed;
 pub mod vendors_file;

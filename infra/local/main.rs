@@ -6,6 +6,7 @@ use clap::Parser;
 use local_stack::cli::{Cli, Command, Options};
 use local_stack::demo_sign_in::{self, Link};
 use local_stack::ledger::LedgerTables;
+use local_stack::skips::Skips;
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
 use local_stack::{apps, catalogue, demo, server, shop, vendors_file};
@@ -44,7 +45,13 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let settings = cli.options.settings(&env)?;
     let listener = server::listen(cli.options.port).await?;
     let base = format!("http://{}", listener.local_addr()?);
+    let skips = Skips::default();
     let real = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
+    let real = Outside {
+        clock: skips.over(real.clock),
+        ..real
+    };
+    let skips = cli.options.may_skip_time().then_some(&skips);
     let token = env
         .find("OPERATOR_TOKEN")
         .map_or_else(|| fresh_token(&real), |list| first_token(&list));
@@ -62,7 +69,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         .then(|| format!("{base}{}/{link}", demo_sign_in::PATH));
     let kept = vendors_file::keep(&cli.options, &stack.vendors);
     let outcome = tokio::select! {
-        outcome = act(&cli, &stack, (&base, demo.as_deref()), &token) => outcome,
+        outcome = act(&cli, &stack, (&base, demo.as_deref()), &token, skips) => outcome,
         signal = tokio::signal::ctrl_c() => signal.context("cannot wait for Ctrl-C"),
     };
     server.stop().await;
@@ -138,6 +145,7 @@ async fn act(
     stack: &Stack,
     (base, demo): (&str, Option<&str>),
     token: &str,
+    skips: Option<&Skips>,
 ) -> anyhow::Result<()> {
     if matches!(cli.command, Some(Command::Demo { .. })) && !cli.options.has_stand_in_github() {
         bail!(
@@ -145,16 +153,17 @@ async fn act(
         );
     }
     match &cli.command {
-        Some(Command::Demo { json: true }) => {
-            say(&demo::play(stack, base, |_| {}).await?.json().to_string())
-        }
-        Some(Command::Demo { json: false }) => show(stack, base).await?,
+        Some(Command::Demo { json: true }) => say(&demo::play(stack, base, skips, |_| {})
+            .await?
+            .json()
+            .to_string()),
+        Some(Command::Demo { json: false }) => show(stack, base, skips).await?,
         Some(Command::Serve) => serve(base, demo, token).await,
         // Handled in `run`, before anything started.
         Some(Command::App(_) | Command::Catalogue(_) | Command::Ledger(_)) => {}
         None => {
             if cli.options.has_stand_in_github() {
-                show(stack, base).await?;
+                show(stack, base, skips).await?;
             }
             serve(base, demo, token).await;
         }
@@ -162,11 +171,17 @@ async fn act(
     Ok(())
 }
 
-async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
-    say(
-        "A signed GitHub webhook arrives; Tallyhook opens a pull request and reports one charge to Stripe.\n",
-    );
-    let summary = demo::play(stack, base, |line| say(&format!("  {line}"))).await?;
+async fn show(stack: &Stack, base: &str, skips: Option<&Skips>) -> anyhow::Result<()> {
+    say(match skips {
+        Some(_) => {
+            "A signed GitHub webhook arrives. Tallyhook opens a pull request, corrects it after a check failed, and reports one \
+             charge to Stripe. The minutes until the checks complete are skipped.\n"
+        }
+        None => {
+            "A signed GitHub webhook arrives; Tallyhook opens a pull request and reports one charge to Stripe.\n"
+        }
+    });
+    let summary = demo::play(stack, base, skips, |line| say(&format!("  {line}"))).await?;
     say(&format!("\n{summary}"));
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! equals the sum of its entries, and no account spends credits that it does not have.
 
 pub mod adjustments;
+pub mod budgets;
 pub mod command_line;
 pub mod credits;
 pub mod crowds;

@@ -14,7 +14,7 @@ use domain::jobs::caps::Caps;
 use domain::jobs::permissions::{UNAPPROVED, requester, unapproved_text};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
-use domain::jobs::triggers::{Policy, PolicyDecision, command, is_ours};
+use domain::jobs::triggers::{Policy, PolicyDecision, asked_caps, command, is_ours};
 use domain::jobs::{CancelOutcome, ConcurrentMove};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
@@ -87,7 +87,7 @@ pub async fn handle(
         id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: trigger.fact(),
         wishes: policy.wishes,
-        caps: policy.caps,
+        caps: policy.caps.lowered(comment_caps(&event.change)),
         person: Some(UserId::new(requester(event).0.id)),
         caused_by: Some(cause.clone()),
         retry_of: None,
@@ -124,6 +124,14 @@ async fn refuse(
     }
     let fact = format!("policy-{}-{}", asked.event.issue.id, broken.sha);
     answer_once(ctx, asked, account, fact, &broken.reason(), now).await
+}
+
+/// The caps that a comment asks for. Those in the issue's text count for every job.
+fn comment_caps(change: &IssueChange) -> Caps {
+    match change {
+        IssueChange::Commented(comment) => asked_caps(&comment.text),
+        IssueChange::Opened | IssueChange::Labeled(_) | IssueChange::Closed => Caps::default(),
+    }
 }
 
 /// Says on the issue why there is no job, once for each fact, unless the issue has a job.

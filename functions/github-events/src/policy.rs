@@ -15,6 +15,7 @@
 //! [limits]
 //! jobs_per_hour = 10              # of this repository; default: what the plan allows
 //! jobs_per_person_per_day = 5     # requested by one person in the account
+//! budget = "2.5"                  # the most credits that one job may cost; default: what the plan allows
 //!
 //! [pull]
 //! draft = false                # open pull requests as drafts, if the repository supports them
@@ -36,6 +37,7 @@ use domain::jobs::triggers::Policy;
 use domain::retry::Failure;
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use domain::units::Credits;
 use github_api::{Access, File, FileContent, GithubError};
 use serde::Deserialize;
 use std::num::NonZeroU32;
@@ -56,6 +58,7 @@ struct Document {
 struct Limits {
     jobs_per_hour: Option<NonZeroU32>,
     jobs_per_person_per_day: Option<NonZeroU32>,
+    budget: Option<toml::Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -224,8 +227,21 @@ fn parse(text: &str) -> Result<Policy, String> {
         caps: Caps {
             repository_hour: limits.jobs_per_hour.map(NonZeroU32::get),
             person_day: limits.jobs_per_person_per_day.map(NonZeroU32::get),
+            budget: limits.budget.as_ref().map(credits).transpose()?,
         },
     })
+}
+
+/// Credits, as a whole number or as a text.
+fn credits(value: &toml::Value) -> Result<Credits, String> {
+    let text = match value {
+        toml::Value::Integer(whole) => whole.to_string(),
+        toml::Value::String(text) => text.clone(),
+        _ => String::new(),
+    };
+    let credits = Credits::parse(&text).ok();
+    let credits = credits.filter(|credits| !credits.is_zero());
+    credits.ok_or_else(|| "`budget` is a number of credits, such as 5 or \"2.5\"".to_owned())
 }
 
 /// What is wrong, with the line, as one bounded line of text.
@@ -262,6 +278,16 @@ mod tests {
         let caps = capped.expect("a policy").caps;
         assert_eq!((caps.repository_hour, caps.person_day), (Some(10), Some(5)));
         assert!(parse("[limits]\njobs_per_hour = 0").is_err());
+        for (budget, credits) in [("5", "5"), ("'2.5'", "2.5")] {
+            let policy = parse(&format!("[limits]\nbudget = {budget}")).expect("a policy");
+            assert_eq!(policy.caps.budget, Credits::parse(credits).ok());
+        }
+        for bad in ["0", "'0'", "'much'", "-1", "2.5", "true"] {
+            assert!(
+                parse(&format!("[limits]\nbudget = {bad}")).is_err(),
+                "{bad}"
+            );
+        }
         for (broken, why) in [
             ("[triggers]\nopen = false", "line 2: unknown field `open`"),
             ("\n\ntriggers = 1", "line 3: invalid type: integer `1`"),

@@ -17,13 +17,14 @@ use domain::retry::{Retry, Retryable};
 use domain::units::Credits;
 use std::fmt;
 
-/// Reasons why a call is not made or not paid for.
+/// Reasons why a call is not made or not paid for. Everybody on GitHub may read them, so they name no
+/// amounts.
 #[derive(Debug)]
 pub enum OverBudget {
-    /// The rest of this budget does not pay for the next call.
-    UsedUp(Credits),
-    /// The rest of this token limit does not suffice for the next call.
-    TokensUsedUp(u64),
+    /// The rest of the budget does not pay for the next call.
+    UsedUp,
+    /// The rest of the token limit does not suffice for the next call.
+    TokensUsedUp,
     /// The models have cost as much as they may for one job.
     CostUsedUp,
     /// The catalogue has no price for the model.
@@ -33,14 +34,10 @@ pub enum OverBudget {
 impl fmt::Display for OverBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UsedUp(budget) => write!(
-                f,
-                "the budget of {budget} credits does not suffice for this work"
-            ),
-            Self::TokensUsedUp(most) => write!(
-                f,
-                "the {most} tokens that it may take do not suffice for this work"
-            ),
+            Self::UsedUp => f.write_str("the job's budget does not suffice for this work"),
+            Self::TokensUsedUp => {
+                f.write_str("the tokens that the job may take do not suffice for this work")
+            }
             Self::CostUsedUp => {
                 f.write_str("the work costs more than one job may; make the issue smaller")
             }
@@ -54,9 +51,7 @@ impl std::error::Error for OverBudget {}
 impl Retryable for OverBudget {
     fn retry(&self) -> Retry {
         match self {
-            Self::UsedUp(_) | Self::TokensUsedUp(_) | Self::CostUsedUp | Self::NoPrice(_) => {
-                Retry::Never
-            }
+            Self::UsedUp | Self::TokensUsedUp | Self::CostUsedUp | Self::NoPrice(_) => Retry::Never,
         }
     }
 }
@@ -110,8 +105,8 @@ impl<'a> Budget<'a> {
     /// The error for a budget that is used up.
     pub fn used_up(&self) -> OverBudget {
         match (self.terms.tokens_max(), self.terms.budget) {
-            (Some(most), None) => OverBudget::TokensUsedUp(most),
-            (_, Some(budget)) => OverBudget::UsedUp(budget),
+            (Some(_), None) => OverBudget::TokensUsedUp,
+            (_, Some(_)) => OverBudget::UsedUp,
             (None, None) => OverBudget::CostUsedUp,
         }
     }
@@ -165,7 +160,7 @@ impl<'a> Budget<'a> {
         let left = most.saturating_sub(self.taken).saturating_sub(prompt);
         let bound = u32::try_from(left).unwrap_or(u32::MAX).min(wanted);
         if bound < ctx.catalogue.output_reserve.min(wanted) {
-            Err(OverBudget::TokensUsedUp(most))
+            Err(OverBudget::TokensUsedUp)
         } else {
             Ok(bound)
         }

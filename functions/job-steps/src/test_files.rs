@@ -4,6 +4,7 @@
 use crate::Ctx;
 use crate::ask::Question;
 use crate::assists::insist;
+use crate::base::broken;
 use domain::diff;
 use domain::jobs::assists::{
     Assist, AssistAnswer, FileScore, IntegratedFile, ModelUsage, SourceFile, TestAnalysis,
@@ -87,10 +88,11 @@ pub async fn integrate(
     };
     let read = |SaidFile { path, content }| asked.integrated(SourceFile { path, content });
     let (file, used) = insist(ctx, row, &question, read).await?;
-    Ok((
-        AssistAnswer::TestIntegration(counted(&asked.target().content, file)),
-        used,
-    ))
+    let before = asked.target().content.clone();
+    // The work is bounded, and still too long for a thread that serves others.
+    let counted = tokio::task::spawn_blocking(move || counted(&before, file));
+    let file = counted.await.map_err(broken)?;
+    Ok((AssistAnswer::TestIntegration(file), used))
 }
 
 fn counted(before: &str, file: SourceFile) -> IntegratedFile {

@@ -8,7 +8,7 @@ use crate::evidence::evidence;
 use crate::expected::{Seen, checks_of};
 use crate::settled::settled;
 use crate::{Ctx, repository};
-use domain::jobs::checks::{CheckId, OnRed, Progress, failing, named, poll_wait};
+use domain::jobs::checks::{CheckId, OnRed, Progress, failing, named, passing, poll_wait};
 use domain::jobs::steps::{FailedChecks, Steps};
 use domain::jobs::{CancelRequest, Job, JobLease, JobRow, Validating};
 use domain::retry::{Done, Failure, Retry, Retryable};
@@ -35,6 +35,8 @@ const UNREAD: &str = "Its checks could not be read.";
 const NO_RIGHT: &str =
     "Its checks could not be read; the App's installation lacks the permissions for that.";
 const MISSING: &str = "It has no checks.";
+const RED_UNREAD: &str =
+    "its checks failed, and after the correction they could not be read; it stays open";
 const AGAIN: &str = ", also after it was corrected";
 const SAME: &str = ", in the same way after it was corrected";
 const UNSEEN: &str = ", and did not complete within an hour after it was corrected";
@@ -71,6 +73,8 @@ async fn verdict(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Verdict, Fail
     let is_cancelled = row.cancel_requested == CancelRequest::Asked;
     let unread = || match row.cancel_requested {
         CancelRequest::Asked => Verdict::Cancelled,
+        // What failed once has to be seen to pass.
+        CancelRequest::None if row.repairs > 0 => Verdict::Red(RED_UNREAD.to_owned()),
         CancelRequest::None => Verdict::Delivered(UNREAD.to_owned()),
     };
     // No attempt is left. The pull request is there, and people can read its checks.
@@ -136,6 +140,9 @@ impl Look<'_> {
         let checks = match checks_of(ctx, self.github, row, head_sha).await? {
             Seen::Checks(checks) => checks,
             Seen::NoRight | Seen::Unknown if !is_open => return Ok(Verdict::Closed),
+            Seen::NoRight | Seen::Unknown if self.last.is_some() => {
+                return Ok(Verdict::Red(RED_UNREAD.to_owned()));
+            }
             Seen::NoRight => return Ok(Verdict::Delivered(NO_RIGHT.to_owned())),
             Seen::Unknown => return Ok(Verdict::Delivered(UNREAD.to_owned())),
         };
@@ -146,7 +153,8 @@ impl Look<'_> {
         let progress = if is_ours && is_open {
             Progress::of(&checks, &awaited, began, now)
         } else {
-            Progress::Failed(failing(&checks))
+            // What failed before and was not seen to pass since has still failed.
+            Progress::Failed(&failing(&checks) | &(&awaited - &passing(&checks)))
         };
         let failed = match progress {
             Progress::Waiting => {

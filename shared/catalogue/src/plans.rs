@@ -95,6 +95,8 @@ pub fn read(
         caps: Caps {
             repository_hour: cap(&mut fields, "jobs_per_hour"),
             person_day: cap(&mut fields, "jobs_per_person_per_day"),
+            // The plan's own budget is what it holds.
+            budget: None,
         },
         fallback: fields
             .read("fallback", NAME, PlanId::parse)

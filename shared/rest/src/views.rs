@@ -4,7 +4,7 @@ use domain::billing::plans::{Limit, Period};
 use domain::billing::subscriptions::Invoice;
 use domain::billing::usage::Meter;
 use domain::jobs::requests::{JobRequest, RequestOutcome};
-use domain::jobs::{Funding, JobRow, cost_to_customer};
+use domain::jobs::{Funding, JobRow, JobState, cost_to_customer};
 use domain::ledger::{Entry, EntryKind};
 use domain::notices::NoticeKind;
 use domain::units::{Credits, decimal};
@@ -173,11 +173,18 @@ pub struct JobShown {
     pub paid_by: Option<&'static str>,
     /// The price so far, if the job is paid with credits.
     pub price: Option<String>,
+    /// The most that the job can cost, if it is paid with credits.
+    pub price_max: Option<String>,
     pub created_at: String,
     pub timeline: Vec<MomentShown>,
 }
 
 impl JobShown {
+    /// Whether the job can still cost more.
+    pub fn price_is_open(&self) -> bool {
+        JobState::parse(&self.state).is_some_and(|state| state.work().is_some())
+    }
+
     pub fn of(row: &JobRow) -> Self {
         let facts = &row.facts;
         let (paid_by, price) = match facts.terms.funding {
@@ -199,6 +206,10 @@ impl JobShown {
             tokens_out: row.tokens.output,
             paid_by,
             price,
+            price_max: match facts.terms.funding {
+                Funding::Prepaid { held, .. } => Some(held.to_string()),
+                Funding::Metered { .. } | Funding::Free => None,
+            },
             created_at: facts.created_at.to_string(),
             timeline: row
                 .timeline
@@ -231,6 +242,7 @@ impl JobShown {
             tokens_out: 0,
             paid_by: None,
             price: None,
+            price_max: None,
             created_at: request.at.to_string(),
             timeline: Vec::new(),
         }

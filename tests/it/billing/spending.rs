@@ -292,7 +292,7 @@ async fn tokens_by_meter_are_reserved_and_settled() {
     assert!(!program.works(30).await);
     let words = program.words(30);
     assert!(
-        words.contains("the 200 tokens that it may take do not suffice for this work"),
+        words.contains("the tokens that the job may take do not suffice for this work"),
         "{words}"
     );
     assert_eq!(

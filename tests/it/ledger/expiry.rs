@@ -9,6 +9,7 @@ use domain::ids::AccountId;
 use domain::ledger::{EntryDetails, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
+use local_stack::world::CUSTOMER;
 use stand_in_shared::faults::Moment;
 use std::time::Duration;
 use store::Post;
@@ -93,6 +94,39 @@ async fn the_unspent_rest_of_a_pack_expires_once() {
             world.kinds(&account).await,
             ["grant", "hold", "capture", "expiry"]
         );
+        world.assert_ledger_agrees().await;
+        world.settle().await;
+        world.done().await;
+    }
+}
+
+/// One purchase is one payment, so all of it lives as long as the pack that lives shortest.
+#[tokio::test(start_paused = true)]
+async fn packs_of_one_purchase_live_as_long_as_the_shortest() {
+    let small = "credits = 1_000\nprice = \"1.00\"\n";
+    let sold = Sold::with(
+        "mixed",
+        &[
+            (small, &format!("{small}expires_days = 365\n")),
+            (PACK, &format!("{PACK}expires_days = 30\n")),
+        ],
+    );
+    for first in [0, 1] {
+        let (world, account) = world(FaultPlan::Seeded(305), &sold).await;
+        let prices = [
+            world.price("tallyhook_pack_1k", 100).await,
+            world.price("tallyhook_pack_10k", 1_000).await,
+        ];
+        let more = [
+            ("line_items[1][price]", prices[1 - first].as_str()),
+            ("line_items[1][quantity]", "1"),
+        ];
+        world.pays(&world.cart(CUSTOMER, &prices[first], 1, &more).await);
+        world.settle().await;
+        assert_eq!(world.purse(&account).await, (11_000, 0));
+        world.skip(31 * DAY);
+        night(&world).await;
+        assert_eq!(world.purse(&account).await, (0, 0));
         world.assert_ledger_agrees().await;
         world.settle().await;
         world.done().await;

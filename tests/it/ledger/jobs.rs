@@ -232,7 +232,7 @@ async fn a_budget_that_is_too_small_stops_the_work_before_the_model_is_asked() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(JobState::Failed, "the budget of 1 credits does not suffice")
+        .assert_not_delivered(JobState::Failed, "the job's budget does not suffice")
         .await;
     assert_eq!(world.vendors.model.calls().len(), 0);
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));

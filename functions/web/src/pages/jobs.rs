@@ -310,7 +310,12 @@ fn progress(job: &JobShown) -> Markup {
 fn price(job: &JobShown) -> Markup {
     html! {
         @match (&job.price, job.paid_by) {
-            (Some(price), _) => { data value=(price) { (grouped(price)) " credits" } }
+            (Some(price), _) => {
+                data value=(price) { (grouped(price)) " credits" }
+                @if let Some(most) = job.price_max.as_deref().filter(|_| job.price_is_open()) {
+                    br; span.quiet { "at most " (grouped(most)) }
+                }
+            }
             (None, Some("meters")) => "On your invoice",
             (None, Some(_)) => "Free",
             (None, None) => "Not known yet",

@@ -1,21 +1,31 @@
-//! Caps on how many jobs begin: in a repository within an hour, and at one person's request within a
-//! day. A plan sets them, and a repository's policy can only lower them.
+//! Caps on how many jobs begin, in a repository within an hour and at one person's request within a
+//! day, and on what one job may cost. A plan sets them. A repository's policy can only lower them,
+//! and so can the people who request a job, for its cost.
 //!
 //! A cap is counted in the transaction that creates the job, so jobs that are requested at once
 //! cannot pass it together.
 
 use crate::ids::{AccountId, RepositoryId, UserId};
 use crate::time::Timestamp;
+use crate::units::Credits;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// How many jobs may begin; unlimited where absent.
+/// How many jobs may begin, and what each may cost; unlimited where absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Caps {
     pub repository_hour: Option<u32>,
     pub person_day: Option<u32>,
+    pub budget: Option<Credits>,
+}
+
+fn lower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// One cap that a new job counts against.
@@ -52,13 +62,10 @@ impl Caps {
     /// The lower of each.
     #[must_use]
     pub fn lowered(self, by: Self) -> Self {
-        let lower = |one: Option<u32>, other: Option<u32>| match (one, other) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
         Self {
             repository_hour: lower(self.repository_hour, by.repository_hour),
             person_day: lower(self.person_day, by.person_day),
+            budget: lower(self.budget, by.budget),
         }
     }
 
@@ -114,6 +121,7 @@ mod tests {
         let caps = |repository_hour, person_day| Caps {
             repository_hour,
             person_day,
+            budget: None,
         };
         assert_eq!(
             caps(Some(5), None).lowered(caps(Some(9), Some(2))),
@@ -128,6 +136,7 @@ mod tests {
         let caps = Caps {
             repository_hour: Some(3),
             person_day: Some(2),
+            budget: None,
         };
         let now = Timestamp::parse("2026-11-30T10:59:59Z").expect("a moment");
         let (repository, person) = (RepositoryId::new(7), UserId::new(9));

@@ -146,11 +146,8 @@ impl Progress {
         let complete = checks.iter().all(|check| {
             check.state != CheckState::Running && !check.completed_at.is_some_and(is_recent)
         });
-        let is_heard = |id: &CheckId| {
-            let mut same = checks.iter().filter(|check| check.id == *id);
-            same.any(|check| matches!(check.state, CheckState::Passed | CheckState::Failed))
-        };
-        let all_heard = awaited.iter().all(is_heard);
+        let heard = &passing(checks) | &failing(checks);
+        let all_heard = awaited.is_subset(&heard);
         let settled = complete && all_heard;
         let late = waited >= CHECKS_MAX;
         if !settled && !late {
@@ -175,10 +172,17 @@ impl Progress {
 
 /// The checks that failed.
 pub fn failing(checks: &[Check]) -> BTreeSet<CheckId> {
-    let failed = checks
-        .iter()
-        .filter(|check| check.state == CheckState::Failed);
-    failed.map(|check| check.id.clone()).collect()
+    in_state(checks, CheckState::Failed)
+}
+
+/// The checks that passed.
+pub fn passing(checks: &[Check]) -> BTreeSet<CheckId> {
+    in_state(checks, CheckState::Passed)
+}
+
+fn in_state(checks: &[Check], state: CheckState) -> BTreeSet<CheckId> {
+    let found = checks.iter().filter(|check| check.state == state);
+    found.map(|check| check.id.clone()).collect()
 }
 
 /// How long until the checks are read again: longer the longer they have been running.

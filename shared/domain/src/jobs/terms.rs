@@ -176,6 +176,20 @@ impl Offer {
         offer
     }
 
+    /// The offer with a lower limit on what the job may cost. A fee is part of the cost.
+    #[must_use]
+    pub fn lowered(mut self, budget: Credits) -> Self {
+        let terms = &mut self.terms;
+        terms.budget = Some(terms.budget.map_or(budget, |usual| usual.min(budget)));
+        if let Funding::Prepaid { held, .. } = &mut terms.funding {
+            *held = (*held).min(budget);
+            if let Some(spending) = &mut terms.spending {
+                spending.reserved = held.micros();
+            }
+        }
+        self
+    }
+
     /// The offer for a job of an external agent: the fix is charged as soon as it is reported, and
     /// no tokens are, since the agent pays for its own models.
     pub fn outside(mut self) -> Self {

@@ -6,6 +6,8 @@ use crate::jobs::caps::Caps;
 use crate::jobs::permissions::Role;
 use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
+use crate::units::Credits;
+use std::str::SplitWhitespace;
 
 /// The event that requested a job. Its key is the job's cause, so the same event never creates a
 /// second job.
@@ -170,27 +172,42 @@ pub enum Command {
     Approve,
 }
 
-/// Returns the command if a line of the comment is one. Quoted lines and code do not count.
+/// Returns the command if a line of the comment is one.
 pub fn command(text: &str) -> Option<Command> {
+    commands(text).find_map(|mut words| match words.next() {
+        Some("fix") => Some(Command::Fix),
+        Some("approve") => Some(Command::Approve),
+        Some(_) | None => None,
+    })
+}
+
+/// The cap that an issue's or a comment's text asks for: `/tallyhook budget 5` on a line of its own.
+pub fn asked_caps(text: &str) -> Caps {
+    let budget = commands(text).filter_map(|mut words| {
+        let named = words.next() == Some("budget");
+        let credits = Credits::parse(words.next()?).ok()?;
+        (named && !credits.is_zero()).then_some(credits)
+    });
+    Caps {
+        budget: budget.min(),
+        ..Caps::default()
+    }
+}
+
+/// The words after `/tallyhook` of each line that begins with it. Quoted lines and code do not count.
+fn commands(text: &str) -> impl Iterator<Item = SplitWhitespace<'_>> {
     let mut in_code = false;
-    for line in text.lines() {
-        let line = line.trim_end();
+    text.lines().filter_map(move |line| {
         if line.trim_start().starts_with("```") {
             in_code = !in_code;
-        } else if !in_code {
-            let mut words = line.split_whitespace();
-            // A quoted line begins with `>` and an indented code block with a space, so the command
-            // must be at the beginning of the line.
-            if line.starts_with("/tallyhook") && words.next() == Some("/tallyhook") {
-                match words.next() {
-                    Some("fix") => return Some(Command::Fix),
-                    Some("approve") => return Some(Command::Approve),
-                    Some(_) | None => {}
-                }
-            }
+            return None;
         }
-    }
-    None
+        // A quoted line begins with `>` and an indented code block with a space, so the command
+        // must be at the beginning of the line.
+        let mut words = line.split_whitespace();
+        let begins = line.starts_with("/tallyhook") && words.next() == Some("/tallyhook");
+        (begins && !in_code).then_some(words)
+    })
 }
 
 #[cfg(test)]
@@ -214,6 +231,29 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(command(text).is_some(), found, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_line_of_its_own() {
+        for (text, budget) in [
+            ("/tallyhook budget 5", Some("5")),
+            (
+                "Fix it.\r\n/tallyhook budget 2.5\r\n/tallyhook budget 4",
+                Some("2.5"),
+            ),
+            ("/tallyhook fix\n/tallyhook budget 3 please", Some("3")),
+            ("/tallyhook budget 0", None),
+            ("/tallyhook budget -1", None),
+            ("/tallyhook budget much", None),
+            ("/tallyhook budget", None),
+            ("/tallyhook fix 5", None),
+            ("> /tallyhook budget 5", None),
+            ("```\n/tallyhook budget 5\n```", None),
+            ("spend /tallyhook budget 5", None),
+        ] {
+            let expected = budget.map(|text| Credits::parse(text).expect("credits"));
+            assert_eq!(asked_caps(text).budget, expected, "{text:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ use domain::jobs::caps::Caps;
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
 use domain::jobs::steps::IssueText;
+use domain::jobs::triggers::asked_caps;
 use domain::jobs::{self, Funding, JobFacts, JobRow, JobWork, Offer};
 use domain::ledger::HoldId;
 use domain::notices::{Notice, quota_notice};
@@ -145,7 +146,13 @@ impl Orders<'_> {
         issue: &Issue,
         wanted: Wanted,
     ) -> NewJob {
+        let caps = entitlements.plan.caps.lowered(wanted.caps);
+        let caps = caps.lowered(asked_caps(&issue.body));
         let offer = Offer::of(self.catalogue, entitlements, &account.customer, self.now);
+        let offer = match caps.budget {
+            Some(budget) => offer.lowered(budget),
+            None => offer,
+        };
         let (offer, row): (_, fn(JobFacts) -> JobRow) = match wanted.agent {
             Agent::Tallyhook => (offer, jobs::queued),
             Agent::External => (offer.outside(), jobs::delegated),
@@ -172,7 +179,6 @@ impl Orders<'_> {
             issue.number, origin.owner_login, origin.repository_name
         );
         let hold = HoldId::Job(facts.id.clone());
-        let caps = entitlements.plan.caps.lowered(wanted.caps);
         NewJob {
             caps: caps.of(&facts.account, facts.repository, wanted.person, self.now),
             hold: offer.hold(&facts.account, hold, &what, self.now),

@@ -361,3 +361,58 @@ async fn logs_are_optional() {
     assert_ended(&world, &account, pays, end).await;
     world.done().await;
 }
+
+/// A person pushes on top of a correction whose checks are running: nobody has seen them pass.
+#[tokio::test(start_paused = true)]
+async fn a_correction_that_was_not_seen_to_pass_is_not_billed() {
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        let (world, account, _) = correcting(pays).await;
+        until_waiting(&world).await;
+        let head = the_pull(&world).head;
+        let github = &world.vendors.github;
+        let running = Check {
+            takes: None,
+            ..wrong_at_first()
+        };
+        github.set_checks(OWNER, REPOSITORY, vec![brief(), running]);
+        github.push_file(OWNER, REPOSITORY, &head, "NOTES.md", "mine\n");
+        world.settle().await;
+        let end = (
+            JobState::Failed,
+            false,
+            "its checks failed: `spelling`; it stays open",
+        );
+        assert_ended(&world, &account, pays, end).await;
+        assert_eq!(ours(&world), 2);
+        world.done().await;
+    }
+}
+
+/// After a correction the checks may not be read any more. That is not green either.
+#[tokio::test(start_paused = true)]
+async fn a_correction_whose_checks_cannot_be_read_is_not_billed() {
+    for pays in [Pays::ByMeter, Pays::FromCredits] {
+        let (world, account) =
+            with_checks(FaultPlan::None, pays, &[brief(), wrong_at_first()]).await;
+        world.github_sends("issues.opened").await;
+        until(&world, JobState::Repairing).await;
+        until_waiting(&world).await;
+        let left = [
+            ("contents", "write"),
+            ("issues", "write"),
+            ("metadata", "read"),
+            ("pull_requests", "write"),
+        ];
+        world.vendors.github.set_permissions(INSTALLATION_ID, &left);
+        // The token for checks has expired.
+        world.skip(Duration::from_secs(4_000));
+        world.settle().await;
+        let end = (
+            JobState::Failed,
+            false,
+            "they could not be read; it stays open",
+        );
+        assert_ended(&world, &account, pays, end).await;
+        world.done().await;
+    }
+}
