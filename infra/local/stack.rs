@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use stand_in_aws::EmbeddedAws;
 use stand_in_aws::event_source::{self, Function, Mapping, SqsClient};
 use stand_in_aws::iam::Roles;
+use stand_in_github::LOGS_HOST;
 use stand_in_github::app_key::app_key;
 use stand_in_shared::Now;
 use stand_in_shared::faults::Faults;
@@ -273,6 +274,7 @@ fn stand_ins(parts: &Parts) -> StandInWeb {
     StandInWeb::new(parts.faults.clone())
         .host(GITHUB_HOST, parts.vendors.github.router())
         .host(GITHUB_ARCHIVES_HOST, parts.vendors.github.archives())
+        .host(LOGS_HOST, parts.vendors.github.logs())
         .host(GITHUB_WEB_HOST, parts.vendors.github.pages())
         .host(STRIPE_HOST, parts.vendors.stripe.router())
         .host(MODEL_HOST, parts.vendors.model.router())

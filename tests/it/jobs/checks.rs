@@ -7,16 +7,24 @@ mod repairs;
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
+use ::queues::Queue;
 use domain::ids::AccountId;
 use domain::jobs::{JobRow, JobState};
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, REPOSITORY};
-use serde_json::json;
+use serde_json::{Value, json};
 use stand_in_github::{Check, CheckKind, PullView};
 use std::time::Duration;
 
 /// The branches of jobs.
 const OURS: &str = "tallyhook/";
 const EVERYWHERE: &str = "";
+/// The permissions of an installation from before checks were read.
+const BEFORE_CHECKS: [(&str, &str); 4] = [
+    ("contents", "write"),
+    ("issues", "write"),
+    ("metadata", "read"),
+    ("pull_requests", "write"),
+];
 const GRANTED: &str = "1000";
 const WORKFLOW: &str = ".github/workflows/ci.yml";
 
@@ -104,6 +112,32 @@ pub fn the_pull(world: &World) -> PullView {
     let mut pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
     assert_eq!(pulls.len(), 1, "{pulls:?}");
     pulls.remove(0)
+}
+
+/// People merge or close the pull request, and GitHub's event says so if it arrives.
+pub async fn people_decide(world: &World, job: &JobRow, merges: bool, event: bool) {
+    let number = the_pull(world).number;
+    let github = &world.vendors.github;
+    if merges {
+        github.merge_pull(OWNER, REPOSITORY, number);
+    } else {
+        github.close_pull(OWNER, REPOSITORY, number);
+    }
+    if event {
+        decision_arrives(world, job, merges).await;
+        world.drain(Queue::GithubEvents).await;
+    }
+}
+
+/// GitHub's event about a pull request that was merged or closed.
+pub async fn decision_arrives(world: &World, job: &JobRow, merges: bool) {
+    let merged = |event: &mut Value| {
+        if merges {
+            event["pull_request"]["merged"] = true.into();
+            event["pull_request"]["merged_at"] = json!("2026-11-20T10:00:00Z");
+        }
+    };
+    world.pull_closed(job, merged).await;
 }
 
 /// Asserts how the job ended, that the money agrees, and that the issue's comment says why.
@@ -328,17 +362,11 @@ async fn nothing_is_billed_before_the_checks_have_completed() {
 /// request says what is missing.
 #[tokio::test(start_paused = true)]
 async fn without_the_right_to_read_checks_nobody_waits() {
-    let before = [
-        ("contents", "write"),
-        ("issues", "write"),
-        ("metadata", "read"),
-        ("pull_requests", "write"),
-    ];
     for has_workflow in [true, false] {
         for pays in [Pays::ByMeter, Pays::FromCredits] {
             let (world, account) = with_checks(FaultPlan::Seeded(5), pays, &[green(), red()]).await;
             let github = &world.vendors.github;
-            github.set_permissions(INSTALLATION_ID, &before);
+            github.set_permissions(INSTALLATION_ID, &BEFORE_CHECKS);
             if has_workflow {
                 github.push_file(OWNER, REPOSITORY, "main", WORKFLOW, "on: push\n");
             }
@@ -367,13 +395,10 @@ async fn checks_that_may_no_longer_be_read_are_not_waited_for() {
     world.github_sends("issues.opened").await;
     until_waiting(&world).await;
     world.skip(Duration::from_secs(4_000));
-    let left = [
-        ("contents", "write"),
-        ("issues", "write"),
-        ("metadata", "read"),
-        ("pull_requests", "write"),
-    ];
-    world.vendors.github.set_permissions(INSTALLATION_ID, &left);
+    world
+        .vendors
+        .github
+        .set_permissions(INSTALLATION_ID, &BEFORE_CHECKS);
     // The token for checks has expired.
     world.settle().await;
     let end = (JobState::PrOpened, true, "lacks the permissions for that");

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use local_stack::world::Vendors;
 use serde_json::{Value, json};
+use stand_in_github::LOGS_HOST;
 use stand_in_shared::Now;
 use stand_in_shared::faults::{Faults, Moment};
 use stand_in_shared::web::{StandInWeb, WebError};
@@ -143,6 +144,7 @@ impl Wire {
         let vendors = StandInWeb::new(faults)
             .host("github.wire", vendors.github.router())
             .host("codeload.github.wire", vendors.github.archives())
+            .host(LOGS_HOST, vendors.github.logs())
             .host("stripe.wire", vendors.stripe.router())
             .host("model.wire", vendors.model.router());
         Self {

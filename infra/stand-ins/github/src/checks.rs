@@ -1,11 +1,11 @@
 //! Check runs and commit statuses. Nothing runs: a test says which checks the repository has, and
 //! each commit that is pushed to a branch gets them, timed from its push. A check can look at a file
-//! of the commit. Logs are at an address of their own, which is valid for a minute (docs.github.com,
-//! "Download job logs for a workflow run"); the host is the API's, as on GitHub Enterprise Server.
+//! of the commit. Logs are on another host, at an address that is valid for a minute (docs.github.com,
+//! "Download job logs for a workflow run").
 
 use axum::Router;
 use axum::extract::{Path, Query, State as From};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -28,9 +28,12 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/actions/jobs/{run}/logs", get(log_link))
 }
 
-/// Logs, outside of repositories: the address is the permission.
-pub(super) fn log_routes() -> Router<GitHub> {
-    Router::new().route("/_logs/{run}", get(log))
+/// A name below the domain on which GitHub keeps logs.
+pub const LOGS_HOST: &str = "stand-in.actions.githubusercontent.com";
+
+/// The host of logs. The address is the permission.
+pub(super) fn log_host() -> Router<GitHub> {
+    Router::new().route("/logs/{run}", get(log))
 }
 
 const LINK_MILLIS: i64 = 60_000;
@@ -218,11 +221,7 @@ async fn annotations(
     Ok(paging.respond(seen.annotation().map(shape).into_iter().collect()))
 }
 
-async fn log_link(
-    access: Access,
-    Path(Number { run }): Path<Number>,
-    uri: Uri,
-) -> Result<Response, Refusal> {
+async fn log_link(access: Access, Path(Number { run }): Path<Number>) -> Result<Response, Refusal> {
     let mut visit = access.read(ACTIONS)?;
     let (repository, now) = (visit.repository(), visit.now);
     let (sha, seen) = numbered(repository, run, now).ok_or_else(Refusal::not_found)?;
@@ -236,11 +235,7 @@ async fn log_link(
     };
     let secret = format!("L{:015X}", visit.state.links.len() + 1);
     visit.state.links.insert(secret.clone(), link);
-    let host = uri
-        .authority()
-        .map_or("api.github.test", |name| name.as_str());
-    let scheme = uri.scheme_str().unwrap_or("http");
-    let location = format!("{scheme}://{host}/_logs/{run}?sig={secret}");
+    let location = format!("https://{LOGS_HOST}/logs/{run}?sig={secret}");
     Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
 }
 

@@ -52,6 +52,7 @@ mod user_pages;
 mod views;
 mod webhooks;
 
+pub use checks::LOGS_HOST;
 pub use ci::{Check, CheckKind};
 pub use deliveries::{DeliveryView, Redelivery};
 pub use people::OAuthClient;
@@ -116,7 +117,6 @@ impl GitHub {
             .merge(deliveries::routes())
             .merge(people::api_routes())
             .merge(manifests::api_routes())
-            .merge(checks::log_routes())
             .nest("/repos/{owner}/{repository}", repository.clone())
             .nest("/repositories/{repository_id}", repository)
             .fallback(unknown)
@@ -129,6 +129,11 @@ impl GitHub {
     /// The host of archives, `codeload.` and the name of the API's host.
     pub fn archives(&self) -> Router {
         archives::codeload().with_state(self.clone())
+    }
+
+    /// The host of logs, [`LOGS_HOST`].
+    pub fn logs(&self) -> Router {
+        checks::log_host().with_state(self.clone())
     }
 
     /// Pages for people, to be mounted at `html_base`.

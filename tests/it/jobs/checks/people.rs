@@ -2,8 +2,6 @@
 
 use super::*;
 use crate::world::wire::WIRED;
-use ::queues::Queue;
-use serde_json::{Value, json};
 use stand_in_shared::faults::Moment;
 
 /// A check that runs for half an hour and then fails.
@@ -74,28 +72,15 @@ async fn a_merge_delivers_and_a_closing_does_not() {
                 with_checks(FaultPlan::Seeded(4), pays, &[green(), slow()]).await;
             world.github_sends("issues.opened").await;
             let job = until_waiting(&world).await;
-            let number = the_pull(&world).number;
-            let github = &world.vendors.github;
             let end = if merges {
-                github.merge_pull(OWNER, REPOSITORY, number);
                 (JobState::Merged, true, "#8 was merged. Job")
             } else {
-                github.close_pull(OWNER, REPOSITORY, number);
                 (JobState::Closed, false, "#8 was closed without merging")
             };
-            let merged = |event: &mut Value| {
-                if merges {
-                    event["pull_request"]["merged"] = true.into();
-                    event["pull_request"]["merged_at"] = json!("2026-11-20T10:00:00Z");
-                }
-            };
-            if webhook {
-                world.pull_closed(&job, merged).await;
-                world.drain(Queue::GithubEvents).await;
-            }
+            people_decide(&world, &job, merges, webhook).await;
             world.settle().await;
             assert_ended(&world, &account, pays, end).await;
-            world.pull_closed(&job, merged).await;
+            decision_arrives(&world, &job, merges).await;
             world.settle().await;
             assert_ended(&world, &account, pays, end).await;
             world.done().await;

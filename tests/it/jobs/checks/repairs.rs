@@ -2,8 +2,6 @@
 //! only green is billed.
 
 use super::*;
-use ::queues::Queue;
-use serde_json::Value;
 
 const GREETING: &str = "src/greeting.rs";
 
@@ -264,29 +262,16 @@ async fn a_merge_during_a_correction_delivers_and_a_closing_does_not() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
         for (merges, webhook) in [(true, true), (true, false), (false, true), (false, false)] {
             let (world, account, job) = correcting(pays).await;
-            let number = the_pull(&world).number;
-            let github = &world.vendors.github;
             let end = if merges {
-                github.merge_pull(OWNER, REPOSITORY, number);
                 (JobState::Merged, true, "#8 was merged. Job")
             } else {
-                github.close_pull(OWNER, REPOSITORY, number);
                 (JobState::Closed, false, "#8 was closed without merging")
             };
-            let merged = |event: &mut Value| {
-                if merges {
-                    event["pull_request"]["merged"] = true.into();
-                    event["pull_request"]["merged_at"] = json!("2026-11-20T10:00:00Z");
-                }
-            };
-            if webhook {
-                world.pull_closed(&job, merged).await;
-                world.drain(Queue::GithubEvents).await;
-            }
+            people_decide(&world, &job, merges, webhook).await;
             world.settle().await;
             assert_ended(&world, &account, pays, end).await;
             assert_eq!(ours(&world), 1, "nothing was pushed to what people closed");
-            world.pull_closed(&job, merged).await;
+            decision_arrives(&world, &job, merges).await;
             world.settle().await;
             assert_ended(&world, &account, pays, end).await;
             world.done().await;
@@ -397,13 +382,10 @@ async fn a_correction_whose_checks_cannot_be_read_is_not_billed() {
         world.github_sends("issues.opened").await;
         until(&world, JobState::Repairing).await;
         until_waiting(&world).await;
-        let left = [
-            ("contents", "write"),
-            ("issues", "write"),
-            ("metadata", "read"),
-            ("pull_requests", "write"),
-        ];
-        world.vendors.github.set_permissions(INSTALLATION_ID, &left);
+        world
+            .vendors
+            .github
+            .set_permissions(INSTALLATION_ID, &BEFORE_CHECKS);
         // The token for checks has expired.
         world.skip(Duration::from_secs(4_000));
         world.settle().await;
