@@ -16,10 +16,21 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+/// Without optimization, the futures of whole functions need more than a thread's usual 2 MiB.
+const STACK_BYTES: usize = 8 << 20;
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli).await {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tallyhook: {error:#}");

@@ -80,8 +80,9 @@ async fn on_work(
         (JobWork::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
         (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, plan::run).await,
         (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, plan::run).await,
-        (JobWork::Code, Staged::Coding(job)) => code(ctx, job, &steps, deadline).await,
-        (JobWork::Code, Staged::Repairing(job)) => code(ctx, job, &steps, deadline).await,
+        // A conversation is a large future, so it is not a part of this one.
+        (JobWork::Code, Staged::Coding(job)) => Box::pin(code(ctx, job, &steps, deadline)).await,
+        (JobWork::Code, Staged::Repairing(job)) => Box::pin(code(ctx, job, &steps, deadline)).await,
         (JobWork::Review, Staged::Reviewing(job)) => step(ctx, job, &steps, review::run).await,
         // The job has advanced, and this message is late.
         _ => Ok(Done::Duplicate),
