@@ -185,7 +185,7 @@ async fn act(
 async fn show(stack: &Stack, base: &str, skips: Option<&Skips>) -> anyhow::Result<()> {
     say(match skips {
         Some(_) => {
-            "A signed GitHub webhook arrives. Tallyhook opens a pull request, corrects it after a check failed, and reports one \
+            "A signed GitHub webhook arrives. Tallyhook opens a pull request, repairs it after a check failed, and reports one \
              charge to Stripe. The minutes until the checks complete are skipped.\n"
         }
         None => {

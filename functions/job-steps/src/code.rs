@@ -220,7 +220,7 @@ struct Room<'a> {
     base_sha: &'a str,
     base: Arc<Base>,
     archive: Option<Arc<Snapshot>>,
-    /// The rounds after this one correct what failed checks say.
+    /// The rounds after this one repair what failed checks say.
     repairs_after: u32,
     /// The files that the first message shows.
     paths: Arc<[String]>,

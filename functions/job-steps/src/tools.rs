@@ -115,8 +115,8 @@ const OUTLINE_BYTES_MAX: usize = 16 * 1024;
 /// The most findings that are shown to the model at once.
 const FINDINGS_MAX: usize = 20;
 
-/// How the refusal of a correction begins that weakens the checks.
-pub const TAMPERED: &str = "Not submitted, because a correction must not weaken the checks:";
+/// How the refusal of a repair begins that weakens the checks.
+pub const TAMPERED: &str = "Not submitted, because a repair must not weaken the checks:";
 
 /// What the check of a change found in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -162,7 +162,7 @@ pub struct Desk<'a> {
     /// Whether the findings of the check were shown in this round. A model that submits again means
     /// what it wrote.
     told_findings: bool,
-    /// The change whose checks failed, if this round corrects it.
+    /// The change whose checks failed, if this round repairs it.
     before: Option<Vec<Changed>>,
     submitted: Option<Proposal>,
 }
@@ -291,7 +291,7 @@ impl<'a> Desk<'a> {
         Ok(truncate(&lines, OUTLINE_BYTES_MAX).to_owned())
     }
 
-    /// Refuses a correction that corrects nothing, or that makes the checks pass by weakening them.
+    /// Refuses a repair that changes nothing, or that makes the checks pass by weakening them.
     fn may_repair(&self, before: &[Changed], after: &[Changed]) -> Result<(), String> {
         if before == after && self.later.is_empty() {
             return Err("Nothing has changed since the checks failed. Correct the change, then submit again.".to_owned());

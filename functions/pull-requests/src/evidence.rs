@@ -1,6 +1,6 @@
-//! What failed checks say, for the agent that corrects the change. It only reads.
+//! What failed checks say, for the agent that repairs the change. It only reads.
 //!
-//! What GitHub does not show is left out: a report of names alone is still a report.
+//! What GitHub does not show, or not in time, is left out: a report of names alone is still a report.
 
 use crate::{Ctx, repository, wishes};
 use domain::jobs::JobRow;
@@ -24,13 +24,15 @@ pub async fn evidence(
     checks: &[Check],
     failed: BTreeSet<CheckId>,
 ) -> Result<FailedChecks, Failure> {
+    // An attempt that ends without a word may have ended here. The next ones must not.
+    let reads = !wishes::gives_up(row, ctx.outside.now());
     let mut reports = Vec::new();
     let red = checks
         .iter()
         .filter(|check| check.state == CheckState::Failed && failed.contains(&check.id));
     for check in red.take(CHECKS_MAX) {
         let mut said = vec![check.words.said.clone()];
-        if let Some(run) = check.words.run {
+        if let Some(run) = check.words.run.filter(|_| reads) {
             if check.words.has_annotations {
                 said.push(annotations(ctx, github, row, run).await?);
             }

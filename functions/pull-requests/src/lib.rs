@@ -8,11 +8,11 @@
 
 mod comment;
 mod config;
-mod correct;
 mod evidence;
 mod expected;
 mod finished;
 mod open;
+mod repair;
 mod settled;
 mod validate;
 mod wishes;

@@ -1,7 +1,7 @@
 //! Opens the pull request of an approved change, and records the usage that is owed to Stripe.
 
-use crate::correct::correct;
 use crate::expected::{Expected, expected};
+use crate::repair::repair;
 use crate::settled::settled;
 use crate::{Ctx, comment, repository, validate, wishes, wording};
 use domain::ids::JobId;
@@ -87,7 +87,7 @@ async fn pull(
     let github = ctx.github.client().await?;
     let repository = repository(ctx, &github, row, Access::WritePulls).await?;
     if let (Some(pull), Some(head_sha)) = (&row.pull, &row.head_sha) {
-        return correct(ctx, &repository, row, steps, (pull, head_sha))
+        return repair(ctx, &repository, row, steps, (pull, head_sha))
             .await
             .map(Some);
     }

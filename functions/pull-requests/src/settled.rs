@@ -1,5 +1,5 @@
 //! What follows when a job has moved: its usage is reported, its comment is updated, and an agent
-//! corrects a change whose checks failed.
+//! repairs a change whose checks failed.
 //!
 //! Safe to run twice: the usage is already owed, and the comment shows one state.
 

@@ -23,7 +23,7 @@ enum Verdict {
     Delivered(String),
     /// Not delivered, and why.
     Red(String),
-    /// The agent corrects the change.
+    /// The agent repairs the change.
     Repair(FailedChecks),
     Merged,
     Closed,
@@ -36,10 +36,10 @@ const NO_RIGHT: &str =
     "Its checks could not be read; the App's installation lacks the permissions for that.";
 const MISSING: &str = "It has no checks.";
 const RED_UNREAD: &str =
-    "its checks failed, and after the correction they could not be read; it stays open";
-const AGAIN: &str = ", also after it was corrected";
-const SAME: &str = ", in the same way after it was corrected";
-const UNSEEN: &str = ", and did not complete within an hour after it was corrected";
+    "its checks failed, and after the repair they could not be read; it stays open";
+const AGAIN: &str = ", also after it was repaired";
+const SAME: &str = ", in the same way after it was repaired";
+const UNSEEN: &str = ", and did not complete within an hour after it was repaired";
 const TIMED_OUT: &str = "Its checks did not complete within an hour.";
 
 /// Reads the checks of a job's pull request, and ends the wait if they decide.
@@ -127,7 +127,7 @@ struct Look<'a> {
     github: &'a GithubApi,
     pulls: &'a Repository,
     row: &'a JobRow,
-    /// The checks that failed before the last correction.
+    /// The checks that failed before the last repair.
     last: Option<&'a FailedChecks>,
 }
 
@@ -193,7 +193,7 @@ impl Look<'_> {
         }
         let why = match (&row.repair_ended, row.repairs) {
             _ if !is_ours => String::new(),
-            (Some(why), _) => format!(", and the change was not corrected: {why}"),
+            (Some(why), _) => format!(", and the change was not repaired: {why}"),
             (None, 0) => String::new(),
             (None, _) => AGAIN.to_owned(),
         };

@@ -145,7 +145,7 @@ pub fn comment(row: &JobRow, notice: CommentState) -> String {
         CommentState::Repairing => {
             let (now, most) = (row.repairs, REPAIRS_MAX);
             format!(
-                "Checks of {pull} failed. Correcting the change ({now} of at most {most}). Job `{job}`."
+                "Checks of {pull} failed. Repairing the change ({now} of at most {most}). Job `{job}`."
             )
         }
         CommentState::Opened if row.is_delegated() => {

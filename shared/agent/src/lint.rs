@@ -32,7 +32,7 @@ domain::text::words! {
         FewerTests = "fewer-tests",
         FewerAssertions = "fewer-assertions",
         TestSkipped = "test-skipped",
-        /// Only corrections of a change whose checks failed are judged by the last two.
+        /// Only repairs of a change whose checks failed are judged by the last two.
         TestDeleted = "test-deleted",
         CheckSettings = "check-settings",
     }
@@ -201,7 +201,7 @@ const CHECK_SETTINGS: &[&str] = &[
     "vitest.config.",
 ];
 
-/// What makes a correction weaken the checks that failed on the change `before`.
+/// What makes a repair weaken the checks that failed on the change `before`.
 pub fn weakened(base: &Snapshot, before: &[Changed], after: &[Changed]) -> Vec<Finding> {
     let paths: BTreeSet<&str> = before
         .iter()

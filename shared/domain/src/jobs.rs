@@ -125,7 +125,7 @@ pub struct JobRow {
     pub turns: u32,
     /// How often failed checks have sent the change back.
     pub repairs: u32,
-    /// Why the change is not corrected any further.
+    /// Why the change is not repaired any further.
     pub repair_ended: Option<String>,
     pub fix_paid: FixPaid,
     pub base_sha: Option<String>,
@@ -275,7 +275,7 @@ stages! {
     Opening = PrCreationInitiated;
     /// Its pull request waits for its checks.
     Validating = Validating;
-    /// Its change is being corrected.
+    /// Its change is being repaired.
     Repairing = Repairing;
     /// Has its pull request.
     Opened = PrOpened;

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// A log is text that is stored already.
 const TIME_MAX: Duration = Duration::from_secs(5);
 const PER_PAGE: &str = "50";
-/// Where GitHub keeps logs: its own service, and the storage behind it.
+/// Where GitHub keeps logs: its own service, and the storage behind it. They are among the hosts that
+/// runners need (docs.github.com, "Self-hosted runners reference", communication requirements).
 const LOG_HOSTS: [&str; 2] = [".actions.githubusercontent.com", ".blob.core.windows.net"];
 
 /// What a check says about a place in a file.

@@ -218,7 +218,7 @@ fn cases() -> Vec<Case> {
         Case {
             checks: vec![green(), red()],
             end: failed(
-                "#8 is not delivered, and nothing is billed: its checks failed: `test`, and the change was not corrected: the agent proposed no change: it repeats itself. Nothing has changed since the checks failed. Correct the change, then submit again.; it stays open",
+                "#8 is not delivered, and nothing is billed: its checks failed: `test`, and the change was not repaired: the agent proposed no change: it repeats itself. Nothing has changed since the checks failed. Correct the change, then submit again.; it stays open",
             ),
             ..Case::default()
         },
@@ -237,7 +237,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             checks: vec![run("lint", EVERYWHERE, Some(30), "failure"), red()],
-            end: failed("its checks failed: `test`, and the change was not corrected"),
+            end: failed("its checks failed: `test`, and the change was not repaired"),
             ..Case::default()
         },
         Case {
@@ -254,7 +254,7 @@ fn cases() -> Vec<Case> {
         // A check that failed decides, although another one never completes.
         Case {
             checks: vec![green(), red(), run("stuck", OURS, None, "success")],
-            end: failed("its checks failed: `test`, and the change was not corrected"),
+            end: failed("its checks failed: `test`, and the change was not repaired"),
             ..Case::default()
         },
         // Nothing on the base commit says that there would be checks, and nobody waits for any.
@@ -266,7 +266,7 @@ fn cases() -> Vec<Case> {
         Case {
             checks: vec![red()],
             policy: "[pull]\nvalidate = 'checks'\n",
-            end: failed("its checks failed: `test`, and the change was not corrected"),
+            end: failed("its checks failed: `test`, and the change was not repaired"),
             ..Case::default()
         },
         Case {

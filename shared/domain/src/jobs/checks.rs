@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// What failed before a correction has to be seen to pass after it. Silence proves nothing.
+    /// What failed before a repair has to be seen to pass after it. Silence proves nothing.
     #[test]
     fn a_check_that_failed_before_is_waited_for() {
         use CheckState::{Failed, Passed, Silent};

@@ -210,9 +210,9 @@ pub fn commit_marker(job: &JobId) -> String {
     format!("Tallyhook-Job: {job}")
 }
 
-/// The line that identifies the commit of a correction, on top of our last one.
+/// The line that identifies the commit of a repair, on top of our last one.
 pub fn repair_marker(repair: u32) -> String {
-    format!("Tallyhook-Correction: {repair}")
+    format!("Tallyhook-Repair: {repair}")
 }
 
 /// The line, hidden on the page, that identifies a pull request or comment of ours.

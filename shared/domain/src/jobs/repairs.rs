@@ -1,7 +1,7 @@
-//! Repairs: failed checks send the change back, and the agent corrects it on the same pull request.
+//! Repairs: failed checks send the change back, and the agent repairs it on the same pull request.
 //!
-//! While a change is corrected, its pull request exists and nothing is billed. So a repair never
-//! ends the job: it leads back to the checks, which decide with the correction or without it.
+//! While a change is repaired, its pull request exists and nothing is billed. So a repair never
+//! ends the job: it leads back to the checks, which decide with the repair or without it.
 
 use super::steps::{FailedChecks, Step, StepOutput};
 use super::{Job, JobLease, JobRow, JobState, Repairing, Transition, Validating};
@@ -14,7 +14,7 @@ use crate::units::Credits;
 pub const REPAIRS_MAX: u32 = 2;
 
 impl JobRow {
-    /// Whether the change of an open pull request is being corrected.
+    /// Whether the change of an open pull request is being repaired.
     pub const fn is_repair(&self) -> bool {
         match self.state {
             JobState::Repairing => true,
@@ -54,7 +54,7 @@ impl JobLease<Validating> {
 }
 
 impl<W> JobLease<W> {
-    /// Returns to the checks without a correction.
+    /// Returns to the checks without a repair.
     pub(super) fn unrepaired(self, reason: &str, now: Timestamp) -> Transition {
         unrepaired(self.into_row(), now).with(|row| {
             row.repair_ended = Some(truncate(reason, 1_000).to_owned());

@@ -15,7 +15,7 @@ words! {
         PrCreationInitiated = "PR_CREATION_INITIATED",
         /// The pull request exists and waits for its checks. It is not delivered yet.
         Validating = "VALIDATING",
-        /// The checks failed, and the agent corrects the change.
+        /// The checks failed, and the agent repairs the change.
         Repairing = "REPAIRING",
         PrOpened = "PR_OPENED",
         Merged = "MERGED",
@@ -70,7 +70,7 @@ impl JobState {
     }
 
     /// Whether the job takes one of the plan's places for agents. One whose pull request has been
-    /// opened has given its place back, and corrects its change without one.
+    /// opened has given its place back, and repairs its change without one.
     pub const fn needs_agent(self) -> bool {
         self.work().is_some() && !matches!(self, Self::Validating | Self::Repairing)
     }

@@ -135,7 +135,7 @@ impl Transition {
     }
 
     /// Whether the transition returns the plan's agent that the job took: its work is done. Nobody
-    /// works while the checks run, and a job that corrects its change has returned it before.
+    /// works while the checks run, and a job that repairs its change has returned it before.
     pub fn returns_agent(&self) -> bool {
         let places = &self.row.facts.terms.places;
         places.agent
@@ -214,7 +214,7 @@ impl JobLease<Planning> {
 }
 
 impl<W: Conversing> JobLease<W> {
-    /// Records the change. Its turns have been counted. A first change is reviewed; a correction
+    /// Records the change. Its turns have been counted. A first change is reviewed; a repair
     /// is committed, and the checks judge it.
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;

@@ -220,7 +220,7 @@ async fn append(peer: &Peer) -> Result<Appended, GithubError> {
         base_sha: "base",
         changes: &changes(),
         message: "Fix it",
-        marker: "Tallyhook-Correction: 1",
+        marker: "Tallyhook-Repair: 1",
     };
     repository(peer).await.commit_append(&order, "c1").await
 }
@@ -251,13 +251,13 @@ fn done() -> Appended {
 }
 
 #[tokio::test]
-async fn a_correction_follows_our_commit() {
+async fn a_repair_follows_our_commit() {
     let peer = Peer::script(appending());
     peer.then([found(ADVANCE, json!({}))]);
     assert_eq!(append(&peer).await.expect("a commit"), done());
     let commit = &peer.heard(COMMIT)[0].body;
     assert_eq!(commit["parents"], json!(["c1"]));
-    assert_eq!(commit["message"], "Fix it\n\nTallyhook-Correction: 1");
+    assert_eq!(commit["message"], "Fix it\n\nTallyhook-Repair: 1");
     assert_eq!(
         peer.heard(TREE)[0].body["base_tree"],
         "t0",
@@ -269,8 +269,8 @@ async fn a_correction_follows_our_commit() {
 }
 
 #[tokio::test]
-async fn a_correction_whose_answer_was_lost_is_found() {
-    let ours = || on_top_of(SECOND, "c1", "Fix it\n\nTallyhook-Correction: 1");
+async fn a_repair_whose_answer_was_lost_is_found() {
+    let ours = || on_top_of(SECOND, "c1", "Fix it\n\nTallyhook-Repair: 1");
     let peer = Peer::script(appending());
     peer.then([lost(ADVANCE)]);
     let error = append(&peer).await.expect_err("an error");
@@ -286,14 +286,8 @@ async fn what_others_push_is_left_as_it_is() {
         vec![missing(HEAD)],
         vec![head("c2"), on_top_of(SECOND, "c1", "Theirs")],
         // Somebody wrote our line, but not on top of our commit.
-        vec![
-            head("c2"),
-            on_top_of(SECOND, "c0", "Tallyhook-Correction: 1"),
-        ],
-        vec![
-            head("c2"),
-            on_top_of(SECOND, "c1", "Tallyhook-Correction: 2"),
-        ],
+        vec![head("c2"), on_top_of(SECOND, "c0", "Tallyhook-Repair: 1")],
+        vec![head("c2"), on_top_of(SECOND, "c1", "Tallyhook-Repair: 2")],
         vec![head("c2"), missing(SECOND)],
     ];
     for steps in not_ours {

@@ -84,7 +84,7 @@ async fn a_process_may_die_at_any_call_before_red() {
         pull: "closed",
         commits: 1,
     };
-    // The agent is asked to correct the change before, in vain.
+    // The agent is asked to repair the change before, in vain.
     let looks_again = |calls: &[Called]| {
         let looks = calls
             .iter()
@@ -97,7 +97,7 @@ async fn a_process_may_die_at_any_call_before_red() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_may_die_at_any_call_of_a_correction() {
+async fn a_process_may_die_at_any_call_of_a_repair() {
     let story = Story {
         checks: vec![brief(), wrong_at_first()],
         policy: "",

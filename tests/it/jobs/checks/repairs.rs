@@ -1,7 +1,8 @@
-//! Failed checks send the change back: the agent reads why, corrects it on the same pull request, and
+//! Failed checks send the change back: the agent reads why, repairs it on the same pull request, and
 //! only green is billed.
 
 use super::*;
+use stand_in_shared::faults::Moment;
 
 const GREETING: &str = "src/greeting.rs";
 
@@ -57,7 +58,7 @@ fn greeting(world: &World) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_fix_is_corrected_and_billed_once_when_green() {
+async fn a_wrong_fix_is_repaired_and_billed_once_when_green() {
     for (seed, pays) in [(1, Pays::ByMeter), (2, Pays::FromCredits)] {
         for fault_plan in [FaultPlan::None, FaultPlan::Seeded(seed)] {
             let (world, account) = repaired(fault_plan, pays).await;
@@ -91,9 +92,9 @@ async fn a_wrong_fix_is_corrected_and_billed_once_when_green() {
     }
 }
 
-/// The correction is committed on top of our commit, and everything else of the change stays.
+/// The repair is committed on top of our commit, and everything else of the change stays.
 #[tokio::test(start_paused = true)]
-async fn corrections_end_after_two() {
+async fn repairs_end_after_two() {
     let third = spelling("Hullo", "Never");
     let mut checks = vec![brief(), wrong_at_first()];
     checks.extend([spelling("Hallo", "Hullo"), third].map(|check| Check {
@@ -125,7 +126,7 @@ async fn corrections_end_after_two() {
         let end = (
             JobState::Failed,
             false,
-            "its checks failed: `spelling`, also after it was corrected; it stays open",
+            "its checks failed: `spelling`, also after it was repaired; it stays open",
         );
         let job = assert_ended(&world, &account, pays, end).await;
         assert_eq!((job.repairs, ours(&world)), (2, 3));
@@ -133,9 +134,9 @@ async fn corrections_end_after_two() {
     }
 }
 
-/// A correction that fails in the same words is the last one.
+/// A repair that fails in the same words is the last one.
 #[tokio::test(start_paused = true)]
-async fn the_same_failure_twice_ends_the_corrections() {
+async fn the_same_failure_twice_ends_the_repairs() {
     let (world, account) = with_checks(FaultPlan::None, Pays::FromCredits, &[brief(), red()]).await;
     let calls = |calls: Value| json!({ "calls": calls }).to_string();
     let submit = json!({ "name": "submit", "input": { "title": "t", "body": "b" } });
@@ -152,15 +153,15 @@ async fn the_same_failure_twice_ends_the_corrections() {
     let end = (
         JobState::Failed,
         false,
-        "its checks failed: `test`, in the same way after it was corrected; it stays open",
+        "its checks failed: `test`, in the same way after it was repaired; it stays open",
     );
     let job = assert_ended(&world, &account, Pays::FromCredits, end).await;
     assert_eq!((job.repairs, ours(&world)), (1, 2));
     world.done().await;
 }
 
-/// A correction that deletes the tests, skips them or changes what the checks look at is refused,
-/// and the second such one ends the corrections.
+/// A repair that deletes the tests, skips them or changes what the checks look at is refused,
+/// and the second such one ends the repairs.
 #[tokio::test(start_paused = true)]
 async fn checks_are_not_weakened() {
     let test = "#[test]\nfn greets() {\n    assert_eq!(greeter::greeting(), \"Hallo\");\n}\n";
@@ -213,7 +214,7 @@ async fn checks_are_not_weakened() {
         let end = (
             JobState::Failed,
             false,
-            "a correction must not weaken the checks",
+            "a repair must not weaken the checks",
         );
         let job = assert_ended(&world, &account, Pays::ByMeter, end).await;
         let reason = job.reason.unwrap_or_default();
@@ -225,7 +226,7 @@ async fn checks_are_not_weakened() {
 
 /// What failed has to be seen to pass: a check that does not come again proves nothing.
 #[tokio::test(start_paused = true)]
-async fn silence_after_a_correction_is_not_green() {
+async fn silence_after_a_repair_is_not_green() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
         let (world, account) =
             with_checks(FaultPlan::None, pays, &[brief(), wrong_at_first()]).await;
@@ -240,15 +241,15 @@ async fn silence_after_a_correction_is_not_green() {
         let end = (
             JobState::Failed,
             false,
-            "`spelling`, and did not complete within an hour after it was corrected",
+            "`spelling`, and did not complete within an hour after it was repaired",
         );
         assert_ended(&world, &account, pays, end).await;
         world.done().await;
     }
 }
 
-/// A world whose job is about to correct its change.
-async fn correcting(pays: Pays) -> (World, AccountId, JobRow) {
+/// A world whose job is about to repair its change.
+async fn repairing(pays: Pays) -> (World, AccountId, JobRow) {
     let (world, account) =
         with_checks(FaultPlan::Seeded(9), pays, &[brief(), wrong_at_first()]).await;
     world.github_sends("issues.opened").await;
@@ -258,10 +259,10 @@ async fn correcting(pays: Pays) -> (World, AccountId, JobRow) {
 
 /// Who merges takes the fix as it is, whether the webhook or the attempt to push says so.
 #[tokio::test(start_paused = true)]
-async fn a_merge_during_a_correction_delivers_and_a_closing_does_not() {
+async fn a_merge_during_a_repair_delivers_and_a_closing_does_not() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
         for (merges, webhook) in [(true, true), (true, false), (false, true), (false, false)] {
-            let (world, account, job) = correcting(pays).await;
+            let (world, account, job) = repairing(pays).await;
             let end = if merges {
                 (JobState::Merged, true, "#8 was merged. Job")
             } else {
@@ -279,11 +280,11 @@ async fn a_merge_during_a_correction_delivers_and_a_closing_does_not() {
     }
 }
 
-/// A person pushes while the agent corrects: the branch is theirs, and stays as it is.
+/// A person pushes while the agent repairs: the branch is theirs, and stays as it is.
 #[tokio::test(start_paused = true)]
-async fn a_push_by_a_person_ends_the_corrections() {
+async fn a_push_by_a_person_ends_the_repairs() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
-        let (world, account, _) = correcting(pays).await;
+        let (world, account, _) = repairing(pays).await;
         let head = the_pull(&world).head;
         let github = &world.vendors.github;
         github.push_file(OWNER, REPOSITORY, &head, "NOTES.md", "mine\n");
@@ -303,9 +304,9 @@ async fn a_push_by_a_person_ends_the_corrections() {
 
 /// A cancellation stops the agent, and the pull request is closed.
 #[tokio::test(start_paused = true)]
-async fn a_correction_can_be_cancelled() {
+async fn a_repair_can_be_cancelled() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
-        let (world, account, _) = correcting(pays).await;
+        let (world, account, _) = repairing(pays).await;
         let asked = world.vendors.model.calls().len();
         world.vendors.github.close_issue(OWNER, REPOSITORY, 7);
         world.github_sends("issues.closed").await;
@@ -347,11 +348,11 @@ async fn logs_are_optional() {
     world.done().await;
 }
 
-/// A person pushes on top of a correction whose checks are running: nobody has seen them pass.
+/// A person pushes on top of a repair whose checks are running: nobody has seen them pass.
 #[tokio::test(start_paused = true)]
-async fn a_correction_that_was_not_seen_to_pass_is_not_billed() {
+async fn a_repair_that_was_not_seen_to_pass_is_not_billed() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
-        let (world, account, _) = correcting(pays).await;
+        let (world, account, _) = repairing(pays).await;
         until_waiting(&world).await;
         let head = the_pull(&world).head;
         let github = &world.vendors.github;
@@ -373,9 +374,9 @@ async fn a_correction_that_was_not_seen_to_pass_is_not_billed() {
     }
 }
 
-/// After a correction the checks may not be read any more. That is not green either.
+/// After a repair the checks may not be read any more. That is not green either.
 #[tokio::test(start_paused = true)]
-async fn a_correction_whose_checks_cannot_be_read_is_not_billed() {
+async fn a_repair_whose_checks_cannot_be_read_is_not_billed() {
     for pays in [Pays::ByMeter, Pays::FromCredits] {
         let (world, account) =
             with_checks(FaultPlan::None, pays, &[brief(), wrong_at_first()]).await;
@@ -397,4 +398,33 @@ async fn a_correction_whose_checks_cannot_be_read_is_not_billed() {
         assert_ended(&world, &account, pays, end).await;
         world.done().await;
     }
+}
+
+/// GitHub is so slow about what a check says that the function's time ends, again and again. The
+/// agent then gets no more than the name, and red stays red.
+#[tokio::test(start_paused = true)]
+async fn what_a_check_says_is_left_out_if_reading_it_never_ends() {
+    let (world, account) = World::on_plan(FaultPlan::None, "payg", &WIRED).await;
+    let github = &world.vendors.github;
+    github.set_checks(OWNER, REPOSITORY, vec![brief(), wrong_at_first()]);
+    world.skip(Duration::from_secs(7_200));
+    world.github_sends("issues.opened").await;
+    until_waiting(&world).await;
+    let mut killed = 0;
+    for _ in 0..20 {
+        let held = world.wire.hold("/annotations", Moment::Before);
+        tokio::select! {
+            // The function ends here, as at its timeout.
+            () = held.reached() => killed += 1,
+            _ = until(&world, JobState::Repairing) => break,
+        }
+        world.elapse(Duration::from_secs(300)).await;
+        world.sweep().await;
+    }
+    assert!((2..12).contains(&killed), "{killed}");
+    world.wire.clear();
+    world.settle().await;
+    let end = (JobState::Failed, false, "its checks failed: `spelling`");
+    assert_ended(&world, &account, Pays::ByMeter, end).await;
+    world.done().await;
 }

@@ -41,7 +41,7 @@ fn after(transition: &Transition) -> JobRow {
 }
 
 #[test]
-fn a_correction_takes_no_place_and_moves_no_money() {
+fn a_repair_takes_no_place_and_moves_no_money() {
     let back = repairing(red());
     let Staged::Repairing(job) = after(&back).staged() else {
         panic!("repairing")
@@ -62,7 +62,7 @@ fn a_correction_takes_no_place_and_moves_no_money() {
 }
 
 #[test]
-fn a_correction_that_fails_leads_back_to_the_checks() {
+fn a_repair_that_fails_leads_back_to_the_checks() {
     for class in [Retry::Never, Retry::Soon] {
         for pushes in [false, true] {
             let mut row = after(&repairing(red()));
@@ -86,7 +86,7 @@ fn a_correction_that_fails_leads_back_to_the_checks() {
 }
 
 #[test]
-fn there_are_two_corrections_at_most_and_none_without_a_conversation() {
+fn there_are_two_repairs_at_most_and_none_without_a_conversation() {
     assert!(red().may_repair());
     for row in [
         JobRow {

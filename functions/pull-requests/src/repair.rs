@@ -1,4 +1,4 @@
-//! Commits a correction to the pull request whose checks failed.
+//! Commits a repair to the pull request whose checks failed.
 //!
 //! Safe to run twice: the commit's marker and its parent identify it, and the branch only moves
 //! forward. A branch to which anybody else has pushed is theirs, and stays as it is.
@@ -11,12 +11,12 @@ use domain::jobs::{CancelRequest, JobRow, PullRef};
 use domain::retry::Failure;
 use github_api::{Appended, CommitOrder, PullState, Repository};
 
-/// What a correction creates: the tree and the commit. Moving the branch creates nothing.
+/// What a repair creates: the tree and the commit. Moving the branch creates nothing.
 const CREATIONS: u32 = 2;
 
-/// Commits the correction on top of our last commit. If people have closed the pull request or
+/// Commits the repair on top of our last commit. If people have closed the pull request or
 /// pushed to it, or if the job is cancelled, the last commit is still the one whose checks decide.
-pub async fn correct(
+pub async fn repair(
     ctx: &Ctx,
     repository: &Repository,
     row: &JobRow,
