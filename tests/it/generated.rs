@@ -135,10 +135,7 @@ fn route(method: &str, path: &str, operation: &Value) -> String {
         .as_array()
         .is_some_and(|parameters| {
             parameters.iter().any(|parameter| {
-                parameter["$ref"]
-                    .as_str()
-                    .is_some_and(|name| name.ends_with("IdempotencyKey"))
-                    || parameter["name"] == "idempotency-key"
+                parameter["name"] == "idempotency-key" && parameter["required"] == true
             })
         });
     format!(

@@ -96,7 +96,8 @@ const PAGES: &str = "/welcome/";
 /// Returns the complete document.
 pub fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-        let (_, document) = crate::routes::all().split_for_parts();
+        let routes = crate::routes::all().merge(crate::routes::without_keys());
+        let (_, document) = routes.split_for_parts();
         // The types of the document always serialize to JSON.
         let mut document = serde_json::to_value(document).unwrap_or_default();
         complete(&mut document, &SHAPE);

@@ -27,7 +27,10 @@ pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     let ctx = Arc::new(ctx);
     let (router, _) = routes::all().split_for_parts();
+    let (without_keys, _) = routes::without_keys().split_for_parts();
+    let keyed = middleware::from_fn_with_state(Arc::clone(&ctx), routes::aliases::keyed);
     router
+        .merge(without_keys.route_layer(keyed))
         .merge(routes::aliases::all(&ctx))
         .route(
             routes::jobs::cancel_form::PATH,

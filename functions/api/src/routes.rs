@@ -24,7 +24,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Every route with its entry in the document.
+/// The routes with their entries in the document, without those of [`without_keys`].
 pub fn all() -> OpenApiRouter<Arc<Ctx>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
@@ -55,12 +55,6 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(checkout::create))
         .routes(routes!(portal::create))
         .routes(routes!(customer::change))
-        .routes(routes!(
-            subscription::show,
-            subscription::create,
-            subscription::update,
-            subscription::cancel
-        ))
         .routes(routes!(subscription::preview))
         .routes(routes!(payment_methods::list, payment_methods::add))
         .routes(routes!(payment_methods::remove))
@@ -73,10 +67,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(usage::record))
         .routes(routes!(usage::check))
         .routes(routes!(commit_summaries::show, commit_summaries::create))
-        .routes(routes!(test_integration::analyze))
-        .routes(routes!(test_integration::generate))
         .routes(routes!(test_integration::show))
-        .routes(routes!(phases::list, phases::report))
         .routes(routes!(listing::list, requests::create))
         .routes(routes!(listing::show))
         .routes(routes!(listing::cancel))
@@ -89,6 +80,21 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(session::link))
         .routes(routes!(sessions::list, sessions::end_others))
         .routes(routes!(sessions::end))
+}
+
+/// The routes whose requests get an idempotency key if they have none (see `aliases`), because
+/// clients that were written for other systems use these paths, too.
+pub fn without_keys() -> OpenApiRouter<Arc<Ctx>> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            subscription::show,
+            subscription::create,
+            subscription::update,
+            subscription::cancel
+        ))
+        .routes(routes!(test_integration::analyze))
+        .routes(routes!(test_integration::generate))
+        .routes(routes!(phases::list, phases::report))
 }
 
 /// The response to an unknown path.

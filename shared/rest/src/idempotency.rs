@@ -75,23 +75,42 @@ impl IdempotencyKey {
 
 impl IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let schema = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(KEY_CHARS_MAX))
-            .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
-        let parameter = ParameterBuilder::new()
-            .name(HEADER)
-            .parameter_in(ParameterIn::Header)
-            .required(Required::True)
-            .description(Some(
-                "Your name for this act, a new one for each. A request that is sent again with the same key on the same \
-                 route does not repeat the act.",
-            ))
-            .example(Some("order-4711".into()))
-            .schema(Some(schema));
-        vec![parameter.build()]
+        vec![parameter(
+            Required::True,
+            "Your name for this act, a new one for each. A request that is sent again with the same key on the same \
+             route does not repeat the act.",
+        )]
     }
+}
+
+/// The parameter of routes on which a request without a key gets one.
+pub struct OptionalKey;
+
+impl IntoParams for OptionalKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![parameter(
+            Required::False,
+            "Your name for this act, a new one for each. A request that is sent again with the same key on the same \
+             route does not repeat the act. Without it, the request gets a key, and the answer has it. For a `POST`, \
+             the same request has the same key for at most a minute.",
+        )]
+    }
+}
+
+fn parameter(required: Required, description: &str) -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(KEY_CHARS_MAX))
+        .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
+    ParameterBuilder::new()
+        .name(HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(description))
+        .example(Some("order-4711".into()))
+        .schema(Some(schema))
+        .build()
 }
 
 /// One act, identified by the digest of its account, route and idempotency key.

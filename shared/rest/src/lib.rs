@@ -22,5 +22,5 @@ pub mod welcome;
 
 pub use error::{ApiError, Problem, too_many_without_key};
 pub use extract::{Body, Form, Params, Path};
-pub use idempotency::{Act, IdempotencyKey};
+pub use idempotency::{Act, IdempotencyKey, OptionalKey};
 pub use respond::{BODY_BYTES_MAX, respond};

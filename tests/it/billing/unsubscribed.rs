@@ -131,6 +131,10 @@ async fn an_operator_makes_an_account_free() {
         (&seen["can_use_service"], &seen["reason"]),
         (&json!(false), &json!("no_subscription"))
     );
+    // What was reported before is answered as it was. A new fix is refused.
+    let (again, _) = reports(&world, &key, "one").await;
+    let (new, _) = reports(&world, &key, "two").await;
+    assert_eq!((again, new), (StatusCode::OK, StatusCode::PAYMENT_REQUIRED));
     for (bad, code) in [
         (json!({ "billing": "free", "reason": "x" }), "bad_billing"),
         (json!({ "billing": "none", "reason": " " }), "bad_reason"),

@@ -293,15 +293,22 @@ async fn credits_pay_a_fix_and_the_rest_is_a_debt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trial_s_fixes_are_counted_beyond_its_end_and_then_no_job_begins() {
+async fn a_trial_s_fixes_end_with_its_quota_and_then_no_job_begins() {
     let program = program("trial", &[]).await;
-    for issue in 1..=11 {
+    for issue in 1..=10 {
         assert_eq!(
             program.reports(&phase("mitigate", "success", issue)).await,
             "billed"
         );
     }
-    assert_eq!(program.pulls_counted().await, 11);
+    let beyond = phase("mitigate", "success", 11);
+    let (status, refused) = program.ask("POST", PHASES, Some(&beyond)).await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::FORBIDDEN, &json!("quota_used")),
+        "{refused}"
+    );
+    assert_eq!(program.pulls_counted().await, 10);
     let job = program.orders(7).await;
     assert_eq!(job["state"], "FAILED", "{job}");
     assert!(
@@ -312,7 +319,7 @@ async fn a_trial_s_fixes_are_counted_beyond_its_end_and_then_no_job_begins() {
     );
     assert_eq!(
         (program.metered(), program.pulls_counted().await),
-        (0, json!(11))
+        (0, json!(10))
     );
     let notices = program.world.notices(&program.account).await;
     assert!(

@@ -82,6 +82,57 @@ async fn a_client_without_keys_buys_once_and_gets_its_key() {
     program.world.done().await;
 }
 
+/// Paths that those clients and our documentation share need no key either. What creates money of
+/// its own does.
+#[tokio::test(start_paused = true)]
+async fn paths_in_common_need_no_key() {
+    let program = program("payg", &[]).await;
+    let sends = async |path: &str, body: &str| {
+        let body = body.to_owned();
+        let asks = request("POST", path, &program.key, &[JSON], body);
+        respond(&program.world, asks).await
+    };
+    let fixed = r#"{"phase":"mitigate","status":"success","repository":"acme/greeter","issue":7}"#;
+    let first = sends("/api/v1/phase-data", fixed).await;
+    assert_eq!(first.status(), StatusCode::CREATED, "{}", body(&first));
+    assert_eq!(first.headers()["x-idempotency-window"], "60");
+    let again = sends("/api/v1/phase-data", fixed).await;
+    assert_eq!(
+        (again.status(), &body(&again)["id"]),
+        (StatusCode::OK, &body(&first)["id"])
+    );
+    program.world.skip(Duration::from_secs(60));
+    let later = sends("/api/v1/phase-data", fixed).await;
+    assert_eq!(body(&later)["billing"], "already_billed");
+
+    let file = r#"{"path":"spec/a_spec.rb","content":"it"}"#;
+    for (path, wanted) in [
+        ("analyze", format!(r#"{{"tests":[{file}]}}"#)),
+        (
+            "generate",
+            format!(
+                r#"{{"target":{},"tests":[{file}]}}"#,
+                file.replace("a_", "b_")
+            ),
+        ),
+    ] {
+        let path = format!("/api/v1/test-integration/{path}");
+        let answer = sends(&path, &wanted).await;
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{}", body(&answer));
+        let again = sends(&path, &wanted).await;
+        assert_eq!(body(&again)["id"], body(&answer)["id"]);
+    }
+    for (path, code) in [
+        ("/api/v1/billing/subscription", "already_subscribed"),
+        ("/api/v1/credits/holds", "bad_idempotency_key"),
+    ] {
+        let answer = sends(path, r#"{"plan":"payg"}"#).await;
+        assert_eq!(body(&answer)["code"], code, "{path}");
+    }
+    program.world.settle().await;
+    program.world.done().await;
+}
+
 /// Within one minute, the second cancellation is an act of its own.
 #[tokio::test(start_paused = true)]
 async fn a_client_without_keys_cancels_resumes_and_cancels() {

@@ -190,6 +190,7 @@ async fn a_fix_is_charged_once_by_any_reporter() {
         let id = opened(store, 1).await;
         let charge = FixCharge {
             period: PERIOD.to_owned(),
+            limit: Limit::Unlimited,
             posting: None,
             usage: vec![],
             outlay: None,

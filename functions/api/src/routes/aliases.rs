@@ -1,10 +1,10 @@
-//! Other paths of some routes, for clients that were written for other systems. `docs/paths.md`
-//! lists them; the OpenAPI document does not.
+//! Clients that were written for other systems: other paths of some routes, and requests without a
+//! key. `docs/paths.md` lists the paths; the OpenAPI document does not.
 //!
 //! These clients send no `Idempotency-Key` and fields of their own. So what is created gets a key
 //! that is derived from the request, which makes a repeat within a minute the same act. Changes and
-//! cancellations get a key for each request, because their repeats change nothing. Unknown fields
-//! are ignored.
+//! cancellations get a key for each request, because their repeats change nothing. On other paths,
+//! unknown fields are ignored.
 
 use super::{account, checkout, commit_summaries, credits, period, plans, portal, subscription};
 use crate::{ApiError, Ctx};
@@ -76,10 +76,24 @@ pub fn all(ctx: &Arc<Ctx>) -> Router<Arc<Ctx>> {
 }
 
 /// Gives a request the form that the routes expect, and tells which key it got.
-async fn adapt(
+async fn adapt(ctx: State<Arc<Ctx>>, request: Request, next: Next) -> Result<Response, ApiError> {
+    with_key(ctx, request, next, known_fields).await
+}
+
+/// Gives a request that has no key one, and tells which.
+pub async fn keyed(
+    ctx: State<Arc<Ctx>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    with_key(ctx, request, next, |_| None).await
+}
+
+async fn with_key(
     State(ctx): State<Arc<Ctx>>,
     request: Request,
     next: Next,
+    rewrite: fn(&[u8]) -> Option<Vec<u8>>,
 ) -> Result<Response, ApiError> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(next.run(request).await);
@@ -100,8 +114,13 @@ async fn adapt(
         parts.headers.insert(HEADER, key.clone());
     }
     let creates = parts.method == Method::POST;
-    let bytes = known_fields(&bytes).map_or(bytes, Into::into);
-    parts.headers.remove(header::CONTENT_LENGTH);
+    let bytes = match rewrite(&bytes) {
+        Some(rewritten) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            rewritten.into()
+        }
+        None => bytes,
+    };
     let request = Request::from_parts(parts, Body::from(bytes));
     let mut response = next.run(request).await;
     if let Some(key) = key {

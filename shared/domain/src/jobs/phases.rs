@@ -4,13 +4,13 @@
 //! A job of ours and an agent's report on the same issue are about the same [`Fix`]. Only the first
 //! of them is charged for it.
 
-use crate::billing::plans::{MeteredUnit, PhasePredicate};
+use crate::billing::plans::{Limit, MeteredUnit, PhasePredicate};
 use crate::billing::spending::SpendChange;
 use crate::billing::usage::{Tokens, Usage, UsageSource};
 use crate::ids::{AccountId, ActionId, JobId};
 use crate::jobs::fixes::Fix;
 use crate::jobs::repositories::RepositoryName;
-use crate::jobs::{Delivered, Funding, Terms};
+use crate::jobs::{Delivered, Funding, Offer};
 use crate::ledger::{EntryDetails, Posting};
 use crate::text::words;
 use crate::time::Timestamp;
@@ -87,9 +87,10 @@ impl PhaseReport {
         told(self) == told(other)
     }
 
-    /// The charge for the fix on these terms. An external agent pays for its own models, so only
-    /// the fix is charged.
-    pub fn charge(&self, terms: &Terms) -> FixCharge {
+    /// The charge for the fix. An external agent pays for its own models, so only the fix is
+    /// charged.
+    pub fn charge(&self, offer: &Offer) -> FixCharge {
+        let terms = &offer.terms;
         let posting = match &terms.funding {
             Funding::Prepaid { fee, .. } => self.spent(*fee, &terms.priced_by),
             Funding::Metered { .. } | Funding::Free => None,
@@ -112,6 +113,10 @@ impl PhaseReport {
             })
         });
         FixCharge {
+            limit: match terms.funding {
+                Funding::Free => offer.limit,
+                Funding::Prepaid { .. } | Funding::Metered { .. } => Limit::Unlimited,
+            },
             period: terms.period.clone(),
             posting,
             usage,
@@ -134,6 +139,9 @@ impl PhaseReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixCharge {
     pub period: String,
+    /// How many fixes the period may count. A fix that somebody pays for counts beyond the quota,
+    /// because it was delivered; what is free ends with it.
+    pub limit: Limit,
     /// The charge in credits, if any.
     pub posting: Option<Posting>,
     /// The usage to report to Stripe.

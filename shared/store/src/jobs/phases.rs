@@ -18,7 +18,6 @@ use crate::ledger::Post;
 use crate::ledger::postings::PostingRefused;
 use crate::{Advanced, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId, JobId};
 use domain::jobs::fixes::Fix;
@@ -36,6 +35,8 @@ pub enum Reported {
     Already(Box<PhaseReport>),
     /// The same action already made a different report.
     ActReused,
+    /// Nobody pays for the fix, and its quota is used up. Nothing was recorded.
+    QuotaUsed,
 }
 
 /// Reasons to refuse a report, in order of precedence. `Reported` comes first, because a repeated
@@ -44,6 +45,7 @@ pub enum Reported {
 enum Refusal {
     Reported,
     FixPaid,
+    Quota,
     Spending(SpendingRefused),
     Posting(PostingRefused),
 }
@@ -52,8 +54,8 @@ const REPORT: &str = "record a phase";
 
 impl Store {
     /// Records a report. If it reports a fix that has not been charged yet, charges for the fix.
-    /// Delivered work cannot be refused any more: it counts even beyond the quota, and if the
-    /// credits are insufficient, the rest is owed.
+    /// What somebody pays for counts even beyond the quota, and if the credits are insufficient, the
+    /// rest is owed.
     pub async fn phase_record(
         &self,
         report: &PhaseReport,
@@ -155,13 +157,12 @@ impl Store {
             let mut fix = keys::fix(&report.account, &report.fix).attributes();
             fix.insert("report".to_owned(), text(report.id.as_str()));
             tx.add(put_new(&self.table, fix)).or(Refusal::FixPaid);
-            let counted = count_change(
-                &report.account,
-                (&Meter::pull_requests(), &charge.period),
-                1,
-                Limit::Unlimited,
-            );
-            tx.extend(counted.map(|count| count.item(&self.table)));
+            let meter = Meter::pull_requests();
+            let counted = (&meter, charge.period.as_str());
+            let Some(count) = count_change(&report.account, counted, 1, charge.limit) else {
+                return Ok(Some(Reported::QuotaUsed));
+            };
+            tx.add(count.item(&self.table)).or(Refusal::Quota);
             tx.add(self.begun(&report.account, report.at).item(&self.table));
             let owed = charge
                 .usage
@@ -188,6 +189,7 @@ impl Store {
                 }))
             }
             Refusal::FixPaid => Ok(None),
+            Refusal::Quota => Ok(Some(Reported::QuotaUsed)),
             Refusal::Spending(_) => Err(StoreError::contended(REPORT)),
             Refusal::Posting(refused) => {
                 let what = match postings.post(refused, &old)? {

@@ -16,7 +16,7 @@ use domain::retry::Failure;
 use flows::billing::plan_changes;
 use flows::billing::subscriptions::live;
 use http::StatusCode;
-use rest::{Body, IdempotencyKey, Params};
+use rest::{Body, IdempotencyKey, OptionalKey, Params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Store;
@@ -128,7 +128,7 @@ pub async fn show(
 ///
 /// The account's default payment method pays for it.
 #[utoipa::path(post, path = "/api/v1/billing/subscription", tag = "billing", request_body = PlanWanted,
-    params(IdempotencyKey),
+    params(OptionalKey),
     responses((status = 201, body = SubscriptionShown),
         (status = 402), (status = 409), (status = 422)))]
 pub async fn create(
@@ -176,7 +176,7 @@ pub async fn preview(
 ///
 /// A change now, a cancellation and a resumption withdraw a planned change, too.
 #[utoipa::path(patch, path = "/api/v1/billing/subscription", tag = "billing", request_body = ChangeWanted,
-    params(IdempotencyKey),
+    params(OptionalKey),
     responses((status = 200, body = SubscriptionShown),
         (status = 402), (status = 404),
         (status = 409), (status = 422)))]
@@ -272,7 +272,7 @@ async fn resume(ctx: &Ctx, caller: &Caller, act: ActionId) -> Result<(), ApiErro
 ///
 /// It ends with its period, or now with a final invoice for usage.
 #[utoipa::path(delete, path = "/api/v1/billing/subscription", tag = "billing", params(End,
-    IdempotencyKey),
+    OptionalKey),
     responses((status = 200, body = SubscriptionShown), (status = 404), (status = 422)))]
 pub async fn cancel(
     MayBill(caller): MayBill,

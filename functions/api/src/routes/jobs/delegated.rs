@@ -5,10 +5,12 @@
 //! Stripe's usage follow as for any other job: messages announce them, and the sweeper repeats lost
 //! ones.
 
+use crate::routes::jobs::phases;
 use crate::{ApiError, Ctx};
 use domain::ids::JobId;
 use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult};
 use domain::jobs::{Delegated, Job, PullRef, Staged, Transition};
+use domain::refusal::Refusal;
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use queues::Message;
@@ -18,11 +20,11 @@ use store::Reported;
 /// times.
 const ATTEMPTS_MAX: u32 = 4;
 
-/// Records a report on a job, with the move that it causes. `charge` is the price of the report if
-/// no job pays for it.
+/// Records a report on a job, with the move that it causes. `charge` is the price of the report, or
+/// why it is refused, if no job pays for it.
 pub async fn report(
     ctx: &Ctx,
-    (report, charge): (&PhaseReport, Option<&FixCharge>),
+    (report, charge): (&PhaseReport, Result<Option<FixCharge>, Refusal>),
     id: &JobId,
     now: Timestamp,
 ) -> Result<Reported, ApiError> {
@@ -52,7 +54,7 @@ pub async fn report(
         let Staged::Delegated(job) = row.staged() else {
             // The job is delivered and paid for, or it ended without a pull request. A delivery
             // after that still happened, so it is recorded like a report without a job.
-            return Ok(ctx.store.phase_record(report, charge).await?);
+            return phases::record(ctx, report, charge).await;
         };
         let Some(transition) = move_of(ctx, job, report, now)? else {
             return Ok(ctx.store.phase_record(report, None).await?);

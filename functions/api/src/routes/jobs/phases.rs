@@ -14,15 +14,17 @@ use domain::billing::quotas::period_of;
 use domain::billing::usage::Meter;
 use domain::ids::JobId;
 use domain::jobs::fixes::Fix;
-use domain::jobs::phases::{Phase, PhaseReport, PhaseResult, ReportBilling};
+use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{Funding, Offer};
 use domain::notices::quota_notice;
+use domain::refusal::Refusal;
 use domain::time::Timestamp;
 use flows::accounts::{Entitled, load};
 use flows::jobs::assists::no_subscription;
+use flows::jobs::obstacles::quota_used;
 use http::StatusCode;
-use rest::{Body, IdempotencyKey, Params, cursors};
+use rest::{Body, IdempotencyKey, OptionalKey, Params, cursors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -127,12 +129,14 @@ const CLOCK_AHEAD: Duration = Duration::from_secs(300);
 /// A delivered fix is billed once, at your plan's price of a pull request, however often and in
 /// whatever order its phases are reported. It is not billed if a Tallyhook job was already billed
 /// for its issue. The work has already happened, so it counts even beyond a quota, and missing
-/// credits become a debt. Check `GET /api/v1/billing/quota` before the work.
+/// credits become a debt. Only a plan that charges nothing, such as a trial, ends with its quota:
+/// the report is refused, and you can send it again once another plan pays for the fix. Check
+/// `GET /api/v1/billing/quota` before the work.
 #[utoipa::path(post, path = "/api/v1/phase-data", tag = "usage", request_body = PhaseData,
-    params(IdempotencyKey),
+    params(OptionalKey),
     responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "It was reported before."),
         (status = 402, description = "Nobody would be billed for the fix."),
-        (status = 403, description = "`customer_id` is not this key's, or the key lacks the scope."),
+        (status = 403, description = "`customer_id` is not this key's, the key lacks the scope, or the quota of a free plan is used up."),
         (status = 404, description = "There is no such job."), (status = 409)))]
 pub async fn report(
     MayRecordUsage(caller): MayRecordUsage,
@@ -160,17 +164,17 @@ pub async fn report(
         told,
         now,
     )?;
-    let terms = Offer::of(&ctx.catalogue, entitlements, &account.customer, now).terms;
+    let offer = Offer::of(&ctx.catalogue, entitlements, &account.customer, now);
+    let terms = &offer.terms;
     let billable = report.is_billable(&ctx.catalogue.phase);
-    // A job's own terms were fixed when it was accepted.
-    if billable && report.job.is_none() && entitlements.metered_to == MeteredTo::Missing {
-        let (plan, url) = (&entitlements.plan.name, ctx.dashboard());
-        return Err(no_subscription(plan, url).into());
-    }
-    let charge = billable.then(|| report.charge(&terms));
+    let charge = if billable && entitlements.metered_to == MeteredTo::Missing {
+        Err(no_subscription(&entitlements.plan.name, ctx.dashboard()))
+    } else {
+        Ok(billable.then(|| report.charge(&offer)))
+    };
     let reported = match &report.job {
-        Some(job) => delegated::report(&ctx, (&report, charge.as_ref()), job, now).await?,
-        None => ctx.store.phase_record(&report, charge.as_ref()).await?,
+        Some(job) => delegated::report(&ctx, (&report, charge), job, now).await?,
+        None => record(&ctx, &report, charge).await?,
     };
     let status = match reported {
         Reported::Now(counted) => {
@@ -184,6 +188,10 @@ pub async fn report(
         Reported::ActReused => {
             let detail = "This `Idempotency-Key` was used for another report; use a new one for each report.";
             return Err(ApiError::conflict("idempotency_key_reused", detail));
+        }
+        Reported::QuotaUsed => {
+            let meter = Meter::pull_requests();
+            return Err(quota_used(entitlements, &meter, ctx.dashboard(), now).into());
         }
     };
     if report.counted == ReportBilling::Billed {
@@ -202,6 +210,22 @@ pub async fn report(
         }
     }
     Ok((status, Json(shown(&report))))
+}
+
+/// Records a report that no job pays for. `charge` says why it is refused, if it is. A repeat has
+/// the answer that it had, whatever the account's plan is by now.
+pub async fn record(
+    ctx: &Ctx,
+    report: &PhaseReport,
+    charge: Result<Option<FixCharge>, Refusal>,
+) -> Result<Reported, ApiError> {
+    match charge {
+        Ok(charge) => Ok(ctx.store.phase_record(report, charge.as_ref()).await?),
+        Err(refusal) => {
+            let known = ctx.store.phase_known(report).await?;
+            known.ok_or_else(|| refusal.into())
+        }
+    }
 }
 
 /// Lists your reports, newest first.

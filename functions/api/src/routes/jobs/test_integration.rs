@@ -15,7 +15,7 @@ use domain::jobs::assists::{
 use domain::retry::Failure;
 use flows::jobs::assists::{Wanted, order};
 use http::{HeaderName, StatusCode, header};
-use rest::{Body, IdempotencyKey, Path};
+use rest::{Body, IdempotencyKey, OptionalKey, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::WholeAssist;
@@ -95,7 +95,7 @@ type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestAssist>);
 /// This is free. An account has a daily allowance of free assists. Tallyhook keeps the input and
 /// the result for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/analyze", tag = "tests", request_body = TestsToScore,
-    params(IdempotencyKey),
+    params(OptionalKey),
     responses((status = 202, body = TestAssist, description = "It is queued."),
         (status = 200, body = TestAssist, description = "It had ended before."),
         (status = 409)))]
@@ -114,7 +114,7 @@ pub async fn analyze(
 /// This is free. An account has a daily allowance of free assists. Tallyhook keeps the input and
 /// the result for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/generate", tag = "tests", request_body = TestsToIntegrate,
-    params(IdempotencyKey),
+    params(OptionalKey),
     responses((status = 202, body = TestAssist, description = "It is queued."),
         (status = 200, body = TestAssist, description = "It had ended before."),
         (status = 409)))]

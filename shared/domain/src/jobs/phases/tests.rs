@@ -4,6 +4,7 @@ use super::*;
 use crate::billing::plans::{BasisPoints, Billable, MeteredUnit};
 use crate::billing::usage::Meter;
 use crate::ids::CustomerId;
+use crate::jobs::Terms;
 use crate::ledger::Cause;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_980_000);
@@ -90,14 +91,19 @@ fn a_fix_is_known_again_however_it_is_written() {
 #[test]
 fn a_fix_is_paid_for_in_the_plan_s_way() {
     let report = report(Phase::Mitigate, PhaseResult::Success);
-    let terms = |funding| Terms {
-        places: crate::billing::quotas::QuotaPlaces::default(),
-        funding,
-        billable: Billable::PrOpened,
-        budget: None,
-        period: "2026-11".to_owned(),
-        priced_by: "v".to_owned(),
-        spending: None,
+    let offer = |funding| Offer {
+        terms: Terms {
+            places: crate::billing::quotas::QuotaPlaces::default(),
+            funding,
+            billable: Billable::PrOpened,
+            budget: None,
+            period: "2026-11".to_owned(),
+            priced_by: "v".to_owned(),
+            spending: None,
+        },
+        limit: Limit::Of(10),
+        uses: vec![],
+        overdraft: Credits::ZERO,
     };
     let fee = Credits::whole(15).expect("an amount");
     let prepaid = |fee| Funding::Prepaid {
@@ -105,7 +111,7 @@ fn a_fix_is_paid_for_in_the_plan_s_way() {
         markup: BasisPoints(2_000),
         fee,
     };
-    let charge = report.charge(&terms(prepaid(fee)));
+    let charge = report.charge(&offer(prepaid(fee)));
     let posting = charge.posting.expect("a posting");
     assert_eq!(
         (posting.cause(), posting.entry().free),
@@ -116,18 +122,28 @@ fn a_fix_is_paid_for_in_the_plan_s_way() {
         (true, 0),
         "what is delivered may become debt"
     );
-    assert_eq!(report.charge(&terms(prepaid(Credits::ZERO))).posting, None);
+    assert_eq!(report.charge(&offer(prepaid(Credits::ZERO))).posting, None);
     let customer = CustomerId::parse("cus_1").expect("an id");
     let counts = vec![
         (Meter::pull_requests(), MeteredUnit::Pulls),
         (Meter::tokens(), MeteredUnit::Tokens),
     ];
-    let charge = report.charge(&terms(Funding::Metered { customer, counts }));
+    let charge = report.charge(&offer(Funding::Metered { customer, counts }));
     assert_eq!(charge.posting, None);
     let [usage] = charge.usage.as_slice() else {
         panic!("the fix, and no tokens: {:?}", charge.usage)
     };
     assert_eq!((&usage.meter, usage.value), (&Meter::pull_requests(), 1));
-    let charge = report.charge(&terms(Funding::Free));
+    assert_eq!(
+        charge.limit,
+        Limit::Unlimited,
+        "what is paid for counts beyond"
+    );
+    let charge = report.charge(&offer(Funding::Free));
     assert_eq!((charge.posting, charge.usage.len()), (None, 0));
+    assert_eq!(
+        charge.limit,
+        Limit::Of(10),
+        "what is free ends with its quota"
+    );
 }
