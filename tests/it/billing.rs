@@ -34,6 +34,7 @@ pub mod uncounted;
 pub mod unsubscribed;
 pub mod usage;
 pub mod usage_corrections;
+mod usage_credits;
 pub mod usage_ends;
 pub mod usage_minutes;
 pub mod usage_property;

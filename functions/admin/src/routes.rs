@@ -54,6 +54,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(usage::resend))
         .routes(routes!(usage::write_off))
         .routes(routes!(usage::cancel))
+        .routes(routes!(usage::credit))
         .routes(routes!(credits::balance))
         .routes(routes!(credits::ledger))
         .routes(routes!(credits::adjust))

@@ -12,3 +12,4 @@ pub mod spending;
 pub mod subscriptions;
 pub mod top_ups;
 pub mod usage;
+pub mod usage_credits;

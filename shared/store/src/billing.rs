@@ -12,4 +12,5 @@ pub(crate) mod stuck;
 pub(crate) mod subscriptions;
 pub(crate) mod top_ups;
 pub(crate) mod usage;
+pub(crate) mod usage_credits;
 pub(crate) mod usage_spans;

@@ -31,7 +31,7 @@ pub enum DueItem {
     Request(JobId),
     /// An assist to work on.
     Assist(AssistId),
-    /// Usage to report to Stripe, or to cancel there.
+    /// Usage to report to Stripe, or to cancel or credit there.
     Usage(AccountMeter),
     /// A notice to send to a customer.
     Notice(NoticeKey),
@@ -213,8 +213,9 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         let hold = HoldId::parse(hold)?;
         return Some(DueItem::Hold(HoldKey { account, hold }));
     }
-    let usage = sk.strip_prefix(keys::OWED);
-    let usage = usage.or_else(|| sk.strip_prefix(keys::CANCELLED))?;
+    let usage = [keys::OWED, keys::CANCELLED, keys::USAGE_CREDIT]
+        .into_iter()
+        .find_map(|range| sk.strip_prefix(range))?;
     let (meter, _) = usage.split_once('#')?;
     Some(DueItem::Usage(AccountMeter {
         account,

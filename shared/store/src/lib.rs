@@ -42,6 +42,7 @@ pub use billing::stuck::{
 pub use billing::subscriptions::Noted;
 pub use billing::top_ups::TopUpSaved;
 pub use billing::usage::{Attempted, Owed, ReportClaim};
+pub use billing::usage_credits::CreditRequested;
 pub use db::client::{Connection, Inbox, Random, Recoveries, Seals, Store};
 pub use db::error::StoreError;
 pub use db::pages::{Cursor, Page};

@@ -16,6 +16,7 @@ mod adjustments;
 mod calls;
 mod charges;
 mod checkout;
+mod customer_balances;
 mod customers;
 mod error;
 mod events;
@@ -43,6 +44,7 @@ pub use checkout::{
     CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, Line, PaymentStatus, SessionMode,
     SessionStatus,
 };
+pub use customer_balances::{BalanceCredit, BalanceEntry};
 pub use customers::{ACCOUNT_NOTE, BillingAddress, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
 pub use events::RawEvent;

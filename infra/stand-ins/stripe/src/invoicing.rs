@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::account::{Account, number, text};
+use super::customer_balances::Movement;
 use super::error::ApiError;
 use super::objects::{CUSTOMER, INTENT, INVOICE, INVOICE_PAYMENT, METHOD, SUBSCRIPTION};
 use super::payments::{NewPayment, Outcome};
@@ -86,12 +87,15 @@ impl Account<'_> {
             json!({"next_invoice_sequence": sequence + 1}),
         )?;
         if owed.min(0) != balance {
-            self.update(
-                CUSTOMER,
-                customer_id,
-                "customer.updated",
-                json!({"balance": owed.min(0)}),
-            )?;
+            self.move_balance(Movement {
+                customer: customer_id,
+                amount: owed.min(0) - balance,
+                currency: invoice["currency"].clone(),
+                description: Value::Null,
+                invoice: json!(id),
+                metadata: json!({}),
+                kind: "applied_to_invoice",
+            })?;
         }
         if due == 0 {
             return self.settle_invoice(id);

@@ -30,6 +30,7 @@ mod billing_mode;
 mod cancellations;
 mod cards;
 mod checkout_actions;
+mod customer_balances;
 mod customers;
 mod dashboard;
 mod debits;
@@ -152,6 +153,7 @@ impl Stripe {
     pub fn router(&self) -> Router {
         let unknown = async |uri: Uri| ApiError::unknown_address(uri.path());
         Router::new()
+            .merge(customer_balances::routes())
             .merge(customers::routes())
             .merge(meters::routes())
             .merge(meter_events::routes())

@@ -27,6 +27,11 @@ const fn kind(object: &'static str, noun: &'static str, prefix: &'static str) ->
     }
 }
 
+pub(super) const BALANCE_TRANSACTION: Kind = kind(
+    "customer_balance_transaction",
+    "customer balance transaction",
+    "cbtxn",
+);
 pub(super) const CHARGE: Kind = kind("charge", "charge", "ch");
 pub(super) const CUSTOMER: Kind = kind("customer", "customer", "cus");
 pub(super) const DISPUTE: Kind = kind("dispute", "dispute", "dp");

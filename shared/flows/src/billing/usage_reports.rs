@@ -1,10 +1,11 @@
-//! Reports an account's usage on one meter to Stripe, and cancels reports that an operator takes
-//! back.
+//! Reports an account's usage on one meter to Stripe, and cancels or credits reports that an operator
+//! takes back.
 //!
 //! Safe to run twice: a record's identifier and value are fixed, and each attempt is recorded with
 //! the timestamp to report before the call, unless the invoice of that timestamp is final. A record
 //! that may have reached Stripe, and that must not simply be sent again, is looked up first.
 
+mod credits;
 mod minute;
 
 use domain::billing::entitlements::bills;
@@ -62,14 +63,15 @@ enum Step {
 }
 
 impl Reporter<'_> {
-    /// Claims the lease until `until`, reports what the account owes and cancels what an operator
-    /// has cancelled. Returns the number of records.
+    /// Claims the lease until `until`, reports what the account owes and cancels or credits what an
+    /// operator takes back. Returns the number of records.
     pub async fn run(&self, debts: &AccountMeter, until: Timestamp) -> Result<usize, Failure> {
         let now = (self.now)();
         // A message about finished work must not meet the lease: while another worker has it, each
         // such message would be sent again, and messages that arrive twice would multiply.
         if !self.has_work(debts, now).await? {
-            return Ok(0);
+            // Credits need no lease, and they are rare. So only an otherwise idle run looks for them.
+            return self.credit_all(debts).await;
         }
         let billed_until = match self.store.report_claim(debts, until, now).await? {
             ReportClaim::Yours { billed_until } => billed_until,

@@ -9,7 +9,7 @@ use crate::db::error::StoreError;
 use crate::db::item::{Item, number, text, time};
 use crate::db::keys;
 use crate::db::table::Updated;
-use crate::db::tx::{Change, Committed, delete_when, put_new};
+use crate::db::tx::{Change, Committed, check_when, delete_when, put_new};
 use crate::{Finished, Store};
 use domain::billing::usage::AccountMeter;
 use domain::ids::UsageId;
@@ -24,6 +24,8 @@ pub enum Cancelled {
     Already(Box<UsageRow>),
     /// Its invoice is final, and Stripe does not change a final invoice.
     Invoiced,
+    /// An operator has credited it.
+    Credited,
     /// The record exists and is not reported.
     NotReported(UsageState),
     /// There is no such record.
@@ -45,6 +47,7 @@ pub struct Cancelling {
 enum Refusal {
     Changed,
     Invoiced,
+    Credited,
 }
 
 const CANCEL: &str = "cancel reported usage";
@@ -89,9 +92,14 @@ impl Store {
         tx.add(gone).or(Refusal::Changed);
         tx.add(put_new(&self.table, item)).or(Refusal::Changed);
         tx.add(open.item(&self.table)).or(Refusal::Invoiced);
+        let credit = keys::usage_credit(account, meter, id);
+        let none = "attribute_not_exists(pk) OR attribute_exists(#refused)";
+        tx.add(check_when(&self.table, credit, none, vec![]))
+            .or(Refusal::Credited);
         match tx.commit().await? {
             Committed::Written => Ok(Cancelled::Now(Box::new(row))),
             Committed::Refused(Refusal::Invoiced, _) => Ok(Cancelled::Invoiced),
+            Committed::Refused(Refusal::Credited, _) => Ok(Cancelled::Credited),
             Committed::Refused(Refusal::Changed, _) => self.not_reported(debts, id).await,
         }
     }

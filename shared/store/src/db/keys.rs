@@ -416,6 +416,13 @@ pub(crate) fn cancelled_prefix(meter: &Meter) -> String {
     format!("{CANCELLED}{meter}#")
 }
 
+/// The sort key prefix of credits for usage records.
+pub(crate) const USAGE_CREDIT: &str = "USAGE_CREDIT#";
+
+pub(crate) fn usage_credit(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("{USAGE_CREDIT}{meter}#{id}"))
+}
+
 /// The account of a usage record that no job or assist names.
 pub(crate) fn usage_account(id: &UsageId) -> Key {
     Key::new(format!("{USAGE}{id}"), ACCOUNT)

@@ -1,5 +1,5 @@
 //! `/api/v1/admin/accounts/{id}/usage`: lists owed, reported, stuck and cancelled usage, resends or
-//! writes off stuck usage, and cancels reported usage.
+//! writes off stuck usage, and cancels or credits reported usage.
 
 use crate::operator::Authorized;
 use crate::reason::{self, Reason};
@@ -8,15 +8,17 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::billing::usage::{AccountMeter, Meter, UsageAmount, UsageIdentifier, UsageSource};
+use domain::billing::usage_credits::{CreditProgress, UsageCredit, credited};
 use domain::ids::UsageId;
 use domain::time::Timestamp;
+use domain::units::Money;
 use http::StatusCode;
 use queues::Message;
 use rest::{Body, Params, Path, cursors};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Cancelled, Decided, UsageRow, UsageState, WriteOff};
+use store::{Cancelled, CreditRequested, Decided, UsageRow, UsageState, WriteOff};
 use utoipa::{IntoParams, ToSchema};
 
 const PAGE: i32 = 50;
@@ -77,6 +79,7 @@ pub struct UsageShown {
     reason: Option<String>,
     written_off: Option<WrittenOff>,
     cancellation: Option<CancellationShown>,
+    credit: Option<CreditShown>,
 }
 
 /// An operator's correction of a reported record.
@@ -89,6 +92,34 @@ pub struct CancellationShown {
     cancelled_at: Option<String>,
     /// Why Stripe refused. The record still counts.
     refused: Option<String>,
+}
+
+/// An operator's credit for a reported record.
+#[derive(Serialize, ToSchema)]
+pub struct CreditShown {
+    amount_minor: i64,
+    currency: String,
+    requested_at: String,
+    by: String,
+    reason: String,
+    /// The state: `requested`, `credited` or `refused`.
+    state: &'static str,
+    /// The id of the entry on the customer's balance at Stripe.
+    stripe_balance_transaction_id: Option<String>,
+    /// Why Stripe refused. You can request the credit again.
+    refused: Option<String>,
+}
+
+/// What to give back.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreditWanted {
+    /// Why. It is recorded.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S", example = "A test.")]
+    reason: String,
+    /// The amount in minor units. Defaults to what the usage cost, if that is known exactly.
+    #[schema(minimum = 1)]
+    amount_minor: Option<i64>,
 }
 
 /// An operator's decision that a record is never reported.
@@ -125,6 +156,10 @@ pub async fn list(
         .store
         .usage_list(&account, state, behind.as_ref(), PAGE)
         .await?;
+    let credits = match state {
+        UsageState::Reported => ctx.store.usage_credit_list(&account).await?,
+        UsageState::Owed | UsageState::Stuck | UsageState::Cancelled => Vec::new(),
+    };
     let next = page
         .rows
         .last()
@@ -135,7 +170,19 @@ pub async fn list(
         .zip(next)
         .map(|(last, at)| cursors::write(at, &last.to_string()));
     Ok(Json(UsageRecords {
-        usage: page.rows.iter().map(|row| shown(state, row)).collect(),
+        usage: page
+            .rows
+            .iter()
+            .map(|row| UsageShown {
+                credit: credits
+                    .iter()
+                    .find(|credit| {
+                        credit.usage == row.usage.id && credit.debts.meter == row.usage.meter
+                    })
+                    .map(credit_shown),
+                ..shown(state, row)
+            })
+            .collect(),
         next_cursor: next,
     }))
 }
@@ -213,7 +260,7 @@ pub async fn cancel(
     let now = ctx.outside.now();
     let reported_at = ctx.store.usage_find(&debts, &usage).await?;
     if reported_at.is_some_and(|at| now.since(at) > CANCEL_WITHIN) {
-        let detail = "Stripe cancels usage only within 24 hours of its report; correct the invoice with a credit note.";
+        let detail = "Stripe cancels usage only within 24 hours of its report; credit it instead.";
         return Err(ApiError::conflict("too_late", detail));
     }
     let word = WriteOff {
@@ -234,17 +281,114 @@ fn cancelled(cancelled: Cancelled) -> Result<(StatusCode, UsageRow), ApiError> {
         Cancelled::Now(row) => Ok((StatusCode::ACCEPTED, *row)),
         Cancelled::Already(row) => Ok((StatusCode::OK, *row)),
         Cancelled::Invoiced => {
-            let detail = "The invoice of this usage is final, and cancelling the usage does not change it; correct it with a credit note.";
+            let detail = "The invoice of this usage is final, and cancelling the usage does not change it; credit it instead.";
             Err(ApiError::conflict("invoiced", detail))
         }
-        Cancelled::NotReported(state) => {
-            let detail = format!(
-                "This record is {}; only a reported one can be cancelled.",
-                state.as_str()
-            );
-            Err(ApiError::conflict("not_reported", detail))
+        Cancelled::Credited => {
+            let detail = "This usage was credited, so it cannot be cancelled as well.";
+            Err(ApiError::conflict("credited", detail))
         }
+        Cancelled::NotReported(state) => Err(not_reported(Some(state), "cancelled")),
         Cancelled::Unknown => Err(absent()),
+    }
+}
+
+/// Credits reported usage that is wrong and that Stripe no longer cancels.
+///
+/// The amount goes to the customer's balance at Stripe, and the next invoice is lower by it. The
+/// record stays reported. A record is credited once, so a repeated request changes nothing.
+#[utoipa::path(post, path = "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/credit", tag = "billing",
+    params(("id" = String, Path, description = "The account's id."),
+        ("meter" = String, Path, description = "The record's meter.", example = "pull_requests"),
+        ("usage" = String, Path, description = "The record's id.")),
+    request_body = CreditWanted,
+    responses((status = 202, body = UsageShown, description = "Accepted; Stripe follows."),
+        (status = 200, body = UsageShown, description = "The record was credited before."), (status = 409)))]
+pub async fn credit(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(path): Path<(String, String, String)>,
+    Body(wanted): Body<CreditWanted>,
+) -> Result<(StatusCode, Json<UsageShown>), ApiError> {
+    let reason = reason::checked(&wanted.reason)?;
+    let (debts, usage) = named(&ctx, path).await?;
+    let (state, row) = ctx
+        .store
+        .usage_seen(&debts, &usage)
+        .await?
+        .ok_or_else(absent)?;
+    let minor = credited(wanted.amount_minor, row.usage.amount())
+        .map_err(|bad| ApiError::bad_request("bad_amount", bad.to_string()))?;
+    let now = ctx.outside.now();
+    let wanted = UsageCredit {
+        debts,
+        usage,
+        customer: row.usage.customer.clone(),
+        amount: Money {
+            minor,
+            currency: ctx.catalogue.currency,
+        },
+        by: operator.name.clone(),
+        reason: reason.to_owned(),
+        requested_at: now,
+        progress: CreditProgress::Requested,
+        key_number: 1,
+    };
+    // A report that Stripe still cancels is cancelled, unless its invoice is final.
+    let is_recent = row
+        .reported_at
+        .is_some_and(|at| now.since(at) <= CANCEL_WITHIN);
+    let moment = row.carried_to.unwrap_or(row.usage.at);
+    let requested = ctx
+        .store
+        .usage_credit_request(&wanted, is_recent.then_some(moment));
+    let (status, credit) = match requested.await? {
+        CreditRequested::Now => (StatusCode::ACCEPTED, wanted),
+        CreditRequested::Already(known) => (StatusCode::OK, *known),
+        CreditRequested::StillCancellable => {
+            let detail = "The invoice of this usage is not final, and Stripe still cancels the usage; cancel it instead.";
+            return Err(ApiError::conflict("still_cancellable", detail));
+        }
+        CreditRequested::NotReported(state) => return Err(not_reported(state, "credited")),
+    };
+    tracing::info!(operator.name = operator.name, account.id = %credit.debts.account, usage.id = %credit.usage,
+        amount = %credit.amount, reason, audit = true, "credits reported usage");
+    let account = credit.debts.account.clone();
+    ctx.queues
+        .send(&Message::Usage(credit.debts.clone()), Some(&account))
+        .await?;
+    let shown = UsageShown {
+        credit: Some(credit_shown(&credit)),
+        ..shown(state, &row)
+    };
+    Ok((status, Json(shown)))
+}
+
+fn not_reported(state: Option<UsageState>, done: &str) -> ApiError {
+    state.map_or_else(absent, |state| {
+        let detail = format!(
+            "This record is {}; only a reported one can be {done}.",
+            state.as_str()
+        );
+        ApiError::conflict("not_reported", detail)
+    })
+}
+
+fn credit_shown(credit: &UsageCredit) -> CreditShown {
+    let (entry, refused) = match &credit.progress {
+        CreditProgress::Requested => (None, None),
+        CreditProgress::Credited(entry) => (Some(entry.clone()), None),
+        CreditProgress::Refused(why) => (None, Some(why.clone())),
+    };
+    CreditShown {
+        amount_minor: credit.amount.minor,
+        currency: credit.amount.currency.to_string(),
+        requested_at: credit.requested_at.to_string(),
+        by: credit.by.clone(),
+        reason: credit.reason.clone(),
+        state: credit.progress.as_str(),
+        stripe_balance_transaction_id: entry,
+        refused,
     }
 }
 
@@ -330,5 +474,6 @@ fn shown(state: UsageState, row: &UsageRow) -> UsageShown {
             cancelled_at: when(asked.done_at),
             refused: asked.refused.clone(),
         }),
+        credit: None,
     }
 }
