@@ -2,7 +2,7 @@
 //! number of times.
 
 use catalogue::offers::{Amount, Price, Product, charged_meters};
-use domain::billing::plans::{Catalogue, Interval, Rate};
+use domain::billing::plans::{Catalogue, Interval, Rate, Texts};
 use domain::ids::{PriceId, ProductId};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +98,7 @@ impl fmt::Display for Change {
 /// The catalogue compared with what Stripe has.
 pub struct Comparison {
     pub products: Vec<Product>,
+    pub texts: Texts,
     /// Event names of the meters that the catalogue charges by, with display names.
     meters_wanted: BTreeMap<String, String>,
     webhook_url: Option<String>,
@@ -145,6 +146,7 @@ impl Comparison {
         };
         Ok(Self {
             products,
+            texts: catalogue.texts.clone(),
             meters_wanted: meters_wanted.collect(),
             webhook_url: options.webhook_url.clone(),
             meters: api.meter_list().await?,
@@ -381,8 +383,9 @@ impl Comparison {
             return Some(Change::PortalCreate);
         };
         let offers = offers(&self.products, &self.price_ids());
-        let same = offers
-            .is_some_and(|offers| portal.metadata.get(CONTENT_NOTE) == Some(&content(&offers)));
+        let same = offers.is_some_and(|offers| {
+            portal.metadata.get(CONTENT_NOTE) == Some(&content(&offers, &self.texts))
+        });
         (!same).then(|| Change::PortalUpdate {
             id: portal.id.clone(),
         })
@@ -468,10 +471,18 @@ pub fn offers(
     simple.take(PORTAL_PRODUCTS_MAX).map(offer).collect()
 }
 
-/// A digest that identifies the offers of a portal configuration. Stripe's answer does not list its
-/// products, so they cannot be compared directly.
-pub fn content(offers: &[PortalOffer]) -> String {
-    digest(&format!("1 {offers:?}"))
+/// A digest that identifies the offers and texts of a portal configuration. Stripe's answer does not
+/// list its products, so they cannot be compared directly.
+pub fn content(offers: &[PortalOffer], texts: &Texts) -> String {
+    let Texts {
+        portal_headline,
+        privacy_url,
+        terms_url,
+        checkout: _,
+    } = texts;
+    digest(&format!(
+        "2 {offers:?} {portal_headline:?} {privacy_url:?} {terms_url:?}"
+    ))
 }
 
 /// The first 16 bytes of a SHA-256, in hex.

@@ -265,12 +265,14 @@ impl Push<'_> {
     ) -> anyhow::Result<()> {
         let offers = offers(&comparison.products, &created.prices)
             .context("a price of the portal configuration is missing")?;
-        let metadata = BTreeMap::from([(CONTENT_NOTE.to_owned(), content(&offers))]);
+        let texts = &comparison.texts;
+        let content = content(&offers, texts);
+        let metadata = BTreeMap::from([(CONTENT_NOTE.to_owned(), content.clone())]);
         let order = PortalOrder {
             name: OURS,
-            headline: None,
-            privacy_url: None,
-            terms_url: None,
+            headline: texts.portal_headline.as_deref(),
+            privacy_url: texts.privacy_url.as_deref(),
+            terms_url: texts.terms_url.as_deref(),
             return_url: None,
             cancel: PortalCancel::AtPeriodEnd,
             offers: &offers,
@@ -284,7 +286,7 @@ impl Push<'_> {
                     .await?;
             }
             None => {
-                let key = self.timed_key(&["portal", &content(&offers)]);
+                let key = self.timed_key(&["portal", &content]);
                 retry(async || self.api.portal_configuration_create(&order, &key).await).await?;
             }
         }

@@ -287,6 +287,24 @@ async fn a_push_that_was_stopped_resumes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_portal_says_what_the_catalogue_says() {
+    let shop = Scene::open();
+    shop.push(BUILT_IN).await;
+    let texts =
+        "[texts]\nportal_headline = \"Acme's plans\"\nterms_url = \"https://acme.example/terms\"\n";
+    let with_texts = BUILT_IN.replacen("[phase]", &format!("{texts}\n[phase]"), 1);
+    for (text, headline) in [(&*with_texts, "Acme's plans"), (BUILT_IN, "")] {
+        let (outcome, said) = shop.push(text).await;
+        assert_eq!(outcome, Outcome::Applied(1), "{said}");
+        let portals = elsewhere::get(&shop.router, "/v1/billing_portal/configurations").await;
+        let shown = &portals["data"][0]["business_profile"];
+        assert_eq!(shown["headline"].as_str().unwrap_or_default(), headline);
+        assert_eq!(shown["terms_of_service_url"], "https://acme.example/terms");
+        assert_eq!(shop.push(text).await.0, Outcome::NothingToDo);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_somebody_changed_at_stripe_is_mended() {
     let shop = Scene::open();
     shop.push(BUILT_IN).await;

@@ -101,7 +101,7 @@ impl<'t> Fields<'t> {
             self.fault(line, format!("{name} is {}; write it in quotes", a(&value)));
             return None;
         };
-        let most = if matches!(name, "description") {
+        let most = if matches!(name, "description" | "checkout") {
             TEXT_CHARS_MAX
         } else {
             NAME_CHARS_MAX

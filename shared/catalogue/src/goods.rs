@@ -4,7 +4,7 @@ use crate::amounts::{self, BadModelPrice};
 use crate::fields::{Fields, Page, Placed};
 use crate::plans::{Meters, prices};
 use domain::billing::plans::{
-    CheckoutOption, CreditPack, MeterInfo, MeterKind, ModelPrice, PhasePredicate, PlanId,
+    CheckoutOption, CreditPack, MeterInfo, MeterKind, ModelPrice, PhasePredicate, PlanId, Texts,
 };
 use domain::billing::usage::Meter;
 use domain::jobs::phases::{Phase, PhaseResult};
@@ -16,6 +16,8 @@ const METERS_MAX: usize = 100;
 const PACKS_MAX: usize = 100;
 const MODELS_MAX: usize = 200;
 const DAYS_MAX: u32 = 3_660;
+/// Stripe's limit.
+const HEADLINE_CHARS_MAX: usize = 60;
 const METER: &[(&str, &str)] = &[
     ("id", "\"pull_requests\""),
     ("name", "\"Pull requests\""),
@@ -203,6 +205,33 @@ pub fn checkout(head: &mut Fields<'_>) -> BTreeSet<CheckoutOption> {
         }
     }
     options
+}
+
+/// Reads what the operator says to customers.
+pub fn texts(head: &mut Fields<'_>) -> Texts {
+    let Some(mut fields) = head.table("texts", &[]) else {
+        return Texts::default();
+    };
+    let shape = format!("at most {HEADLINE_CHARS_MAX} characters");
+    let headline = fields.read("portal_headline", &shape, |text| {
+        (text.chars().count() <= HEADLINE_CHARS_MAX).then(|| text.to_owned())
+    });
+    let mut url = |name| {
+        let read = |text: &str| {
+            let is_url = text.starts_with("https://") && !text.contains(char::is_whitespace);
+            is_url.then(|| text.to_owned())
+        };
+        let url = fields.read(name, "an address that begins with https://", read);
+        url.map(|url| url.value)
+    };
+    let texts = Texts {
+        privacy_url: url("privacy_url"),
+        terms_url: url("terms_url"),
+        portal_headline: headline.map(|text| text.value),
+        checkout: fields.text("checkout").map(|text| text.value),
+    };
+    fields.close();
+    texts
 }
 
 pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {

@@ -137,6 +137,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         .map_or(Credits::ZERO, |credits| credits.value);
     let phase = goods::phase(&mut head);
     let checkout = goods::checkout(&mut head);
+    let texts = goods::texts(&mut head);
     head.close();
     check::check(page.faults, &plans, &packs, &models, default.as_ref());
     Some(Catalogue {
@@ -153,6 +154,7 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         low_balance,
         phase,
         checkout,
+        texts,
     })
 }
 

@@ -100,7 +100,7 @@ mod tests {
         let expected = [
             "amount=-1500",
             "currency=usd",
-            "description=a fix",
+            "description=a+fix",
             "metadata[usage]=u",
         ];
         assert_eq!(heard[0].fields(), expected);

@@ -116,9 +116,10 @@ impl StripeApi {
         key: &str,
     ) -> Result<PortalConfiguration, StripeError> {
         let [first, second] = CONFIGURATIONS;
-        self.to(UPDATE)
-            .write(&[first, second, id], configuration(order), key)
-            .await
+        let mut form = configuration(order);
+        // A headline that is left out stays.
+        form["business_profile"]["headline"] = json!(order.headline.unwrap_or_default());
+        self.to(UPDATE).write(&[first, second, id], form, key).await
     }
 }
 
@@ -252,6 +253,7 @@ mod tests {
         let heard = &peer.heard()[1];
         assert_eq!(heard.line, "POST /v1/billing_portal/configurations/bpc_1");
         for field in [
+            "business_profile[headline]=",
             "features[subscription_cancel][enabled]=false",
             "features[subscription_update][enabled]=false",
         ] {

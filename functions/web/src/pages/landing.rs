@@ -4,8 +4,9 @@ use crate::Ctx;
 use crate::pages::plans::terms;
 use axum::extract::State;
 use domain::accounts::signups::is_open;
+use domain::billing::plans::Texts;
 use http::StatusCode;
-use maud::html;
+use maud::{Markup, html};
 use pages::{Page, credits, money};
 use std::sync::Arc;
 
@@ -39,6 +40,19 @@ pub async fn show(State(ctx): State<Arc<Ctx>>) -> Page {
                 ul { @for pack in &catalogue.packs { li { (credits(pack.credits)) " for " (money(pack.price)) } } }
             }
         }
+        (legal(&catalogue.texts))
     };
     Page::new(StatusCode::OK, "From an issue to a pull request").with(&content)
+}
+
+/// Links to the operator's terms and privacy policy, if the catalogue has them.
+pub fn legal(texts: &Texts) -> Markup {
+    let links = [("Terms", &texts.terms_url), ("Privacy", &texts.privacy_url)];
+    html! {
+        p.quiet {
+            @for (label, url) in links {
+                @if let Some(url) = url { a href=(url) { (label) } " " }
+            }
+        }
+    }
 }

@@ -6,6 +6,14 @@ use super::error::ApiError;
 use super::params::Params;
 use serde_json::{Value, json};
 
+const TEXTS: [&str; 4] = [
+    "after_submit",
+    "shipping_address",
+    "submit",
+    "terms_of_service_acceptance",
+];
+const TEXT_CHARS_MAX: usize = 1_200;
+
 /// Sets the options of a new session.
 pub(super) fn apply(session: &mut Value, params: &Params, mode: &str) -> Result<(), ApiError> {
     let update = params.inside("customer_update");
@@ -60,11 +68,29 @@ pub(super) fn apply(session: &mut Value, params: &Params, mode: &str) -> Result<
             "rendering_options": null,
         }});
     }
+    let texts = params.inside("custom_text");
+    texts.only(&TEXTS)?;
+    for text in TEXTS {
+        let inside = texts.inside(text);
+        inside.only(&["message"])?;
+        if texts.mentions(text) {
+            session["custom_text"][text] = json!({"message": message(&inside)?});
+        }
+    }
     if params.boolean("allow_promotion_codes")? == Some(true) {
         sells(mode, "allow_promotion_codes")?;
         session["allow_promotion_codes"] = json!(true);
     }
     Ok(())
+}
+
+fn message(text: &Params) -> Result<&str, ApiError> {
+    let message = text.required("message")?;
+    if message.chars().count() <= TEXT_CHARS_MAX {
+        return Ok(message);
+    }
+    let error = format!("Invalid string: must be at most {TEXT_CHARS_MAX} characters");
+    Err(ApiError::invalid(error).about("message"))
 }
 
 fn sells(mode: &str, name: &str) -> Result<(), ApiError> {

@@ -90,6 +90,16 @@ fn faults_of_the_head_and_its_meters() {
             "",
         ),
         (
+            "= 1000\ndefault",
+            "= 1000\ntexts = { privacy_url = \"http://a.example\" }\ndefault",
+            "line 3, texts: privacy_url = \"http://a.example\" is invalid; it must be an address that begins with https://",
+        ),
+        (
+            "= 1000\ndefault",
+            "= 1000\ntexts = { portal_headline = \"Your plan, your cards and your invoices, all of them in one place\" }\ndefault",
+            "it must be at most 60 characters",
+        ),
+        (
             "default_plan = \"payg\"",
             "default_plan = \"pay\"",
             "line 3, default_plan: no plan has the id pay",

@@ -76,6 +76,18 @@ pub struct Catalogue {
     pub phase: PhasePredicate,
     /// What Checkout does besides selling.
     pub checkout: BTreeSet<CheckoutOption>,
+    pub texts: Texts,
+}
+
+/// What the operator says to customers, at Stripe and on our pages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Texts {
+    /// The headline of Stripe's customer portal.
+    pub portal_headline: Option<String>,
+    /// The text beside Checkout's button.
+    pub checkout: Option<String>,
+    pub privacy_url: Option<String>,
+    pub terms_url: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,6 +46,9 @@ pub struct Order {
     /// The options of the catalogue, by their words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// The text beside the button.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// The catalogue's options for a session that sells something.
@@ -233,6 +236,7 @@ async fn create(
             .iter()
             .filter_map(|word| CheckoutOption::parse(word))
             .collect(),
+        text: order.text.as_deref(),
     };
     stripe.checkout_create(&order, &key(act, attempt)).await
 }

@@ -141,5 +141,6 @@ async fn order(
             Wish::Pack(..) | Wish::Plan(_) => options(shop.catalogue),
             Wish::Method => Vec::new(),
         },
+        text: shop.catalogue.texts.checkout.clone(),
     })
 }

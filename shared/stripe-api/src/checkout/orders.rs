@@ -20,6 +20,8 @@ pub struct CheckoutOrder<'a> {
     pub metadata: &'a BTreeMap<String, String>,
     /// What the session does besides selling. A setup does nothing of it.
     pub options: &'a BTreeSet<CheckoutOption>,
+    /// The text beside the button of a session that sells something.
+    pub text: Option<&'a str>,
 }
 
 pub enum CheckoutMode<'a> {
@@ -118,6 +120,9 @@ fn form(order: &CheckoutOrder<'_>) -> Value {
         for option in order.options {
             choose(&mut form, *option, &order.mode);
         }
+        if let Some(text) = order.text {
+            form["custom_text"]["submit"]["message"] = json!(text);
+        }
     }
     form["customer"] = json!(order.customer.as_str());
     form["client_reference_id"] = json!(order.reference);
@@ -175,6 +180,7 @@ mod tests {
             reference: "acc_1",
             metadata: &metadata,
             options: &BTreeSet::new(),
+            text: None,
         };
         let made = peer
             .api()
@@ -242,6 +248,7 @@ mod tests {
                 reference: "acc_1",
                 metadata: &metadata,
                 options: &options,
+                text: Some("No refunds after use."),
             });
             [
                 "automatic_tax",
@@ -249,6 +256,7 @@ mod tests {
                 "invoice_creation",
                 "allow_promotion_codes",
                 "customer_update",
+                "custom_text",
             ]
             .map(|name| form[name].clone())
         };
@@ -258,16 +266,18 @@ mod tests {
             price: &price,
             quantity: 1,
         });
-        let sold = [&on, &on, &on, &json!(true), &update].map(Clone::clone);
+        let text = json!({ "submit": { "message": "No refunds after use." } });
+        let sold = [&on, &on, &on, &json!(true), &update, &text].map(Clone::clone);
         assert_eq!(payment, sold);
         let plan = of(CheckoutMode::Subscription {
             prices: &[],
             trial: None,
         });
-        let without_invoice = [&on, &on, &Value::Null, &json!(true), &update].map(Clone::clone);
+        let without_invoice =
+            [&on, &on, &Value::Null, &json!(true), &update, &text].map(Clone::clone);
         assert_eq!(plan, without_invoice);
         let setup = of(CheckoutMode::Setup { currency: "usd" });
-        assert_eq!(setup, [const { Value::Null }; 5]);
+        assert_eq!(setup, [const { Value::Null }; 6]);
     }
 
     #[tokio::test]

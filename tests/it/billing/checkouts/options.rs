@@ -63,6 +63,37 @@ async fn each_kind_of_checkout_has_the_options_that_it_can_have() {
     program.world.done().await;
 }
 
+/// The text beside the button, and the links of the pages.
+#[tokio::test(start_paused = true)]
+async fn texts_of_the_catalogue_are_shown() {
+    let texts = "[texts]\ncheckout = \"Credits last a year.\"\nprivacy_url = \"https://acme.example/privacy\"\n\n[phase]";
+    let sold = Sold::with("texts", &[("[phase]", texts)]);
+    let program = program("credits", &[("CATALOGUE", sold.path())]).await;
+    program.world.pushes_the_catalogue().await;
+    for (path, wanted, text) in [
+        (CHECKOUT, json!({ "pack": "10k" }), "Credits last a year."),
+        (
+            CHECKOUT,
+            json!({ "plan": "starter" }),
+            "Credits last a year.",
+        ),
+        (METHODS, json!({}), ""),
+    ] {
+        let (_, stored) = program.starts(path, &wanted).await;
+        let submit = &stored["custom_text"]["submit"]["message"];
+        assert_eq!(submit.as_str().unwrap_or_default(), text, "{stored}");
+    }
+    let reader = program.world.browser();
+    for path in ["/", "/signup"] {
+        let page = reader.ask("GET", path, &[], "").await;
+        let page = String::from_utf8_lossy(page.body());
+        assert!(page.contains("https://acme.example/privacy"), "{page}");
+        assert!(!page.contains("Terms"), "{page}");
+    }
+    program.world.settle().await;
+    program.world.done().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_page_that_embeds_checkout_gets_the_publishable_key() {
     let program = shop("key", "[]").await;

@@ -279,6 +279,7 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["web/github-client-secret", "web/stripe-secret-key"],
     ),
     ("admin", LOG, &["AdminLogs"]),
+    ("admin", CHECK, &["MainTable"]),
     ("admin", GET, &["LedgerTable"]),
     ("admin", LIST, &["LedgerTable"]),
     ("admin", GET, &["EventsTable"]),

@@ -2,6 +2,7 @@
 //! sign-ups; this function has no right to.
 
 use crate::Ctx;
+use crate::pages::landing::legal;
 use axum::extract::State;
 use domain::accounts::signups::{is_open, trial};
 use domain::billing::plans::Plan;
@@ -81,6 +82,7 @@ fn form(ctx: &Ctx, query: &Query) -> Markup {
         p.quiet {
             "A paid plan begins with a trial, and continues once you have added a way to pay. " a href="/" { "What the plans include" }
         }
+        (legal(&ctx.catalogue.texts))
     }
 }
 

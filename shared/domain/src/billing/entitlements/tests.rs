@@ -59,6 +59,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
 fn catalogue() -> Catalogue {
     Catalogue {
         checkout: std::collections::BTreeSet::new(),
+        texts: crate::billing::plans::Texts::default(),
         version: "1".to_owned(),
         currency: Currency::parse("usd").expect("a currency"),
         default_plan: id("payg"),

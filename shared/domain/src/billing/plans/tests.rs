@@ -46,6 +46,7 @@ fn names_are_plain() {
 fn a_pack_is_found_by_its_name_its_price_or_its_product() {
     let catalogue = Catalogue {
         checkout: std::collections::BTreeSet::new(),
+        texts: crate::billing::plans::Texts::default(),
         version: String::new(),
         currency: Currency::parse("usd").expect("a currency"),
         default_plan: PlanId::parse("payg").expect("a name"),

@@ -277,6 +277,7 @@ fn a_model_is_known_by_its_name_with_or_without_a_date() {
     let named = |model: &str| ModelPrice::uncached(model.to_owned(), 1, 1);
     let catalogue = Catalogue {
         checkout: std::collections::BTreeSet::new(),
+        texts: crate::billing::plans::Texts::default(),
         version: String::new(),
         currency: Currency::parse("usd").expect("a currency"),
         default_plan: PlanId::parse("payg").expect("a plan"),
