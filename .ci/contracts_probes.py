@@ -40,6 +40,13 @@ METER = {
     "payload": {"value": "1"},
     "timestamp": 1,
 }
+DESTINATION = {
+    "name": "x",
+    "type": "webhook_endpoint",
+    "event_payload": "thin",
+    "enabled_events": ["v1.billing.meter.no_meter_found"],
+    "webhook_endpoint": {"url": "https://x.test"},
+}
 WITHOUT_URL = {"id": 1, "node_id": "L", "name": "a", "description": None, "color": "ededed", "default": False}
 LABEL = WITHOUT_URL | {"url": "https://x.test"}
 ENTERPRISE = {
@@ -80,6 +87,9 @@ STRIPE = [
     (stripe("POST", "/v1/subscriptions", "customer=c&items[0][price]=p&items[0][count]=1", status=400), ["items[0][count]"]),
     (stripe("POST", "/v1/usage_records", status=404), [""]),
     (stripe("GET", "/v1/customers/x", version="2024-06-20", status=404), ["Stripe-Version"]),
+    (stripe("POST", "/v2/core/event_destinations", DESTINATION, status=400), []),
+    (stripe("POST", "/v2/core/event_destinations", DESTINATION | {"enabled_events": "all"}, status=400), ["enabled_events"]),
+    (stripe("POST", "/v2/core/event_destinations", DESTINATION | {"type": "pager"}, status=400), ["type"]),
     (stripe("POST", "/v1/billing/meter_events", "event_name=a&payload[value]=1", answer=METER), []),
     (stripe("POST", "/v1/billing/meter_events", "event_name=a&payload[value]=1", answer=METER | {"created": "1"}), ["created"]),
     (stripe("POST", "/v1/billing/meter_events", "event_name=a&payload[value]=1", answer=METER | {"value": 1}), ["value"]),

@@ -5,6 +5,7 @@ The SDK is read, not run: its services name method, path, parameters and result,
 
 import ast
 import functools
+import json
 import pathlib
 import re
 import urllib.parse
@@ -336,6 +337,15 @@ def form(text):
     return tree
 
 
+def form_tree(value):
+    """A body of the second API, which is JSON, as the tree that a form would be."""
+    if isinstance(value, dict):
+        return {key: form_tree(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return {str(number): form_tree(inner) for number, inner in enumerate(value)}
+    return json.dumps(value) if isinstance(value, bool) else "" if value is None else str(value)
+
+
 def check_request(sdk, call, fault):
     """Compares one request and its answer. Returns the endpoint as text, or None for one that Stripe does not have."""
     method, path = call["method"], urllib.parse.unquote(call["path"])
@@ -346,8 +356,8 @@ def check_request(sdk, call, fault):
     _, _, template, (scope, parameters), result = endpoint
     if (version := call["headers"].get("stripe-version")) != sdk.version:
         fault("request", "Stripe-Version", f"{version} is not {sdk.version}, which the SDK describes")
-    form_body = call["body"] if isinstance(call["body"], str) else str(call["body"])
-    given = form("&".join(text for text in (call["query"], form_body) if text))
+    body = call["body"]
+    given = form(call["query"] or "") | (form_tree(body) if isinstance(body, dict) else form(body or ""))
     if parameters is None:
         for name in given:
             fault("request", name, "the endpoint takes no parameters")

@@ -6,6 +6,7 @@
 
 mod changes;
 mod push;
+mod receivers;
 mod table;
 #[cfg(test)]
 mod tests;

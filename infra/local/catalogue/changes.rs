@@ -1,6 +1,7 @@
 //! Compares Stripe with the catalogue and lists the changes to make. Only reads, so it can run any
 //! number of times.
 
+use super::receivers::Receivers;
 use catalogue::offers::{Amount, Price, Product, charged_meters};
 use domain::billing::plans::{Catalogue, Interval, Rate, Texts};
 use domain::ids::{PriceId, ProductId};
@@ -8,8 +9,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use stripe_api::{
-    EndpointStatus, Meter, MeterStatus, PortalConfiguration, PortalOffer, StripeApi, StripeError,
-    UsageType, WebhookEndpoint, api_version,
+    Meter, MeterStatus, PortalConfiguration, PortalOffer, StripeApi, StripeError, UsageType,
 };
 use webhooks::stripe::EVENTS;
 
@@ -66,6 +66,15 @@ pub enum Change {
         url: String,
         events: Vec<String>,
     },
+    /// Where errors about meters are sent.
+    DestinationCreate {
+        url: String,
+    },
+    DestinationUpdate {
+        id: String,
+        url: String,
+        events: Vec<String>,
+    },
 }
 
 impl fmt::Display for Change {
@@ -91,6 +100,12 @@ impl fmt::Display for Change {
             Self::EndpointUpdate { url, events, .. } => {
                 write!(f, "update endpoint {url} for {} events", events.len())
             }
+            Self::DestinationCreate { url } => {
+                write!(f, "create destination {url} for errors about meters")
+            }
+            Self::DestinationUpdate { url, .. } => {
+                write!(f, "update destination {url} for errors about meters")
+            }
         }
     }
 }
@@ -101,12 +116,11 @@ pub struct Comparison {
     pub texts: Texts,
     /// Event names of the meters that the catalogue charges by, with display names.
     meters_wanted: BTreeMap<String, String>,
-    webhook_url: Option<String>,
     meters: Vec<Meter>,
     products_there: BTreeMap<ProductId, stripe_api::Product>,
     prices_there: BTreeMap<String, stripe_api::Price>,
     portal: Option<PortalConfiguration>,
-    endpoint: Option<WebhookEndpoint>,
+    receivers: Option<Receivers>,
 }
 
 impl Comparison {
@@ -136,26 +150,21 @@ impl Comparison {
             .into_iter()
             .filter_map(|price| Some((price.lookup_key.clone()?, price)));
         let portal = api.portal_configuration_list().await?;
-        let endpoint = match &options.webhook_url {
-            Some(url) => api
-                .webhook_endpoint_list()
-                .await?
-                .into_iter()
-                .find(|endpoint| endpoint.url == *url),
+        let receivers = match &options.webhook_url {
+            Some(url) => Some(Receivers::look(api, url).await?),
             None => None,
         };
         Ok(Self {
             products,
             texts: catalogue.texts.clone(),
             meters_wanted: meters_wanted.collect(),
-            webhook_url: options.webhook_url.clone(),
             meters: api.meter_list().await?,
             products_there,
             prices_there: prices_there.collect(),
             portal: portal
                 .into_iter()
                 .find(|one| one.active && one.metadata.contains_key(CONTENT_NOTE)),
-            endpoint,
+            receivers,
         })
     }
 
@@ -173,20 +182,8 @@ impl Comparison {
                 meter.event_name, meter.id
             )
         });
-        let foreign = self
-            .endpoint
-            .iter()
-            .filter(|endpoint| endpoint.api_version.as_deref() != Some(api_version()));
-        let foreign = foreign.map(|endpoint| {
-            let speaks = endpoint.api_version.as_deref().unwrap_or("the account's own version");
-            format!(
-                "endpoint {} uses API version {speaks} instead of {}, which cannot be changed; delete it in the Stripe dashboard and \
-                 run this command again, or keep it as long as the versions are compatible",
-                endpoint.id,
-                api_version()
-            )
-        });
-        meters.chain(foreign).collect()
+        let receivers = self.receivers.iter().flat_map(Receivers::obstacles);
+        meters.chain(receivers).collect()
     }
 
     /// The changes, in the order in which they must be made.
@@ -223,7 +220,7 @@ impl Comparison {
                 .cloned()
                 .map(Change::ProductUpdate),
         );
-        changes.extend(self.endpoint_change());
+        changes.extend(self.receivers.iter().flat_map(Receivers::changes));
         changes
     }
 
@@ -388,30 +385,6 @@ impl Comparison {
         });
         (!same).then(|| Change::PortalUpdate {
             id: portal.id.clone(),
-        })
-    }
-
-    fn endpoint_change(&self) -> Option<Change> {
-        let url = self.webhook_url.clone()?;
-        let Some(endpoint) = &self.endpoint else {
-            return Some(Change::EndpointCreate { url });
-        };
-        let told: BTreeSet<_> = endpoint.enabled_events.iter().map(String::as_str).collect();
-        let all = told.contains("*") || EVENTS.iter().all(|event| told.contains(event));
-        if all && endpoint.status == EndpointStatus::Enabled {
-            return None;
-        }
-        // Events that someone else subscribed the endpoint to are kept.
-        let events = if told.contains("*") {
-            told
-        } else {
-            told.into_iter().chain(EVENTS).collect()
-        };
-        let events = events.into_iter().map(str::to_owned).collect();
-        Some(Change::EndpointUpdate {
-            id: endpoint.id.clone(),
-            url,
-            events,
         })
     }
 }

@@ -16,13 +16,15 @@ use domain::billing::plans::{Catalogue, Interval, Rate, RateTier};
 use domain::ids::{PriceId, ProductId};
 use domain::retry::Retryable;
 use domain::time::Timestamp;
+use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use stripe_api::{
-    KeyTransfer, PortalCancel, PortalOrder, PriceOrder, ProductChange, ProductOrder, Proration,
-    StripeApi, StripeError, WebhookEndpointChange, WebhookEndpointOrder, api_version,
+    EventDestinationOrder, KeyTransfer, PortalCancel, PortalOrder, PriceOrder, ProductChange,
+    ProductOrder, Proration, StripeApi, StripeError, WebhookEndpointChange, WebhookEndpointOrder,
+    api_version,
 };
-use webhooks::stripe::EVENTS;
+use webhooks::stripe::{EVENTS, THIN_EVENTS};
 
 /// One run of `catalogue push`.
 pub struct Push<'a> {
@@ -169,6 +171,11 @@ impl Push<'_> {
             Change::PortalCreate => self.portal(None, comparison, created).await?,
             Change::PortalUpdate { id } => self.portal(Some(id), comparison, created).await?,
             Change::EndpointCreate { url } => return self.endpoint_create(url).await,
+            Change::DestinationCreate { url } => return self.destination_create(url).await,
+            Change::DestinationUpdate { id, events, .. } => {
+                let key = self.timed_key(&["destination", id]);
+                retry(async || self.api.event_destination_mend(id, events, &key).await).await?;
+            }
             Change::EndpointUpdate { id, events, .. } => {
                 let events: Vec<_> = events.iter().map(String::as_str).collect();
                 let key = self.timed_key(&["endpoint", id]);
@@ -305,9 +312,23 @@ impl Push<'_> {
         };
         let key = self.timed_key(&["endpoint", url]);
         let made = retry(async || self.api.webhook_endpoint_create(&order, &key).await).await?;
-        let secret = secrecy::ExposeSecret::expose_secret(&made.secret).to_owned();
         Ok(format!(
-            "\n           Store its signing secret now; Stripe does not show it again: STRIPE_WEBHOOK_SECRETS={secret}"
+            "\n           Store its signing secret now; Stripe does not show it again: STRIPE_WEBHOOK_SECRETS={}",
+            made.secret.expose_secret()
+        ))
+    }
+
+    async fn destination_create(&self, url: &str) -> anyhow::Result<String> {
+        let order = EventDestinationOrder {
+            name: OURS,
+            url,
+            events: &THIN_EVENTS,
+        };
+        let key = self.timed_key(&["destination", url]);
+        let made = retry(async || self.api.event_destination_create(&order, &key).await).await?;
+        Ok(format!(
+            "\n           Its signing secret is another one. Add it to STRIPE_WEBHOOK_SECRETS, after a comma: {}",
+            made.secret.expose_secret()
         ))
     }
 

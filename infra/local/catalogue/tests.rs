@@ -13,7 +13,7 @@ use domain::ids::ProductId;
 use domain::time::Timestamp;
 use stand_in_shared::faults::Faults;
 use stand_in_shared::web::StandInWeb;
-use stand_in_stripe::Stripe;
+use stand_in_stripe::{Fault, Stripe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use stripe_api::{StripeApi, StripeConfig, Web};
@@ -140,14 +140,15 @@ fn read(text: &str) -> Catalogue {
 async fn the_first_push_makes_everything_and_the_second_nothing() {
     let shop = Scene::open();
     let (outcome, said) = shop.push(BUILT_IN).await;
-    // 2 meters, 12 products, 12 prices, the portal, the endpoint.
-    assert_eq!(outcome, Outcome::Applied(28), "{said}");
+    // 2 meters, 12 products, 12 prices, the portal, the endpoint, the destination.
+    assert_eq!(outcome, Outcome::Applied(29), "{said}");
     for line in [
         "create meter    pull_requests",
         "create product  tallyhook_plan_teams",
         "pull_requests: 0.00 USD each up to 60, then 8.00 USD each",
         "create portal   configuration",
         "STRIPE_WEBHOOK_SECRETS=whsec_",
+        "after a comma: whsec_",
         "tallyhook_plan_enterprise      –",
     ] {
         assert!(said.contains(line), "{line} is not in\n{said}");
@@ -169,7 +170,7 @@ async fn a_dry_run_writes_nothing() {
         .push_by(&api, BUILT_IN, true)
         .await
         .expect("it only looks");
-    assert_eq!(outcome, Outcome::Shown(28), "{said}");
+    assert_eq!(outcome, Outcome::Shown(29), "{said}");
     assert!(said.contains("nothing was changed"), "{said}");
     shop.push(BUILT_IN).await;
     let (outcome, _) = shop
@@ -247,7 +248,7 @@ async fn a_push_that_was_stopped_resumes() {
     let dearer = BUILT_IN
         .replace("\"29.00\"", "\"31.00\"")
         .replace("each = \"8.00\"", "each = \"9.00\"");
-    for (before, last) in [(None, 28), (Some(BUILT_IN), 7)] {
+    for (before, last) in [(None, 29), (Some(BUILT_IN), 7)] {
         for stop in 0..last {
             for how in [Break::Before, Break::After] {
                 let shop = Scene::open();
@@ -343,6 +344,44 @@ async fn what_somebody_changed_at_stripe_is_mended() {
     }
     assert_eq!(shop.push(BUILT_IN).await.0, Outcome::NothingToDo);
     assert_eq!(elsewhere::get(&shop.router, pro).await["active"], true);
+}
+
+/// Errors about meters arrive through a destination of Stripe's second API.
+#[tokio::test(start_paused = true)]
+async fn errors_about_meters_have_a_destination() {
+    const DESTINATIONS: &str = "/v2/core/event_destinations";
+    let shop = Scene::open();
+    shop.push(BUILT_IN).await;
+    let there = async || elsewhere::get(&shop.router, DESTINATIONS).await["data"].clone();
+    let made = there().await;
+    let id = made[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        made[0]["enabled_events"],
+        serde_json::json!([
+            "v1.billing.meter.error_report_triggered",
+            "v1.billing.meter.no_meter_found"
+        ])
+    );
+    elsewhere::post(&shop.router, &format!("{DESTINATIONS}/{id}/disable"), "").await;
+    let (_, said) = shop.push(BUILT_IN).await;
+    assert!(said.contains("update destination"), "{said}");
+    let mended = there().await;
+    assert_eq!(mended[0]["status"], "enabled");
+    assert_eq!(mended.as_array().map(Vec::len), Some(1), "{mended}");
+    assert_eq!(shop.push(BUILT_IN).await.0, Outcome::NothingToDo);
+}
+
+/// A restricted key, or a server that speaks the first API only: the push says what is left to do.
+#[tokio::test(start_paused = true)]
+async fn a_key_without_the_right_to_destinations_pushes_the_rest() {
+    let shop = Scene::open();
+    shop.stripe
+        .fail_next_at("GET /v2/core/event_destinations", Fault::Status(403));
+    let (outcome, said) = shop.push(BUILT_IN).await;
+    assert_eq!(outcome, Outcome::Applied(28), "{said}");
+    let note =
+        "create one in the Stripe dashboard for the types v1.billing.meter.error_report_triggered";
+    assert!(said.contains(note), "{said}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ mod checkout;
 mod customer_balances;
 mod customers;
 mod error;
+mod event_destinations;
 mod events;
 mod fields;
 mod invoices;
@@ -47,6 +48,9 @@ pub use checkout::{
 pub use customer_balances::{BalanceCredit, BalanceEntry};
 pub use customers::{ACCOUNT_NOTE, BillingAddress, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
+pub use event_destinations::{
+    DestinationStatus, EventDestination, EventDestinationOrder, NewEventDestination,
+};
 pub use events::RawEvent;
 pub use invoices::{Invoice, InvoiceLine, InvoiceStatus};
 pub use meters::{Meter, MeterStatus};

@@ -118,7 +118,11 @@ impl Operation<'_> {
             built = built.header("idempotency-key", key);
         }
         if request.body.is_some() {
-            built = built.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let form = match family {
+                Family::V1 => "application/x-www-form-urlencoded",
+                Family::V2 => "application/json",
+            };
+            built = built.header(CONTENT_TYPE, form);
         }
         let unaskable = |_| StripeError::Unaskable {
             operation: self.name,

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use std::borrow::Cow;
 
-pub use crate::stripe_types::EVENTS;
+pub use crate::stripe_types::{EVENTS, THIN_EVENTS};
 pub use payloads::{MeterErrors, Uncounted};
 
 /// The maximum age of a signature, and the maximum time that it may lie in the future.

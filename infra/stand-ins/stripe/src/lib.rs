@@ -37,6 +37,7 @@ mod debits;
 mod disputes;
 mod endpoints;
 mod error;
+mod event_destinations;
 mod events;
 mod expand;
 mod hosted_pages;
@@ -171,6 +172,7 @@ impl Stripe {
             .merge(disputes::routes())
             .merge(portal::routes())
             .merge(endpoints::routes())
+            .merge(event_destinations::routes())
             .merge(adjustments::routes())
             .fallback(unknown)
             .method_not_allowed_fallback(unknown)

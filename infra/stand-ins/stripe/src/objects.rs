@@ -34,6 +34,8 @@ pub(super) const BALANCE_TRANSACTION: Kind = kind(
 );
 pub(super) const CHARGE: Kind = kind("charge", "charge", "ch");
 pub(super) const CUSTOMER: Kind = kind("customer", "customer", "cus");
+pub(super) const DESTINATION: Kind =
+    kind("v2.core.event_destination", "event destination", "ed_test");
 pub(super) const DISPUTE: Kind = kind("dispute", "dispute", "dp");
 pub(super) const ENDPOINT: Kind = kind("webhook_endpoint", "webhook endpoint", "we");
 pub(super) const EVENT: Kind = kind("event", "event", "evt");

@@ -156,9 +156,13 @@ async fn fingerprint(request: Request) -> Result<(String, Request), ApiError> {
     let (head, body) = request.into_parts();
     let unread = |_| ApiError::invalid("The request body could not be read.");
     let body: Bytes = to_bytes(body, usize::MAX).await.map_err(unread)?;
-    let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
-    let params = Params::from_request(copy, &()).await?;
-    let fingerprinted = format!("{} {} {}", head.method, head.uri.path(), params.canonical());
+    let parameters = if head.uri.path().starts_with("/v2/") {
+        String::from_utf8_lossy(&body).into_owned()
+    } else {
+        let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
+        Params::from_request(copy, &()).await?.canonical()
+    };
+    let fingerprinted = format!("{} {} {parameters}", head.method, head.uri.path());
     Ok((fingerprinted, Request::from_parts(head, Body::from(body))))
 }
 
