@@ -35,6 +35,7 @@ pub mod unsubscribed;
 pub mod usage;
 pub mod usage_corrections;
 mod usage_credits;
+mod usage_deaths;
 pub mod usage_ends;
 pub mod usage_minutes;
 pub mod usage_property;

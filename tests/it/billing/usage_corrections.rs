@@ -20,7 +20,7 @@ fn why() -> Value {
 }
 
 /// Two fixes that were reported to Stripe, and the path to cancel the first one.
-async fn reported(fault_plan: FaultPlan) -> (Months, String) {
+pub async fn reported(fault_plan: FaultPlan) -> (Months, String) {
     let mut months = Months::begin(fault_plan).await;
     months.fix().await;
     months.fix().await;
@@ -35,17 +35,17 @@ async fn reported(fault_plan: FaultPlan) -> (Months, String) {
     (months, path)
 }
 
-async fn cancels(months: &Months, path: &str) -> (StatusCode, Value) {
+pub async fn cancels(months: &Months, path: &str) -> (StatusCode, Value) {
     loop {
         let answer = months.world.operator("POST", path, Some(&why())).await;
-        if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
+        if !answer.0.is_server_error() {
             return answer;
         }
     }
 }
 
 /// Asserts that one of the two fixes is cancelled here and at Stripe, and the other one is billed.
-async fn assert_cancelled(mut months: Months) {
+pub async fn assert_cancelled(mut months: Months) {
     months.pass(6 * HOUR).await;
     let cancelled = months.records(UsageState::Cancelled).await;
     assert_eq!(cancelled.len(), 1, "{cancelled:?}");

@@ -15,14 +15,14 @@ use store::UsageState;
 const ENTRIES: &str = "POST stripe.wire/v1/customers/cus_TallyhookDemo1/balance_transactions";
 const LINE: &str = "POST /v1/customers/cus_TallyhookDemo1/balance_transactions";
 /// What a fix costs with the plan of these customers.
-const FIX: i64 = 1_500;
+pub const FIX: i64 = 1_500;
 
-fn why() -> Value {
+pub fn why() -> Value {
     json!({ "reason": "the fix was of another customer" })
 }
 
 /// Two fixes on a final invoice, and the path to what can be done about the first one.
-async fn invoiced(fault_plan: FaultPlan) -> (Months, String) {
+pub async fn invoiced(fault_plan: FaultPlan) -> (Months, String) {
     let mut months = Months::begin(fault_plan).await;
     assert!(ENTRIES.contains(CUSTOMER));
     months.fix().await;
@@ -40,11 +40,11 @@ async fn invoiced(fault_plan: FaultPlan) -> (Months, String) {
     (months, path)
 }
 
-async fn credits(months: &Months, path: &str, body: &Value) -> (StatusCode, Value) {
+pub async fn credits(months: &Months, path: &str, body: &Value) -> (StatusCode, Value) {
     let path = format!("{path}/credit");
     loop {
         let answer = months.world.operator("POST", &path, Some(body)).await;
-        if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
+        if !answer.0.is_server_error() {
             return answer;
         }
     }
@@ -56,7 +56,7 @@ fn balance(months: &Months) -> Value {
 }
 
 /// Asserts that the customer was credited once, and that the next fix is paid with the credit.
-async fn assert_credited(mut months: Months, minor: i64) {
+pub async fn assert_credited(mut months: Months, minor: i64) {
     months.pass(6 * HOUR).await;
     assert_eq!(balance(&months), -minor);
     let records = months.records(UsageState::Reported).await;

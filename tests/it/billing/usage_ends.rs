@@ -96,7 +96,7 @@ async fn usage_of_the_last_minutes_is_on_the_draft() {
 }
 
 /// An external agent's job that was begun on the account's plan.
-async fn begins_a_job(months: &mut Months, issue: u64) -> String {
+pub async fn begins_a_job(months: &mut Months, issue: u64) -> String {
     let github = &months.world.vendors.github;
     github.add_issue(OWNER, REPOSITORY, issue, "A bug", "Please.");
     let wanted = json!({ "repository": "acme/greeter", "issue": issue, "agent": "external" });
@@ -110,7 +110,7 @@ async fn begins_a_job(months: &mut Months, issue: u64) -> String {
     asked["id"].as_str().expect("an id").to_owned()
 }
 
-async fn delivers(months: &Months, job: &str, issue: u64) {
+pub async fn delivers(months: &Months, job: &str, issue: u64) {
     let report = json!({ "phase": "mitigate", "status": "success", "repository": "acme/greeter",
         "issue": issue, "job_id": job, "pull_request": 31 });
     let key = format!("report {job}");
