@@ -2,14 +2,16 @@
 //! paid Checkout closes the others, and of two live ones one stands.
 
 use crate::billing::checkouts::shop;
+use crate::world::months::{HOUR, Months};
 use crate::world::program::Program;
-use crate::world::{FaultPlan, World};
+use crate::world::{FaultPlan, World, leaks};
 use ::queues::Queue;
 use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
 use std::time::Duration;
+use store::UsageState;
 
 const CHECKOUT: &str = "/api/v1/billing/checkout";
 const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
@@ -146,6 +148,7 @@ async fn of_two_paid_checkouts_the_newer_stands() {
         );
         let before = listed(&program).await;
         assert_eq!(before["live"], 2, "{before}");
+        leaks::alarms();
         assert_eq!(
             (
                 &before["subscriptions"][0]["plan"],
@@ -159,6 +162,7 @@ async fn of_two_paid_checkouts_the_newer_stands() {
             pairs(&there(world)),
             [("canceled", first), ("active", second)]
         );
+        assert_eq!(alarms_of_two(), 1);
         let after = listed(&program).await;
         assert_eq!(after["live"], 1, "{after}");
         let ended = &after["subscriptions"][1];
@@ -186,6 +190,47 @@ async fn of_two_paid_checkouts_the_newer_stands() {
         );
         program.world.done().await;
     }
+}
+
+/// How many alarms said that an account has several live subscriptions.
+fn alarms_of_two() -> usize {
+    let alarms = leaks::alarms();
+    let lines = alarms.iter();
+    lines
+        .filter(|line| line.contains("live subscriptions"))
+        .count()
+}
+
+/// A person subscribes a customer who pays by the fix to another plan at Stripe's dashboard. The
+/// older subscription ends with an invoice for its fixes, and an operator is told.
+#[tokio::test(start_paused = true)]
+async fn a_superseded_subscription_bills_its_usage() {
+    let mut months = Months::begin(FaultPlan::Seeded(541)).await;
+    months.fix().await;
+    months.fix().await;
+    months.pass(2 * HOUR).await;
+    assert_eq!(months.billed().await, 0);
+    leaks::alarms();
+    let price = months
+        .world
+        .priced("tallyhook_plan_starter", 2_900, Some("month"))
+        .await;
+    let form = [
+        ("customer", CUSTOMER),
+        ("items[0][price]", price["id"].as_str().expect("an id")),
+    ];
+    months.world.stripe_makes("subscriptions", &form).await;
+    months.pass(HOUR).await;
+    assert_eq!(
+        pairs(&there(&months.world)),
+        [("canceled", "payg"), ("active", "starter")]
+    );
+    assert_eq!(alarms_of_two(), 1);
+    assert_eq!(months.billed().await, 2);
+    for state in [UsageState::Owed, UsageState::Stuck] {
+        assert_eq!(months.sum(state).await, 0);
+    }
+    months.world.done().await;
 }
 
 /// A conversion yields to what the customer chose, also if it is newer.
