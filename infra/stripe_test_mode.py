@@ -78,7 +78,7 @@ class Play:
         path = f"/api/v1/admin/accounts/{account}/api-keys"
         key = self.tallyhook("POST", path, self.options.operator_token, {"name": "test mode"})["secret"]
         print(f"{name}: customer {customer}, account {account}")
-        return customer, key
+        return customer, account, key
 
     def pays_with(self, customer, method):
         attached = self.stripe("POST", f"/v1/payment_methods/{method}/attach", customer=customer)["id"]
@@ -98,19 +98,25 @@ class Play:
 
     def usage(self):
         """A fix is counted once at Stripe, however often it is reported."""
-        customer, key = self.customer()
+        customer, account, key = self.customer()
         self.subscribes(key, "payg")
         report = {"phase": "mitigate", "status": "success", "repository": "acme/greeter", "fix": uuid.uuid4().hex}
         first = self.tallyhook("POST", "/api/v1/phase-data", key, report)
         again = self.tallyhook("POST", "/api/v1/phase-data", key, report)
         expect(first["billing"] == "billed" and again["billing"] == "already_billed", (first, again))
+        path = f"/api/v1/admin/accounts/{account}/usage?state=reported"
+        reported = lambda: self.tallyhook("GET", path, self.options.operator_token)["usage"]
+        self.eventually("the fix is reported to Stripe", reported)
+        expect(len(reported()) == 1, "the fix is reported more than once")
+        if self.options.quick:
+            return
         meters = self.stripe("GET", "/v1/billing/meters?limit=100")["data"]
         meter = next(one["id"] for one in meters if one["event_name"] == "pull_requests")
         today = int(time.time()) // DAY * DAY
         query = urllib.parse.urlencode({"customer": customer, "start_time": today - DAY, "end_time": today + DAY})
-        path = f"/v1/billing/meters/{meter}/event_summaries?{query}"
-        counted = lambda: sum(one["aggregated_value"] for one in self.stripe("GET", path)["data"])
-        print("  the fix is reported once; Stripe's summaries can take some minutes")
+        summaries = f"/v1/billing/meters/{meter}/event_summaries?{query}"
+        counted = lambda: sum(one["aggregated_value"] for one in self.stripe("GET", summaries)["data"])
+        print("  Stripe's summaries can take some minutes")
         self.eventually("Stripe counts the fix", lambda: counted() >= 1, seconds=1200)
         expect(counted() == 1, "Stripe counted the fix more than once")
 
@@ -125,7 +131,7 @@ class Play:
             print("there are no test clocks here, so no month passes")
             return
         try:
-            customer, key = self.customer(clock)
+            customer, _, key = self.customer(clock)
             self.subscribes(key, "teams")
             self.eventually("the first invoice is paid", lambda: len(self.invoices(key, "paid")) == 1)
             self.advance(clock, now + 32 * DAY)
@@ -154,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8420", help="where Tallyhook serves (default: %(default)s)")
     parser.add_argument("--stripe-url", default="https://api.stripe.com", help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="do not wait for Stripe's summaries, which take minutes")
     options = parser.parse_args()
     options.stripe_key = os.environ.get("STRIPE_SECRET_KEY", "")
     options.operator_token = os.environ.get("OPERATOR_TOKEN", "").rpartition(":")[2]

@@ -130,6 +130,20 @@ async fn phase_completion_bills_a_fix_once() {
     program.world.done().await;
 }
 
+/// Stripe has the usage at once. The sweeper only repeats a message that is lost.
+#[tokio::test(start_paused = true)]
+async fn a_reported_fix_is_on_the_meter_at_once() {
+    let (world, account) = World::on_plan(FaultPlan::None, "payg", &[]).await;
+    let key = world.key_of(&account, "the first").await;
+    let body = phase("mitigate", "success", 12);
+    let reported = world.customer(&key, "POST", PHASES, "once", Some(&body));
+    assert_eq!(reported.await.0, StatusCode::CREATED);
+    while world.turn_all().await > 0 {}
+    let stripe = &world.vendors.stripe;
+    assert_eq!(stripe.total(CUSTOMER, "pull_requests"), 1);
+    world.done().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn reports_at_once_are_one_charge() {
     let program = program("payg", &[]).await;

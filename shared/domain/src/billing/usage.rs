@@ -204,6 +204,14 @@ impl UsageAmount {
 }
 
 impl Usage {
+    /// What a worker reports together with it.
+    pub fn debts(&self) -> AccountMeter {
+        AccountMeter {
+            account: self.account.clone(),
+            meter: self.meter.clone(),
+        }
+    }
+
     /// What it costs, if its rate is known.
     pub fn amount(&self) -> Option<UsageAmount> {
         let rate = self.rate.as_ref()?;

@@ -56,13 +56,7 @@ impl BillingEffect {
     /// The meters on which the account has new usage to report.
     pub fn debts(&self) -> Vec<AccountMeter> {
         match self {
-            Self::Billed { usage, .. } => usage
-                .iter()
-                .map(|usage| AccountMeter {
-                    account: usage.account.clone(),
-                    meter: usage.meter.clone(),
-                })
-                .collect(),
+            Self::Billed { usage, .. } => usage.iter().map(Usage::debts).collect(),
             Self::None | Self::Released { .. } => Vec::new(),
         }
     }

@@ -1,8 +1,7 @@
 //! `/api/v1/phase-data`: an external agent, such as a GitHub Action, reports its work on a fix.
 //!
-//! One transaction writes a report and its charge, so nothing remains to be done afterwards: once
-//! the report is answered, a delivered fix is on Stripe's bill, in the ledger or in the trial's
-//! quota. Safe to run twice: a fix counts once.
+//! One transaction writes a report and its charge: once the report is answered, a delivered fix is
+//! owed to Stripe, in the ledger or in the trial's quota. Safe to run twice: a fix counts once.
 
 use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::routes::jobs::delegated;
@@ -11,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::MeteredTo;
 use domain::billing::quotas::period_of;
-use domain::billing::usage::Meter;
+use domain::billing::usage::{Meter, Usage};
 use domain::ids::JobId;
 use domain::jobs::fixes::Fix;
 use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
@@ -24,6 +23,7 @@ use flows::accounts::{Entitled, load};
 use flows::jobs::assists::no_subscription;
 use flows::jobs::obstacles::quota_used;
 use http::StatusCode;
+use queues::Message;
 use rest::{Body, IdempotencyKey, OptionalKey, Params, cursors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -220,10 +220,26 @@ pub async fn record(
     charge: Result<Option<FixCharge>, Refusal>,
 ) -> Result<Reported, ApiError> {
     match charge {
-        Ok(charge) => Ok(ctx.store.phase_record(report, charge.as_ref()).await?),
+        Ok(charge) => {
+            let reported = ctx.store.phase_record(report, charge.as_ref()).await?;
+            if reported == Reported::Now(ReportBilling::Billed) {
+                send(ctx, charge.iter().flat_map(|charge| &charge.usage)).await;
+            }
+            Ok(reported)
+        }
         Err(refusal) => {
             let known = ctx.store.phase_known(report).await?;
             known.ok_or_else(|| refusal.into())
+        }
+    }
+}
+
+/// Announces usage. A lost message costs a minute: the records are due, and the sweeper finds them.
+async fn send(ctx: &Ctx, usage: impl Iterator<Item = &Usage>) {
+    for record in usage {
+        let message = Message::Usage(record.debts());
+        if let Err(error) = ctx.queues.send(&message, Some(&record.account)).await {
+            tracing::warn!(usage.id = %record.id, %error, "could not queue usage; the sweeper will");
         }
     }
 }
