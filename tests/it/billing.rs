@@ -28,6 +28,7 @@ pub mod samples;
 pub mod spending;
 pub mod stuck_usage;
 pub mod subscription;
+mod subscription_stories;
 pub mod top_ups;
 pub mod unbilled;
 pub mod uncounted;

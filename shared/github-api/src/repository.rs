@@ -34,8 +34,6 @@ pub struct Details {
     pub default_branch: String,
     pub archived: bool,
     pub private: bool,
-    pub html_url: String,
-    pub size_kb: u64,
 }
 
 #[derive(Deserialize)]
@@ -49,10 +47,6 @@ struct RepositoryShape {
     archived: bool,
     #[serde(default)]
     private: bool,
-    #[serde(default)]
-    html_url: String,
-    #[serde(default)]
-    size: u64,
 }
 
 #[derive(Deserialize)]
@@ -72,8 +66,6 @@ impl From<RepositoryShape> for Details {
             default_branch: shape.default_branch,
             archived: shape.archived,
             private: shape.private,
-            html_url: shape.html_url,
-            size_kb: shape.size,
         }
     }
 }
@@ -199,7 +191,7 @@ mod tests {
 
     fn hello() -> Value {
         json!({ "id": 9, "name": "hello", "full_name": "octo/hello", "owner": { "login": "octo", "id": 5 },
-            "default_branch": "main", "archived": false, "private": true, "html_url": "https://x/octo/hello", "size": 12,
+            "default_branch": "main", "archived": false, "private": true, "size": 12,
             "a_field_of_tomorrow": {} })
     }
 
@@ -210,12 +202,8 @@ mod tests {
         assert_eq!(details.id, RepositoryId::new(9));
         assert_eq!(details.owner_id, OwnerId::new(5));
         assert_eq!(
-            (
-                details.default_branch.as_str(),
-                details.size_kb,
-                details.private
-            ),
-            ("main", 12, true)
+            (details.default_branch.as_str(), details.private),
+            ("main", true)
         );
     }
 

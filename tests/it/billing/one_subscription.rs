@@ -202,7 +202,7 @@ fn alarms_of_two() -> usize {
 }
 
 /// A person subscribes a customer who pays by the fix to another plan at Stripe's dashboard. The
-/// older subscription ends with an invoice for its fixes, and an operator is told.
+/// older subscription ends with an invoice for its fixes, and there is an alarm.
 #[tokio::test(start_paused = true)]
 async fn a_superseded_subscription_bills_its_usage() {
     let mut months = Months::begin(FaultPlan::Seeded(541)).await;

@@ -197,7 +197,7 @@ impl Months {
         sum
     }
 
-    async fn stripe_reads(&self, path: &str) -> Value {
+    pub async fn stripe_reads(&self, path: &str) -> Value {
         let request = Request::get(format!("https://stripe.stand-in/v1/{path}"))
             .header("authorization", "Bearer sk_test_local")
             .body(Body::empty())
