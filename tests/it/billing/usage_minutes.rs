@@ -123,6 +123,7 @@ async fn a_minute_in_which_stripe_has_counted_too_much_is_left_to_a_person() {
 }
 
 /// The answer of a report after the window is lost too. Its summary lags, and it is not sent twice.
+/// The message that met the failure comes back hours later, and finds nothing to do.
 #[tokio::test(start_paused = true)]
 async fn a_summary_that_lags_is_not_taken_for_a_missing_report() {
     let mut months = lost(0).await;
@@ -131,7 +132,7 @@ async fn a_summary_that_lags_is_not_taken_for_a_missing_report() {
         times: 2,
         effect: Effect::AnswerLost,
     });
-    months.pass(8 * HOUR).await;
+    months.pass(13 * HOUR).await;
     let total = months
         .world
         .vendors

@@ -9,6 +9,35 @@ use super::error::ApiError;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// The fields of maps that mean the same in every call.
+const MAPS: [(&str, &[&str]); 9] = [
+    ("billing_mode", &["flexible", "type"]),
+    ("cancellation_details", &["comment", "feedback"]),
+    ("customer_mapping", &["event_payload_key", "type"]),
+    ("default_aggregation", &["formula"]),
+    ("end_behavior", &["missing_payment_method"]),
+    (
+        "payment_settings",
+        &[
+            "payment_method_options",
+            "payment_method_types",
+            "save_default_payment_method",
+        ],
+    ),
+    (
+        "recurring",
+        &[
+            "interval",
+            "interval_count",
+            "meter",
+            "trial_period_days",
+            "usage_type",
+        ],
+    ),
+    ("trial_settings", &["end_behavior"]),
+    ("value_settings", &["event_payload_key"]),
+];
+
 pub(super) struct Params(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequest<S> for Params {
@@ -52,13 +81,19 @@ impl<S: Send + Sync> FromRequest<S> for NoParams {
 }
 
 impl Params {
-    /// Refuses any parameter whose outermost name is not in the list. `expand` is always allowed.
+    /// Refuses any parameter whose outermost name is not in the list, or which has a field that its
+    /// map does not have. `expand` is always allowed.
     pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
-        let unknown = self.0.iter().find(|(name, _)| {
-            let outer = name.split('[').next().unwrap_or_default();
-            outer != "expand" && !known.contains(&outer)
-        });
-        match unknown {
+        let is_unknown = |name: &str| {
+            let (outer, inner) = name.split_once('[').unwrap_or((name, ""));
+            let field = inner.split(']').next().unwrap_or_default();
+            let fields = MAPS.iter().find(|(map, _)| *map == outer);
+            outer != "expand"
+                && (!known.contains(&outer)
+                    || fields
+                        .is_some_and(|(_, fields)| !field.is_empty() && !fields.contains(&field)))
+        };
+        match self.0.iter().find(|(name, _)| is_unknown(name)) {
             None => Ok(()),
             Some((name, _)) => Err(ApiError::parameter(
                 name,

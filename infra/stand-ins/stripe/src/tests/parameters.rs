@@ -39,3 +39,24 @@ async fn unknown_parameters_are_refused() {
         .await
         .refuse(400, "code", "parameter_unknown");
 }
+
+/// A field that a map does not have is refused like any other
+/// (<https://docs.stripe.com/api/prices/create>, <https://docs.stripe.com/api/subscriptions/create>).
+#[tokio::test]
+async fn unknown_fields_of_maps_are_refused() {
+    let scene = scene();
+    for (path, form) in [
+        ("billing/meters", "default_aggregation[color]=red"),
+        ("billing/meters", "customer_mapping[color]=red"),
+        ("billing/meters", "value_settings[color]=red"),
+        ("customers", "address[color]=red"),
+        ("customers", "invoice_settings[color]=red"),
+        ("prices", "recurring[color]=red"),
+        ("subscriptions", "billing_mode[color]=red"),
+        ("subscriptions", "payment_settings[color]=red"),
+        ("subscriptions", "trial_settings[color]=red"),
+    ] {
+        let answer = scene.post(&format!("/v1/{path}"), "", form).await;
+        answer.refuse(400, "code", "parameter_unknown");
+    }
+}
