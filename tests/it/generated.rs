@@ -135,7 +135,10 @@ fn route(method: &str, path: &str, operation: &Value) -> String {
         .as_array()
         .is_some_and(|parameters| {
             parameters.iter().any(|parameter| {
-                parameter["name"] == "idempotency-key" && parameter["required"] == true
+                parameter["$ref"]
+                    .as_str()
+                    .is_some_and(|name| name.ends_with("IdempotencyKey"))
+                    || parameter["name"] == "idempotency-key" && parameter["required"] == true
             })
         });
     format!(

@@ -1,5 +1,5 @@
-//! Usage reports: reports the usage that accounts owe to Stripe, and cancels reports that operators
-//! take back.
+//! Usage reports: reports the usage that accounts owe to Stripe, and cancels or credits reports that
+//! operators take back.
 //!
 //! Invoked by the queue `usage`, whose messages name an account and a meter. One worker at a time
 //! reports everything that the account owes on the meter, one record after another. Safe to run

@@ -109,8 +109,9 @@ fn complete_operation(
     }
 }
 
-/// Completes the parameters. Returns whether the request has a part that can be malformed. The
-/// idempotency key becomes a reference, and its definition moves to `idempotency_key`.
+/// Completes the parameters. Returns whether the request has a part that can be malformed. A required
+/// idempotency key becomes a reference, and its definition moves to `idempotency_key`; an optional one
+/// is another parameter and stays.
 fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bool {
     let mut asks = operation.get("requestBody").is_some();
     for parameter in operation
@@ -120,9 +121,12 @@ fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bo
         .flatten()
     {
         if parameter["name"] == "idempotency-key" {
+            asks = true;
+            if parameter["required"] != true {
+                continue;
+            }
             let reference = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
             *idempotency_key = std::mem::replace(parameter, reference);
-            asks = true;
             continue;
         }
         asks |= parameter["in"] == "query";

@@ -60,6 +60,8 @@ struct Web {
 #[derive(Deserialize)]
 struct Page {
     data: Vec<Shape>,
+    #[serde(default)]
+    next_page_url: Option<String>,
 }
 
 impl Shape {
@@ -82,16 +84,22 @@ const ENABLE: &str = "enable the event destination";
 const LIST: &str = "list the event destinations";
 const UPDATE: &str = "update the event destination";
 const DESTINATIONS: [&str; 2] = ["core", "event_destinations"];
+const PAGE_ITEMS: u64 = 20;
 const URL: &str = "webhook_endpoint.url";
 const SECRET: &str = "webhook_endpoint.signing_secret";
 
 impl StripeApi {
-    /// All event destinations. Stripe allows fewer than a page of them.
+    /// All event destinations. Stripe allows sixteen, which is less than a page.
     pub async fn event_destination_list(&self) -> Result<Vec<EventDestination>, StripeError> {
         let operation = self.to(LIST);
-        let query = json!({ "limit": 100, "include": [URL] });
+        let query = json!({ "limit": PAGE_ITEMS, "include": [URL] });
         let body = operation.fetch(Family::V2, &DESTINATIONS, query).await?;
         let page: Page = operation.parse(&body)?;
+        if page.next_page_url.is_some() {
+            return Err(StripeError::Malformed {
+                why: "there are more event destinations than Stripe allows".to_owned(),
+            });
+        }
         let parts = page.data.into_iter().map(|shape| shape.parts().0);
         Ok(parts.collect())
     }
@@ -198,6 +206,7 @@ mod tests {
             Reply::ok(&destination("disabled")),
             Reply::ok(&destination("enabled")),
             Reply::ok(&destination("enabled")),
+            Reply::ok(&page.replace("\"next_page_url\":null", "\"next_page_url\":\"/v2/more\"")),
         ]);
         let listed = peer.api().event_destination_list().await.expect("a list");
         assert_eq!(listed[0].url.as_deref(), Some("https://a.test/hook"));
@@ -215,10 +224,15 @@ mod tests {
             .iter()
             .map(|heard| heard.line.clone())
             .collect();
+        let more = peer.api().event_destination_list().await;
+        assert!(
+            matches!(more, Err(StripeError::Malformed { .. })),
+            "{more:?}"
+        );
         assert_eq!(
             lines,
             [
-                "GET /v2/core/event_destinations?include[0]=webhook_endpoint.url&limit=100",
+                "GET /v2/core/event_destinations?include[0]=webhook_endpoint.url&limit=20",
                 "POST /v2/core/event_destinations/ed_1",
                 "POST /v2/core/event_destinations/ed_1/enable",
                 "POST /v2/core/event_destinations/ed_1",

@@ -207,6 +207,23 @@ async fn a_credit_that_stripe_refuses_is_shown_on_the_record() {
     assert_credited(months, FIX).await;
 }
 
+/// The customer is gone at Stripe: the record says so, and nothing is repeated for ever.
+#[tokio::test(start_paused = true)]
+async fn a_credit_for_a_deleted_customer_is_refused() {
+    let (mut months, path) = invoiced(FaultPlan::None).await;
+    let stripe = months.world.vendors.stripe.clone();
+    stripe.delete_customer(CUSTOMER).expect("a customer");
+    credits(&months, &path, &why()).await;
+    months.pass(HOUR).await;
+    let records = months.records(UsageState::Reported).await;
+    let refused = records
+        .iter()
+        .filter(|record| record["credit"]["state"] == "refused");
+    assert_eq!(refused.count(), 1, "{records:?}");
+    assert_eq!(stripe.balance_transactions().len(), 0);
+    months.world.done().await;
+}
+
 /// What can be cancelled is not credited, and what was credited is not cancelled.
 #[tokio::test(start_paused = true)]
 async fn usage_is_cancelled_or_credited() {

@@ -322,6 +322,8 @@ async fn a_trial_s_fixes_end_with_its_quota_and_then_no_job_begins() {
         (StatusCode::FORBIDDEN, &json!("quota_used")),
         "{refused}"
     );
+    let again = program.reports(&phase("mitigate", "success", 1)).await;
+    assert_eq!(again, "already_billed", "it counted before");
     assert_eq!(program.pulls_counted().await, 10);
     let job = program.orders(7).await;
     assert_eq!(job["state"], "FAILED", "{job}");

@@ -138,3 +138,18 @@ async fn the_page_names_every_route_and_loads_nothing() {
     }
     program.world.done().await;
 }
+
+/// Six routes give a request a key if it has none; all others that take a key require one.
+#[test]
+fn a_key_is_optional_on_six_routes() {
+    let document = api::document();
+    let shared = &document["components"]["parameters"]["IdempotencyKey"];
+    assert_eq!(shared["required"], true, "{shared}");
+    let operations = document["paths"].as_object().expect("paths").values();
+    let parameters = operations
+        .flat_map(|path| path.as_object().into_iter().flatten())
+        .flat_map(|(_, operation)| operation["parameters"].as_array().into_iter().flatten());
+    let optional = parameters.filter(|one| one["name"] == "idempotency-key");
+    let required: Vec<_> = optional.map(|one| &one["required"]).collect();
+    assert_eq!(required, vec![&serde_json::json!(false); 6]);
+}

@@ -59,10 +59,11 @@ impl UsageCredit {
         metadata.get(USAGE) == Some(&self.name())
     }
 
-    /// The idempotency key of the call. Stripe stores its own failures under a key, so another one
-    /// is needed after such a failure.
+    /// The idempotency key of the call. Stripe stores its own failures and refusals under a key, so
+    /// another one is needed after such a failure, and for a new request after a refusal.
     pub fn idempotency_key(&self) -> String {
-        format!("tallyhook-credit-{}-{}", self.name(), self.key_number)
+        let (name, at) = (self.name(), self.requested_at.millis());
+        format!("tallyhook-credit-{name}-{at}-{}", self.key_number)
     }
 
     /// A job's records on several meters have one id.
@@ -71,7 +72,7 @@ impl UsageCredit {
     }
 }
 
-/// The most that Stripe takes in one entry.
+/// The most of one credit, a bound of ours. A charge at Stripe has at most eight digits, too.
 const MINOR_MAX: i64 = 99_999_999;
 
 /// What a credit gives back: what an operator says, at most what the usage costs; all of that if

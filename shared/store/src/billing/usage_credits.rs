@@ -81,17 +81,6 @@ impl Store {
         })
     }
 
-    /// Reads the credit of a record; strongly consistent.
-    pub async fn usage_credit_find(
-        &self,
-        debts: &AccountMeter,
-        id: &UsageId,
-    ) -> Result<Option<UsageCredit>, StoreError> {
-        let key = keys::usage_credit(&debts.account, &debts.meter, id);
-        let found = self.table.get(READ, &key).await?;
-        found.as_ref().map(credit_of).transpose()
-    }
-
     /// Lists an account's credits for usage. Operators give them one by one, so they are few.
     pub async fn usage_credit_list(
         &self,

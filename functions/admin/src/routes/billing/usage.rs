@@ -317,6 +317,9 @@ pub async fn credit(
         .usage_seen(&debts, &usage)
         .await?
         .ok_or_else(absent)?;
+    if state != UsageState::Reported {
+        return Err(not_reported(Some(state), "credited"));
+    }
     let minor = credited(wanted.amount_minor, row.usage.amount())
         .map_err(|bad| ApiError::bad_request("bad_amount", bad.to_string()))?;
     let now = ctx.outside.now();
@@ -337,7 +340,7 @@ pub async fn credit(
     // A report that Stripe still cancels is cancelled, unless its invoice is final.
     let is_recent = row
         .reported_at
-        .is_some_and(|at| now.since(at) <= CANCEL_WITHIN);
+        .is_none_or(|at| now.since(at) <= CANCEL_WITHIN);
     let moment = row.carried_to.unwrap_or(row.usage.at);
     let requested = ctx
         .store

@@ -10,7 +10,7 @@ use domain::billing::usage::AccountMeter;
 use domain::billing::usage_credits::{CreditProgress, UsageCredit};
 use domain::retry::Failure;
 use store::Finished;
-use stripe_api::{BalanceCredit, StripeError};
+use stripe_api::{BalanceCredit, BalanceEntry, StripeError};
 
 impl Reporter<'_> {
     /// Credits at Stripe what operators have credited. Returns the number of credits.
@@ -26,18 +26,7 @@ impl Reporter<'_> {
     }
 
     async fn credit(&self, credit: &UsageCredit) -> Result<(), Failure> {
-        let entries = self.stripe.balance_entries(&credit.customer).await?;
-        if let Some(made) = entries.iter().find(|entry| credit.is_in(&entry.metadata)) {
-            return self.credited(credit, &made.id).await;
-        }
-        let order = BalanceCredit {
-            customer: &credit.customer,
-            amount: credit.amount,
-            description: &format!("Credit for {} {}", credit.debts.meter, credit.usage),
-            metadata: &credit.metadata(),
-        };
-        let key = credit.idempotency_key();
-        match self.stripe.balance_credit(&order, &key).await {
+        match self.entry(credit).await {
             Ok(made) => self.credited(credit, &made.id).await,
             Err(error) if matches!(error, StripeError::Refused { .. }) => {
                 self.store
@@ -54,6 +43,23 @@ impl Reporter<'_> {
                 Err(error.into())
             }
         }
+    }
+
+    /// The entry of a credit on the customer's balance, which is made if it is not there.
+    async fn entry(&self, credit: &UsageCredit) -> Result<BalanceEntry, StripeError> {
+        let entries = self.stripe.balance_entries(&credit.customer).await?;
+        let mut made = entries.into_iter();
+        if let Some(made) = made.find(|entry| credit.is_in(&entry.metadata)) {
+            return Ok(made);
+        }
+        let order = BalanceCredit {
+            customer: &credit.customer,
+            amount: credit.amount,
+            description: &format!("Credit for {} {}", credit.debts.meter, credit.usage),
+            metadata: &credit.metadata(),
+        };
+        let key = credit.idempotency_key();
+        self.stripe.balance_credit(&order, &key).await
     }
 
     async fn credited(&self, credit: &UsageCredit, entry: &str) -> Result<(), Failure> {
