@@ -107,12 +107,12 @@ pub enum Claimed<W> {
 enum Refusal {
     Existing,
     Joined,
+    AccountClosed,
     /// The cap at this place of the job's caps.
     Capped(usize),
     QuotaUsed,
     /// By its place among the other quotas.
     OtherQuotaUsed(usize),
-    AccountClosed,
     Spending(SpendingRefused),
     Posting(PostingRefused),
 }

@@ -1,6 +1,6 @@
-//! Whether an account's next job would be accepted. The same rule answers `can_use_service` and
-//! refuses a job. The transaction that creates a job enforces it again, because others create jobs
-//! at the same time.
+//! Whether an account's next job would be accepted. `can_use_service` is the answer of [`obstacle`].
+//! A job is refused by [`Barred`], which `obstacle` asks first, and by the conditions of the
+//! transaction that creates the job, which `obstacle` foretells in the same order.
 
 use super::{Funding, Offer};
 use crate::accounts::Account;
@@ -29,6 +29,53 @@ words! {
     }
 }
 
+/// Why an account gets no job at all, whatever it would cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    AccountClosed,
+    NoSubscription,
+    /// That many delivered jobs are not reported to Stripe yet.
+    TooMuchUnbilled(u64),
+}
+
+impl Barred {
+    /// Returns why the account gets no job with this funding, if it gets none. `unbilled` is the
+    /// number of delivered jobs that are not reported to Stripe yet.
+    pub fn of(
+        account: &Account,
+        metered_to: MeteredTo,
+        unbilled_max: Limit,
+        funding: &Funding,
+        unbilled: u64,
+    ) -> Option<Self> {
+        if !account.is_open() {
+            return Some(Self::AccountClosed);
+        }
+        if !matches!(funding, Funding::Metered { .. }) {
+            return None;
+        }
+        if metered_to == MeteredTo::Missing {
+            return Some(Self::NoSubscription);
+        }
+        is_full(unbilled, unbilled_max).then_some(Self::TooMuchUnbilled(unbilled))
+    }
+
+    const fn obstacle(self) -> Obstacle {
+        match self {
+            Self::AccountClosed => Obstacle::AccountClosed,
+            Self::NoSubscription => Obstacle::NoSubscription,
+            Self::TooMuchUnbilled(_) => Obstacle::TooMuchUnbilled,
+        }
+    }
+}
+
+const fn is_full(count: u64, limit: Limit) -> bool {
+    match limit {
+        Limit::Of(most) => count >= most,
+        Limit::Unlimited => false,
+    }
+}
+
 /// What has to be read about an account to decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -51,21 +98,17 @@ pub fn obstacle(
     offer: &Offer,
     standing: &Standing,
 ) -> Option<Obstacle> {
-    let beyond = |count: u64, limit: Limit| match limit {
-        Limit::Of(most) => count >= most,
-        Limit::Unlimited => false,
-    };
-    let metered = matches!(offer.terms.funding, Funding::Metered { .. });
-    if !account.is_open() {
-        return Some(Obstacle::AccountClosed);
+    let funding = &offer.terms.funding;
+    if let Some(barred) = Barred::of(
+        account,
+        metered_to,
+        unbilled_max,
+        funding,
+        standing.unbilled,
+    ) {
+        return Some(barred.obstacle());
     }
-    if metered && metered_to == MeteredTo::Missing {
-        return Some(Obstacle::NoSubscription);
-    }
-    if metered && beyond(standing.unbilled, unbilled_max) {
-        return Some(Obstacle::TooMuchUnbilled);
-    }
-    if beyond(standing.used, offer.limit) {
+    if is_full(standing.used, offer.limit) {
         return Some(Obstacle::QuotaUsed);
     }
     let mut others = offer.uses.iter().zip(&standing.others_used);

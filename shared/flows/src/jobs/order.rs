@@ -8,12 +8,13 @@ use super::obstacles::unbilled;
 use super::refuse;
 use crate::owe;
 use domain::accounts::Account;
-use domain::billing::entitlements::{Entitlements, MeteredTo, entitlements};
-use domain::billing::plans::{Catalogue, Limit, Plan};
+use domain::billing::entitlements::{Entitlements, entitlements};
+use domain::billing::plans::Catalogue;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, JobId, UserId};
 use domain::inbox::EventKey;
 use domain::inbox::events::{EventOrigin, Issue};
+use domain::jobs::admission::Barred;
 use domain::jobs::caps::Caps;
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
@@ -83,14 +84,13 @@ impl Orders<'_> {
             .ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
         let plan = entitlements.plan;
         let new = self.new_job(&account, &entitlements, origin, issue, wanted);
-        if self
-            .is_billed_to_nobody(&entitlements, &new.row.facts)
-            .await?
-        {
-            return refuse::no_subscription(self, plan, new).await;
-        }
-        if let Some(waiting) = self.unbilled(plan, &new.row.facts).await? {
-            return refuse::unbilled(self, new, waiting).await;
+        match self.barred(&account, &entitlements, &new.row.facts).await? {
+            Some(Barred::AccountClosed) => return Ok(Placed::Closed),
+            Some(Barred::NoSubscription) => return refuse::no_subscription(self, plan, new).await,
+            Some(Barred::TooMuchUnbilled(waiting)) => {
+                return refuse::unbilled(self, new, waiting).await;
+            }
+            None => {}
         }
         let job = match self.store.job_create(&new).await? {
             JobCreated::OutOfCredits(balance) => {
@@ -189,38 +189,24 @@ impl Orders<'_> {
         }
     }
 
-    /// Whether the job would be metered and nobody is billed for it. An issue that already has an
-    /// open job gets no new one.
-    async fn is_billed_to_nobody(
+    /// Returns why the account gets no job at all. An issue that already has an open job gets no new
+    /// one, so nothing bars it.
+    async fn barred(
         &self,
+        account: &Account,
         entitlements: &Entitlements<'_>,
         facts: &JobFacts,
-    ) -> Result<bool, Failure> {
-        if entitlements.metered_to != MeteredTo::Missing
-            || !matches!(facts.terms.funding, Funding::Metered { .. })
-        {
-            return Ok(false);
+    ) -> Result<Option<Barred>, Failure> {
+        let (plan, funding) = (entitlements.plan, &facts.terms.funding);
+        let metered_to = entitlements.metered_to;
+        let waiting = unbilled(self.store, &account.id, plan, funding).await?;
+        let barred = Barred::of(account, metered_to, plan.unbilled_max, funding, waiting);
+        if matches!(barred, None | Some(Barred::AccountClosed)) {
+            return Ok(barred);
         }
         let (repository, issue) = (facts.repository, facts.issue_number);
         let open = self.store.job_find_open(repository, issue).await?;
-        Ok(open.is_none())
-    }
-
-    /// Returns the number of delivered jobs that are not reported to Stripe yet, if there are too
-    /// many for another job. Returns `None` if the issue already has an open job, because no new
-    /// job is created then.
-    async fn unbilled(&self, plan: &Plan, facts: &JobFacts) -> Result<Option<u64>, Failure> {
-        let Limit::Of(most) = plan.unbilled_max else {
-            return Ok(None);
-        };
-        let funding = &facts.terms.funding;
-        let waiting = unbilled(self.store, &facts.account, plan, funding).await?;
-        if waiting < most {
-            return Ok(None);
-        }
-        let (repository, issue) = (facts.repository, facts.issue_number);
-        let open = self.store.job_find_open(repository, issue).await?;
-        Ok(open.is_none().then_some(waiting))
+        Ok(barred.filter(|_| open.is_none()))
     }
 
     /// Records the warnings that a new job may cause: a quota nearly used up, or a low balance.

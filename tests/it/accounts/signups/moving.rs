@@ -8,10 +8,12 @@ use super::joining::JOIN;
 use super::owners::acme;
 use super::text;
 use crate::world::browser::{Browser, location};
+use crate::world::money::Sold;
 use crate::world::verbs::together;
 use crate::world::wire;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
+use domain::jobs::JobState;
 use domain::notices::NoticeOutcome;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER};
@@ -396,6 +398,41 @@ async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
     world.settle().await;
     world.assert_pulled_once();
     assert_eq!(world.commented_job().await.facts.account, new.mailed);
+    world.done().await;
+}
+
+/// The same where nobody is billed for the work of either account: the refusal belongs to the
+/// owner's account, too.
+#[tokio::test(start_paused = true)]
+async fn a_job_is_not_refused_in_an_account_that_is_closed_meanwhile() {
+    let sold = Sold::with(
+        "metered-trial",
+        &[(
+            "pays = \"nothing\"",
+            "pays = \"meters\"\ncharges = [{ meter = \"pull_requests\", counts = \"pulls\", each = \"15.00\" }]",
+        )],
+    );
+    let mut settings = wire::WIRED.to_vec();
+    settings.push(("CATALOGUE", sold.path()));
+    let world = World::bare(FaultPlan::None, &settings).await;
+    let new = applicant(&world).await;
+    let boss = new.acts_for_it(&world, "acme-owner").await;
+    world.github_sends("issues.labeled").await;
+    let held = world.wire.hold("/contents/.tallyhook.toml", Moment::Before);
+    tokio::join!(world.turn(Queue::GithubEvents), async {
+        held.reached().await;
+        let moved = boss.acts("POST", MOVE, Some(&installation())).await;
+        assert_eq!(moved.0, StatusCode::NO_CONTENT, "{}", moved.1);
+        held.release();
+    });
+    world.settle().await;
+    let refused = world.commented_job().await;
+    assert_eq!(
+        (refused.state, &refused.facts.account),
+        (JobState::Failed, &new.mailed),
+        "{:?}",
+        refused.reason
+    );
     world.done().await;
 }
 
