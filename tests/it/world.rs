@@ -8,6 +8,7 @@ mod deliveries;
 pub mod leaks;
 pub mod money;
 pub mod months;
+pub mod neighbor;
 pub mod operator;
 mod outcomes;
 pub mod program;
@@ -16,6 +17,7 @@ pub mod shop;
 pub mod verbs;
 pub mod wire;
 
+use crate::world::neighbor::Neighbor;
 use crate::world::wire::Wire;
 use ::queues::Queue;
 use domain::billing::usage::{AccountMeter, Meter};
@@ -59,6 +61,7 @@ pub struct World {
     pub wire: Wire,
     /// The milliseconds by which every clock except the queues' was advanced.
     pub skipped: Arc<AtomicI64>,
+    neighbor: Neighbor,
     fault_plan: FaultPlan,
     draws: AtomicU64,
     deliveries: AtomicU64,
@@ -92,15 +95,13 @@ impl World {
         let random = AtomicU64::new(42);
         let vendors = Vendors::new("http://github.test", BASE, Arc::clone(&millis));
         vendors.furnish();
+        Neighbor::furnish(&vendors);
         // Discards events from before the world began.
         vendors.stripe.outbox_take();
         vendors
             .github
             .add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
-        let faults = match fault_plan {
-            FaultPlan::None => Faults::none(),
-            FaultPlan::Seeded(seed) => Faults::none().with_conflicts(seed),
-        };
+        let faults = Faults::none();
         let settings: BTreeMap<_, _> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -108,7 +109,7 @@ impl World {
         let wire = Wire::new(&vendors, faults.clone(), millis);
         let parts = Parts {
             vendors: vendors.clone(),
-            faults,
+            faults: faults.clone(),
             clock: Arc::new(move || Timestamp::from_millis(clock())),
             random: Arc::new(move || {
                 random
@@ -123,21 +124,31 @@ impl World {
             roles: roles::of_the_template(),
         };
         let stack = Stack::start(parts).await.expect("the stack starts");
-        let seed = if let FaultPlan::Seeded(seed) = fault_plan {
-            seed
-        } else {
-            0
+        let neighbor = Neighbor::moves_in(&stack).await;
+        let seed = match fault_plan {
+            FaultPlan::None => 0,
+            FaultPlan::Seeded(seed) => {
+                faults.with_conflicts(seed);
+                seed
+            }
         };
         Self {
             stack,
             vendors,
             wire,
             skipped,
+            neighbor,
             fault_plan,
             draws: AtomicU64::new(seed),
             deliveries: AtomicU64::new(0),
             finished: false,
         }
+    }
+
+    /// Leaves the demo's customer as the only one, for a test that counts everybody's things.
+    pub fn alone(mut self) -> Self {
+        self.neighbor.moves_out(&self.stack);
+        self
     }
 
     /// Creates the account of the demo's organization through the admin API. Its plan is metered, so
@@ -308,12 +319,7 @@ impl World {
     /// Ends a test and asserts that no work is left.
     pub async fn done(mut self) {
         self.finished = true;
-        self.assert_within_roles();
-        assert_eq!(
-            leaks::take(),
-            Vec::<String>::new(),
-            "secrets or personal text leaked"
-        );
+        self.assert_kept_apart();
         assert_eq!(
             self.pending().await,
             Vec::<String>::new(),
@@ -331,24 +337,26 @@ impl World {
         }
     }
 
-    /// Checks that no function asked AWS for more than its role in the template allows.
-    fn assert_within_roles(&self) {
+    /// Asserts that no function asked AWS for more than its role in the template allows, that
+    /// nothing private leaked, and that nothing was done to another customer.
+    fn assert_kept_apart(&self) {
         assert_eq!(
             self.stack.tables.refusals_take(),
             Vec::<String>::new(),
             "a function's role does not allow what it does"
         );
-    }
-
-    /// Ends a test that leaves work undone on purpose.
-    pub fn abandoned(mut self) {
-        self.finished = true;
-        self.assert_within_roles();
         assert_eq!(
             leaks::take(),
             Vec::<String>::new(),
             "secrets or personal text leaked"
         );
+        self.neighbor.assert_untouched(&self.stack);
+    }
+
+    /// Ends a test that leaves work undone on purpose.
+    pub fn abandoned(mut self) {
+        self.finished = true;
+        self.assert_kept_apart();
     }
 }
 

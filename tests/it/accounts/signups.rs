@@ -7,6 +7,7 @@ mod owners;
 mod pages;
 
 use crate::world::World;
+use crate::world::neighbor::CUSTOMER as NEIGHBOR;
 use bytes::Bytes;
 use domain::accounts::signups::{Applicant, SignUpState};
 use domain::accounts::{Account, Payer};
@@ -23,10 +24,10 @@ pub fn text(response: &Response<Bytes>) -> String {
 }
 
 impl World {
-    /// Stripe customers that were created here, oldest first. The initial customer is left out.
+    /// Stripe customers that were created here, oldest first, without those with which a world begins.
     pub fn made_customers(&self) -> Vec<Value> {
         let mut customers = self.vendors.stripe.customers();
-        customers.retain(|customer| customer["id"] != CUSTOMER);
+        customers.retain(|customer| customer["id"] != CUSTOMER && customer["id"] != NEIGHBOR);
         customers
     }
 

@@ -48,6 +48,12 @@ fn seals(world: &World, keys: &str) -> Seals {
     Connection::new(&aws.sdk, None).seals(LEDGER_TABLE, ledger_keys(keys.to_owned()))
 }
 
+/// A world in which only this account has entries.
+async fn alone(fault_plan: FaultPlan) -> (World, AccountId) {
+    let (world, account) = World::on_plan(fault_plan, "credits", &[]).await;
+    (world.alone(), account)
+}
+
 fn sealed(days: u64, entries: u64) -> Reconciled {
     Reconciled {
         days,
@@ -58,7 +64,7 @@ fn sealed(days: u64, entries: u64) -> Reconciled {
 
 #[tokio::test(start_paused = true)]
 async fn every_day_that_is_over_is_sealed_once() {
-    let (world, account) = World::on_plan(FaultPlan::Seeded(3), "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::Seeded(3)).await;
     assert_eq!(
         world.seal().await,
         sealed(1, 0),
@@ -89,7 +95,7 @@ async fn every_day_that_is_over_is_sealed_once() {
 /// A write that began before midnight may finish after it.
 #[tokio::test(start_paused = true)]
 async fn a_day_is_over_an_hour_after_its_end() {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.seal().await;
     world.moves(&account, "late", 1).await;
     world.skip(3 * HOUR);
@@ -102,7 +108,7 @@ async fn a_day_is_over_an_hour_after_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missed_week_is_caught_up() {
-    let (world, account) = World::on_plan(FaultPlan::Seeded(5), "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::Seeded(5)).await;
     world.seal().await;
     for (day, entries) in [2, 0, 1, 0, 0, 4, 1].into_iter().enumerate() {
         world.moves(&account, &format!("day {day}"), entries).await;
@@ -116,7 +122,7 @@ async fn a_missed_week_is_caught_up() {
 /// The first run may also be late; it then begins with the first entry.
 #[tokio::test(start_paused = true)]
 async fn entries_from_before_the_first_seal_are_sealed() {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.moves(&account, "early", 2).await;
     world.skip(10 * DAY);
     assert_eq!(world.seal().await, sealed(10, 2));
@@ -126,7 +132,7 @@ async fn entries_from_before_the_first_seal_are_sealed() {
 
 #[tokio::test(start_paused = true)]
 async fn two_at_once_seal_each_day_once() {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.moves(&account, "some", 5).await;
     world.skip(4 * DAY);
     let runs = together([world.seal(), world.seal(), world.seal()]).await;
@@ -144,7 +150,7 @@ async fn two_at_once_seal_each_day_once() {
 #[tokio::test(start_paused = true)]
 async fn a_run_may_die_anywhere() {
     for moment in [Moment::Before, Moment::After] {
-        let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+        let (world, account) = alone(FaultPlan::None).await;
         assert_eq!(world.seal().await, sealed(1, 0));
         for call in 1.. {
             world.moves(&account, &format!("day {call}"), 1).await;
@@ -181,7 +187,7 @@ async fn a_store_that_is_away_for_a_while_costs_nothing() {
         (8, Effect::AnswerLost, true),
         (1_000, Effect::Unreachable, false),
     ] {
-        let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+        let (world, account) = alone(FaultPlan::None).await;
         world.moves(&account, "some", 1).await;
         world.skip(DAY);
         world.stack.faults.inject(Fault {
@@ -208,7 +214,7 @@ async fn a_store_that_is_away_for_a_while_costs_nothing() {
 /// The run's time is up long before a year is sealed. The days that it sealed stay sealed.
 #[tokio::test(start_paused = true)]
 async fn a_run_ends_before_its_time_is_up() {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.moves(&account, "some", 1).await;
     world.skip(DAY);
     let now = world.stack.outside.now();
@@ -225,7 +231,7 @@ async fn a_run_ends_before_its_time_is_up() {
 #[tokio::test(start_paused = true)]
 async fn keys_rotate_and_old_ones_stay() {
     const NEW: &str = "a-new-key-that-is-long-enough-for-this";
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.moves(&account, "some", 2).await;
     let yesterday = Timestamp::from_millis(world.stack.outside.now().day_start().millis() - 1);
     let old = seals(&world, LOCAL_LEDGER_KEY);

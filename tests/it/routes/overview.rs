@@ -29,7 +29,7 @@ fn ids<'a>(page: &'a Value, list: &str) -> Vec<&'a str> {
 
 #[tokio::test(start_paused = true)]
 async fn every_account_is_listed_once_newest_first() {
-    let world = World::bare(FaultPlan::None, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await.alone();
     let mut made = Vec::new();
     for n in 1..=60_u64 {
         let body = json!({ "stripe_customer_id": format!("cus_{n}"), "installation_id": n });
@@ -67,7 +67,7 @@ async fn every_account_is_listed_once_newest_first() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_is_found_by_what_people_know_of_it() {
-    let world = World::with(FaultPlan::None, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await.alone();
     // The first event about an issue links the owner to the account of the installation.
     world.github_sends("issues.labeled").await;
     world.settle().await;
@@ -103,6 +103,7 @@ async fn an_account_is_found_by_what_people_know_of_it() {
 #[tokio::test(start_paused = true)]
 async fn metrics_equal_a_recount_of_the_jobs() {
     let (world, account) = prepaid(FaultPlan::None, "5000", &[]).await;
+    let world = world.alone();
     let day = world.stack.outside.now().day();
     let paid = world.github_sends("issues.opened").await;
     world.settle().await;
@@ -171,7 +172,7 @@ async fn metrics_equal_a_recount_of_the_jobs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_filtered_page_of_jobs_is_full() {
-    let world = World::with(FaultPlan::None, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await.alone();
     let delivery = world.github_sends("issues.labeled").await;
     world.settle().await;
     let job = world.job_of(&delivery).await;
@@ -220,7 +221,7 @@ async fn a_filtered_page_of_jobs_is_full() {
 
 #[tokio::test(start_paused = true)]
 async fn queues_show_what_waits_in_them() {
-    let world = World::bare(FaultPlan::None, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await.alone();
     let message = Message::Event(
         domain::inbox::EventKey::parse(domain::inbox::EventSource::Github, "none").expect("an id"),
     );

@@ -112,10 +112,16 @@ impl EmbeddedAws {
     /// This method and the next two bypass the SDK, the faults and all conditions, so that tests
     /// can do what no function may.
     pub fn rows(&self, table: &str) -> Vec<Value> {
-        self.bypass("Scan", &json!({ "TableName": table }))["Items"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
+        let mut rows = Vec::new();
+        let mut asked = json!({ "TableName": table });
+        loop {
+            let page = self.bypass("Scan", &asked);
+            rows.extend(page["Items"].as_array().into_iter().flatten().cloned());
+            if page["LastEvaluatedKey"].is_null() {
+                return rows;
+            }
+            asked["ExclusiveStartKey"] = page["LastEvaluatedKey"].clone();
+        }
     }
 
     /// Writes a row unconditionally.

@@ -57,6 +57,13 @@ pub struct CommentView {
 }
 
 impl GitHub {
+    /// The owner and the name that a repository has now.
+    pub fn name_of(&self, id: u64) -> Option<(String, String)> {
+        let state = self.lock();
+        let found = state.repositories.get(&id)?;
+        Some((found.owner.login.clone(), found.name.clone()))
+    }
+
     /// Branch names with the commits they point to.
     pub fn branches(&self, owner: &str, repository: &str) -> Vec<(String, String)> {
         let heads = |(name, sha): (&String, &String)| {

@@ -1,6 +1,6 @@
 //! Manual changes of the ledger. The audit finds each one and says where it is.
 
-use super::{DAY, HOUR};
+use super::{DAY, HOUR, alone};
 use crate::world::{FaultPlan, World};
 use domain::ids::{AccountId, JobId};
 use domain::ledger::{EntryDetails, HoldId, Posting};
@@ -64,7 +64,7 @@ async fn faults(world: &World) -> Vec<String> {
 /// Three sealed days, with entries on the first two, and an unsealed day with entries and an open
 /// hold.
 async fn furnished() -> (World, AccountId) {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     for day in 0..2 {
         world.moves(&account, &format!("day {day}"), 2).await;
         world.skip(DAY);
@@ -314,7 +314,7 @@ async fn the_broken_entry_is_named_first() {
 /// The nightly run also checks the previous day.
 #[tokio::test(start_paused = true)]
 async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.moves(&account, "some", 2).await;
     world.skip(DAY);
     assert_eq!(world.seal().await, super::sealed(1, 2));
@@ -337,7 +337,7 @@ async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
 /// A foreign seal in the place of ours is not overwritten, and is reported.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_seal_is_reported() {
-    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let (world, account) = alone(FaultPlan::None).await;
     world.moves(&account, "some", 2).await;
     world.skip(DAY);
     world.seal().await;
