@@ -13,6 +13,7 @@ mod attacks;
 mod billing;
 mod generated;
 mod inbox;
+mod interleavings;
 mod jobs;
 mod ledger;
 mod notices;

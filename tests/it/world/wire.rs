@@ -10,14 +10,13 @@ use local_stack::world::Vendors;
 use serde_json::{Value, json};
 use stand_in_github::LOGS_HOST;
 use stand_in_shared::Now;
-use stand_in_shared::faults::{Faults, Moment};
+use stand_in_shared::faults::{Faults, Held, Moment};
 use stand_in_shared::web::{StandInWeb, WebError};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
-use tokio::sync::Notify;
 use tower::Service;
 
 /// The settings that direct the functions to the wire.
@@ -112,30 +111,6 @@ impl Reply {
 pub struct Heard {
     pub at: i64,
     pub line: String,
-}
-
-/// A call that is held, or will be.
-#[derive(Clone, Default)]
-pub struct Held {
-    reached: Arc<Notify>,
-    go: Arc<Notify>,
-}
-
-impl Held {
-    /// Waits until the call has been made.
-    pub async fn reached(&self) {
-        self.reached.notified().await;
-    }
-
-    /// Lets the call continue.
-    pub fn release(&self) {
-        self.go.notify_one();
-    }
-
-    async fn stop(&self) {
-        self.reached.notify_one();
-        self.go.notified().await;
-    }
 }
 
 impl Wire {

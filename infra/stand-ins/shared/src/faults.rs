@@ -1,5 +1,5 @@
 //! Fault injection: every outside call gets a number here, and may lose its answer, fail to
-//! connect, or be the last call of its process.
+//! connect, be held while others act, or be the last call of its process.
 //!
 //! Without faults, every call succeeds and is only counted. Conflicts are drawn from a seed, so a
 //! failing test fails again.
@@ -28,7 +28,7 @@ pub struct Called {
 
 impl Called {
     /// Whether the call changes nothing outside the process.
-    fn reads(&self) -> bool {
+    pub fn reads(&self) -> bool {
         const READS: [&str; 5] = [
             "GET ",
             "dynamodb GetItem",
@@ -90,6 +90,31 @@ impl std::fmt::Display for ConnectionLost {
 
 impl std::error::Error for ConnectionLost {}
 
+/// A call that is held, or will be. Clones are the same call.
+#[derive(Clone, Default)]
+pub struct Held {
+    reached: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+impl Held {
+    /// Waits until the call has come.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets the call continue.
+    pub fn release(&self) {
+        self.go.notify_one();
+    }
+
+    /// Stops the call until it is released.
+    pub async fn stop(&self) {
+        self.reached.notify_one();
+        self.go.notified().await;
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     running: AtomicU64,
@@ -99,6 +124,7 @@ struct Inner {
     began: AtomicBool,
     crashes: Mutex<Vec<(u64, Moment)>>,
     crashed: Notify,
+    held: Mutex<Vec<(u64, Held)>>,
     injected: Mutex<Vec<Fault>>,
     conflict_seed: AtomicU64,
 }
@@ -122,6 +148,13 @@ impl Faults {
     /// Makes a process crash at call number `call`, counted from one.
     pub fn crash_at(&self, call: u64, moment: Moment) {
         self.lock(&self.0.crashes).push((call, moment));
+    }
+
+    /// Holds call number `call`, counted from one, before it is made.
+    pub fn hold_at(&self, call: u64) -> Held {
+        let held = Held::default();
+        self.lock(&self.0.held).push((call, held.clone()));
+        held
     }
 
     /// Injects a fault into the next calls that match it.
@@ -196,6 +229,9 @@ impl Faults {
         if self.crashes(number, Moment::Before) {
             self.crash().await;
         }
+        if let Some(held) = self.take_held(number) {
+            held.stop().await;
+        }
         match self.take_fault(&name) {
             None => {}
             Some(Effect::Unreachable) => return Err(ConnectionLost),
@@ -221,6 +257,12 @@ impl Faults {
     async fn crash(&self) {
         self.0.crashed.notify_one();
         std::future::pending::<()>().await;
+    }
+
+    fn take_held(&self, number: u64) -> Option<Held> {
+        let mut held = self.lock(&self.0.held);
+        let place = held.iter().position(|(call, _)| *call == number)?;
+        Some(held.swap_remove(place).1)
     }
 
     fn take_fault(&self, name: &str) -> Option<Effect> {
