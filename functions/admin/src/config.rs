@@ -14,9 +14,13 @@ use stripe_api::StripeApi;
 
 const OPERATOR_TOKEN: Setting = Setting::required(
     "OPERATOR_TOKEN",
-    "The operators' tokens: `name:token`, several separated by commas. A token without a name belongs to `operator`.",
+    "The operators' tokens: `name:token`, several separated by commas. A token without a name belongs to `operator`. A token in Parameter Store has at least 32 characters, for example from `openssl rand -hex 32`; a shorter one is refused.",
 )
 .secret();
+
+/// The length that a deployed operator's token has at least. Who tries the function on their own
+/// machine may use any.
+const DEPLOYED_LENGTH_MIN: usize = 32;
 
 pub struct Config {
     platform: PlatformSettings,
@@ -50,6 +54,7 @@ pub struct Ctx {
     ingest: [Ingest; 2],
     pub(crate) queues: Queues,
     pub(crate) tokens: Secrets,
+    pub(crate) token_length_min: usize,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) outside: Outside,
@@ -65,6 +70,10 @@ impl Ctx {
             recoveries: config.ledger.recoveries(&platform),
             ingest: EventSource::ALL.map(|source| config.events.ingest(&platform, source)),
             queues: config.queues.connect(&platform),
+            token_length_min: match config.operator_token {
+                Secret::Parameter(_) => DEPLOYED_LENGTH_MIN,
+                Secret::Value(_) => 1,
+            },
             tokens: platform.secrets(config.operator_token),
             catalogue: config.catalogue.0,
             stripe: config.stripe.connect(&platform),

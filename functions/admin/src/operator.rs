@@ -31,11 +31,26 @@ impl FromRequestParts<Arc<Ctx>> for Authorized {
     }
 }
 
-/// Returns the operator that a token belongs to, if it is one of the tokens now.
+/// Returns the operator that a token belongs to, if it is one of the tokens now. Refuses a token
+/// that is too short to be kept from others.
 pub async fn identify(ctx: &Ctx, token: &str) -> Result<Option<Operator>, ApiError> {
     let current = ctx.tokens.current().await?;
     let list = current.first().map_or("", |list| list.expose_secret());
-    Ok(holder(list, token))
+    let Some(operator) = holder(list, token) else {
+        return Ok(None);
+    };
+    let least = ctx.token_length_min;
+    if token.chars().count() < least {
+        tracing::error!(
+            operator.name = operator.name,
+            "an operator's token is too short"
+        );
+        return Err(ApiError::unauthorized(format!(
+            "This token has fewer than {least} characters, so it could be guessed. Make another, for example with \
+             `openssl rand -hex 32`, and put it into OPERATOR_TOKEN."
+        )));
+    }
+    Ok(Some(operator))
 }
 
 /// The digest by which a session knows its token.
@@ -47,7 +62,8 @@ pub fn token_digest(token: &str) -> String {
 pub async fn is_listed(ctx: &Ctx, digest: &str) -> Result<bool, ApiError> {
     let current = ctx.tokens.current().await?;
     let list = current.first().map_or("", |list| list.expose_secret());
-    Ok(entries(list).any(|(_, token)| token_digest(token) == digest))
+    let long = |token: &str| token.chars().count() >= ctx.token_length_min;
+    Ok(entries(list).any(|(_, token)| long(token) && token_digest(token) == digest))
 }
 
 /// The operators' names and tokens.

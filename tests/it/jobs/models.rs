@@ -1,8 +1,12 @@
 //! The model may come from any provider whose API format we support.
 
+use crate::world::money::built_in;
 use crate::world::program::program;
 use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
+use ::queues::Queue;
+use domain::billing::plans::cost;
+use domain::billing::usage::Tokens;
 use domain::jobs::JobState;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
@@ -71,4 +75,44 @@ async fn work_is_charged_at_the_price_of_the_model_that_answered() {
     // model that was asked for would have cost 5.4.
     assert_eq!(done["price"], "9", "{done}");
     program.world.done().await;
+}
+
+/// The same for one turn of the conversation in which the model codes.
+#[tokio::test(start_paused = true)]
+async fn a_turn_costs_what_the_model_that_answered_costs() {
+    let world = World::with(FaultPlan::None, &WIRED).await;
+    world.github_sends("issues.opened").await;
+    for queue in [Queue::GithubEvents, Queue::Plan] {
+        assert!(world.turn(queue).await > 0, "{queue} has work");
+    }
+    let answer = json!({
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-4-5",
+        "content": [{ "type": "tool_use", "id": "toolu_1", "name": "list", "input": { "path": "src" } }],
+        "stop_reason": "tool_use",
+        "stop_sequence": null,
+        "usage": { "input_tokens": 1_000, "output_tokens": 100 },
+    });
+    world.wire.answer("model.wire", 1, Reply::json(200, answer));
+    world.settle().await;
+    let job = world.commented_job().await;
+    assert_eq!(job.state, JobState::PrOpened);
+    let opus = Tokens {
+        input: 1_000,
+        output: 100,
+        ..Tokens::default()
+    };
+    let others = Tokens {
+        input: job.tokens.input - opus.input,
+        output: job.tokens.output - opus.output,
+        ..job.tokens
+    };
+    let sold = built_in();
+    let price = |tokens, name| cost(tokens, sold.model(name).expect("it is sold"));
+    let parts = [price(opus, "claude-opus-4-5"), price(others, "stand-in-1")];
+    let parts = parts.map(|part| part.expect("a price").micros());
+    assert_eq!(job.cost.micros(), parts.iter().sum::<u64>());
+    world.done().await;
 }

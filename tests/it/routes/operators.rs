@@ -17,18 +17,45 @@ async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
         let response = world.admin_request("GET", path, Some(token), None).await;
         response.status().as_u16()
     };
-    world.wire.set_secret("/tallyhook/operators", "ann:old");
-    assert_eq!((status("old").await, status("new").await), (200, 401));
-    world.wire.set_secret("/tallyhook/operators", "ann:new");
+    let (old, new) = ("0123456789abcdef".repeat(2), "fedcba9876543210".repeat(2));
+    let lists = |token: &str| {
+        let list = format!("ann:{token}");
+        world.wire.set_secret("/tallyhook/operators", &list);
+    };
+    lists(&old);
+    assert_eq!((status(&old).await, status(&new).await), (200, 401));
+    lists(&new);
     world.elapse(std::time::Duration::from_secs(60)).await;
-    assert_eq!((status("old").await, status("new").await), (401, 200));
+    assert_eq!((status(&old).await, status(&new).await), (401, 200));
     for blank in ["", " ", "ann:", ","] {
         world.wire.set_secret("/tallyhook/operators", blank);
         world.elapse(std::time::Duration::from_secs(60)).await;
-        for token in ["", "ann", "new"] {
+        for token in ["", "ann", new.as_str()] {
             assert_eq!(status(token).await, 401, "{token:?} of {blank:?}");
         }
     }
+    world.done().await;
+}
+
+/// A deployed token that is too short is refused, and the answer says what to do.
+#[tokio::test(start_paused = true)]
+async fn a_short_token_is_refused_where_it_is_deployed() {
+    let settings = [("OPERATOR_TOKEN", "ssm:/tallyhook/operators")];
+    let world = World::bare(FaultPlan::None, &settings).await;
+    let long = "0123456789abcdef".repeat(2);
+    let list = format!("ann:{long},ben:{}", &long[1..]);
+    world.wire.set_secret("/tallyhook/operators", &list);
+    let path = "/api/v1/admin/events";
+    let good = world.admin_request("GET", path, Some(&long), None).await;
+    assert_eq!(good.status(), StatusCode::OK);
+    let short = world.admin_request("GET", path, Some(&long[1..]), None);
+    let short = short.await;
+    assert_problem("a short token", &short, 401, "unauthorized");
+    let text = String::from_utf8_lossy(short.body()).into_owned();
+    assert!(
+        text.contains("fewer than 32") && text.contains("openssl"),
+        "{text}"
+    );
     world.done().await;
 }
 
