@@ -84,8 +84,12 @@ async fn a_refund_and_the_night_of_expiry() {
             let refund = world.vendors.stripe.refund(&payment, Some(minor));
             refund.expect("so much is left");
             world.stripe_hands_over().await;
-            let refunded = async { drop(world.turn(Queue::StripeEvents).await) };
-            let expired = async { drop(world.seal().await) };
+            let refunded = async {
+                world.turn(Queue::StripeEvents).await;
+            };
+            let expired = async {
+                world.seal().await;
+            };
             let writes = if refund_is_first {
                 overtaken(&world, held, refunded, expired).await.2
             } else {
