@@ -72,6 +72,13 @@ const TOP_UP_OFF: Texts = (
      `PUT /api/v1/billing/auto-top-up`.",
     "Top up",
 );
+const ADMIN_JOINED: Texts = (
+    "Somebody became an admin of your account",
+    "An admin can see invoices, create keys, spend credits and change the plan.",
+    "If you do not know this person, remove them in the settings of your account under Members, and revoke the key under \
+     API keys.",
+    "See your dashboard",
+);
 
 const fn frame(kind: NoticeKind) -> Frame {
     let (subject, next, todo, label) = match kind {
@@ -137,6 +144,7 @@ const fn frame(kind: NoticeKind) -> Frame {
             "You can see the result in your dashboard.",
             "See your jobs",
         ),
+        NoticeKind::AdminJoined => ADMIN_JOINED,
     };
     Frame {
         subject,

@@ -10,7 +10,7 @@ pub use quotas::quota_notice;
 
 use crate::billing::subscriptions::{Invoice, Status, Subscription};
 use crate::billing::usage::Meter;
-use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
+use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId, UserId};
 use crate::switches::Switch;
 use crate::text::words;
 use crate::time::Timestamp;
@@ -97,6 +97,8 @@ pub enum Topic {
     /// A spend limit is reached, or a request was refused because of it.
     SpendLimitReached(SpendUnit, String, u64),
     JobFinished(JobId),
+    /// A person became an admin at this time by presenting an API key.
+    AdminJoined(UserId, Timestamp),
 }
 
 impl Topic {
@@ -118,6 +120,7 @@ impl Topic {
             Self::SpendLimitNear(..) => NoticeKind::SpendLimitNear,
             Self::SpendLimitReached(..) => NoticeKind::SpendLimitReached,
             Self::JobFinished(_) => NoticeKind::JobFinished,
+            Self::AdminJoined(..) => NoticeKind::AdminJoined,
         }
     }
 
@@ -147,6 +150,7 @@ impl Topic {
                 format!("{kind}#{unit}#{period}#{limit}")
             }
             Self::JobFinished(job) => format!("{kind}#{job}"),
+            Self::AdminJoined(user, at) => format!("{kind}#{user}#{}", at.millis()),
         }
     }
 }
@@ -170,6 +174,7 @@ words! {
         SpendLimitNear = "spend_limit_near",
         SpendLimitReached = "spend_limit_reached",
         JobFinished = "job_finished",
+        AdminJoined = "admin_joined",
     }
 }
 
@@ -192,8 +197,15 @@ impl NoticeKind {
             | Self::TopUpConfirm
             | Self::TopUpOff
             | Self::SpendLimitNear
-            | Self::SpendLimitReached => Switch::On,
+            | Self::SpendLimitReached
+            | Self::AdminJoined => Switch::On,
         }
+    }
+
+    /// Whether accounts cannot switch it off. Who takes an account over could switch off the mail
+    /// that says so.
+    pub const fn is_always_sent(self) -> bool {
+        matches!(self, Self::AdminJoined)
     }
 
     /// Whether its notices are written ahead, with the time at which they are due. They are sent
@@ -216,7 +228,8 @@ impl NoticeKind {
             | Self::TopUpNeeded
             | Self::TopUpConfirm
             | Self::TopUpOff
-            | Self::SpendLimitReached => Rather::Twice,
+            | Self::SpendLimitReached
+            | Self::AdminJoined => Rather::Twice,
             // Nothing stops yet, and another notice follows when it does; or GitHub has already
             // notified the customer.
             // A second mail would read like a second charge; Stripe has the receipt.

@@ -303,6 +303,7 @@ async fn a_key_makes_no_place() {
         StatusCode::OK
     );
     assert_eq!(program.places().await, (2, 1, 2));
+    program.world.settle().await;
     program.world.done().await;
 }
 

@@ -122,7 +122,9 @@ async fn an_account_keeps_an_admin_and_lets_in_by_a_good_key() {
         let let_in = async |n, digest: &str| {
             let member = user(n);
             let place = (&id, "acme", Limit::Of(2));
-            let let_in = store.member_let_in(place, &member, digest, NOW);
+            let topic = Topic::AdminJoined(member.id, NOW);
+            let notice = Notice::new(topic, "words".to_owned(), NOW);
+            let let_in = store.member_let_in(place, &member, digest, &notice);
             let_in.await.expect("an answer")
         };
         assert_eq!(let_in(2, "one").await, LetIn::Now, "{on}");

@@ -4,7 +4,8 @@
 //! already decides for the account. Presenting the key only adds who they are on GitHub. The key is
 //! used here, and it is neither stored nor repeated. Whatever is wrong with the key, the answer is
 //! the same. A key makes no place: the plan's number of members binds its holder, too, unless the
-//! account has no admin. Safe to run twice: a member who joins again stays an admin.
+//! account has no admin. The account is notified by mail. Safe to run twice: a member who joins again
+//! stays an admin, and no other mail is sent.
 
 use crate::accounts;
 use crate::accounts::sessions::{Found, Person};
@@ -14,6 +15,7 @@ use domain::billing::plans::Catalogue;
 use domain::billing::quotas;
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
+use domain::notices::{Notice, Topic};
 use domain::refusal::{FlowError, Refusal};
 use domain::time::Timestamp;
 use store::{LetIn, Store, key_digest};
@@ -48,7 +50,12 @@ pub async fn join(
         name.as_str(),
         quotas::places(&entitled.entitlements),
     );
-    match store.member_let_in(place, user, &digest, now).await? {
+    let words = format!(
+        "the GitHub user {} has presented the API key \u{201c}{}\u{201d} of your account and is now an admin of it.",
+        user.login, key.name
+    );
+    let notice = Notice::new(Topic::AdminJoined(user.id, now), words, now);
+    match store.member_let_in(place, user, &digest, &notice).await? {
         LetIn::Now => {}
         LetIn::Full => {
             let why = quotas::refusal(&entitled.entitlements, &Meter::users(), now);

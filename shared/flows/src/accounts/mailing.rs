@@ -15,6 +15,14 @@ pub async fn change(
     switches: impl IntoIterator<Item = (NoticeKind, Switch)>,
     threshold: Option<Option<&str>>,
 ) -> Result<(), FlowError> {
+    let (always, switches): (Vec<_>, Vec<_>) = switches
+        .into_iter()
+        .partition(|(kind, _)| kind.is_always_sent());
+    if let Some((kind, _)) = always.iter().find(|(_, switch)| !switch.is_on()) {
+        let detail =
+            format!("`{kind}` is always sent, so that nobody joins unseen; leave it out or on.");
+        return Err(Refusal::invalid("always_sent", detail).into());
+    }
     if let Some(threshold) = threshold {
         let threshold = threshold
             .map(Credits::parse)

@@ -12,12 +12,14 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::table::page;
 use crate::db::tx::{Committed, check_when, delete_when, put_new, put_when};
+use crate::notices::notice_attributes;
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::{Member, Membership, RoleSource, User, given, let_in, refreshed};
 use domain::billing::plans::Limit;
 use domain::ids::{AccountId, UserId};
+use domain::notices::Notice;
 use domain::time::Timestamp;
 
 const CHANGE: &str = "change a member";
@@ -87,6 +89,8 @@ struct Step<'a> {
     name: &'a str,
     before: Option<Member>,
     after: Option<Member>,
+    /// What the account is notified of.
+    notice: Option<&'a Notice>,
     keep: Keep,
     /// How many members the account may have; used if the user becomes one.
     places: Limit,
@@ -189,6 +193,7 @@ impl Store {
                 name,
                 before,
                 after: Some(after),
+                notice: None,
                 keep: Keep::Nothing,
                 places,
                 proof: vec![],
@@ -203,14 +208,16 @@ impl Store {
     }
 
     /// Makes a user an admin of an account after they presented one of its API keys. Requires that
-    /// the key is valid and the account is open at that moment, and a place for a new member.
+    /// the key is valid and the account is open at that moment, and a place for a new member. If that
+    /// changes anything, the account is notified.
     pub async fn member_let_in(
         &self,
         (account, name, places): (&AccountId, &str, Limit),
         user: &User,
         key_digest: &str,
-        now: Timestamp,
+        notice: &Notice,
     ) -> Result<LetIn, StoreError> {
+        let now = notice.at;
         for _ in 0..TRIES_MAX {
             let before = self.member_find(account, user.id).await?;
             let after = let_in(before.as_ref(), user, now);
@@ -230,6 +237,7 @@ impl Store {
                 name,
                 before,
                 after: Some(after),
+                notice: Some(notice),
                 keep: Keep::Nothing,
                 places,
                 proof,
@@ -350,6 +358,10 @@ impl Store {
             }
             (true, true) | (false, false) => {}
         }
+        if let Some(notice) = step.notice {
+            let item = notice_attributes(account, notice, notice.at);
+            tx.add(put_new(&self.table, item));
+        }
         for item in step.proof {
             tx.add(item).or(Refusal::Unproved);
         }
@@ -420,6 +432,7 @@ impl<'a> Step<'a> {
             name: "",
             before: Some(before),
             after,
+            notice: None,
             keep,
             places: Limit::Unlimited,
             proof: vec![],

@@ -30,6 +30,9 @@ pub struct Mailing {
 impl Mailing {
     /// Whether the account receives notices of this kind.
     pub fn switch(&self, kind: NoticeKind) -> Switch {
+        if kind.is_always_sent() {
+            return Switch::On;
+        }
         let chosen = self.switches.iter().find(|(known, _)| *known == kind);
         chosen.map_or_else(|| kind.at_first(), |(_, switch)| *switch)
     }
@@ -296,5 +299,6 @@ const fn attribute(kind: NoticeKind) -> &'static str {
         NoticeKind::SpendLimitNear => "notices_spend_limit_near",
         NoticeKind::SpendLimitReached => "notices_spend_limit_reached",
         NoticeKind::JobFinished => "notices_job_finished",
+        NoticeKind::AdminJoined => "notices_admin_joined",
     }
 }

@@ -159,11 +159,53 @@ async fn a_whole_good_key_lets_in_and_no_other() {
         browser.api("GET", "/api/v1/account", "", None).await.1["id"],
         account.as_str()
     );
+    world.settle().await;
     world.done().await;
 }
 
 /// GitHub does not know this account, so it removes no members from it; another admin can still
 /// lower their role.
+/// The account's address gets one mail about each person who becomes an admin by a key, and nobody
+/// can switch these mails off.
+#[tokio::test(start_paused = true)]
+async fn the_account_is_notified_of_who_joins() {
+    let world = World::bare(FaultPlan::Seeded(53), &[]).await;
+    let (_, key) = world.mailed().await;
+    let off = json!({ "kinds": { "admin_joined": false, "job_finished": true } });
+    let (status, answer) = world
+        .customer(&key, "PATCH", "/api/v1/notices", "off", Some(&off))
+        .await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (StatusCode::BAD_REQUEST, &json!("always_sent")),
+        "{answer}"
+    );
+    let browser = world.signed_in("outsider").await;
+    for _ in 0..2 {
+        let (status, answer) = browser.acts("POST", JOIN, Some(&shown(&key))).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        world.settle().await;
+    }
+    let letters = world.vendors.mail.letters().into_iter();
+    let about = letters.filter(|letter| letter.subject.contains("became an admin"));
+    let about: Vec<_> = about.collect();
+    assert_eq!(about.len(), 1, "mails about who joined");
+    let (letter, words) = (
+        &about[0],
+        "The GitHub user outsider has presented the API key",
+    );
+    assert!(
+        letter.to == ANN && letter.text.contains(words),
+        "{}",
+        letter.text
+    );
+    assert!(
+        !letter.text.contains(&key),
+        "the key itself is not repeated"
+    );
+    world.done().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_admitted_member_stays_whatever_github_shows() {
     let world = World::bare(FaultPlan::Seeded(52), &[]).await;
@@ -231,6 +273,7 @@ async fn an_admitted_member_stays_whatever_github_shows() {
         (last.0, &last.1["code"]),
         (StatusCode::CONFLICT, &json!("last_admin"))
     );
+    world.settle().await;
     world.done().await;
 }
 

@@ -80,16 +80,16 @@ impl World {
         }
     }
 
-    /// The path of the link in the only mail to an address.
+    /// The path of the link in the only welcome mail to an address.
     pub fn link_to(&self, address: &str) -> String {
         let letters: Vec<_> = self
             .vendors
             .mail
             .letters()
             .into_iter()
-            .filter(|letter| letter.to == address)
+            .filter(|letter| letter.to == address && letter.text.contains("/welcome/"))
             .collect();
-        assert_eq!(letters.len(), 1, "one mail to {address}");
+        assert_eq!(letters.len(), 1, "one welcome mail to {address}");
         let start = letters[0].text.find("/welcome/").expect("a link");
         let path = letters[0].text[start..]
             .lines()

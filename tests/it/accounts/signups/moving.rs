@@ -55,6 +55,8 @@ impl Applicant {
     async fn acts_for_it<'a>(&self, world: &'a World, login: &str) -> Browser<'a> {
         let browser = world.signed_in(login).await;
         self.joins(&browser).await;
+        // The account's mail about it.
+        world.settle().await;
         browser
     }
 
@@ -319,6 +321,7 @@ async fn only_who_runs_both_moves_an_owner() {
     );
     let back = other.acts("POST", MOVE, Some(&installation())).await;
     assert_eq!(back.0, StatusCode::NOT_FOUND, "{}", back.1);
+    world.settle().await;
     world.done().await;
 }
 
@@ -480,5 +483,6 @@ async fn an_owner_moves_once() {
         on.1
     );
     assert_eq!(world.payer().await, Some(new.mailed));
+    world.settle().await;
     world.done().await;
 }

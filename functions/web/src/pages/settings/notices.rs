@@ -38,7 +38,8 @@ pub async fn show(
                 legend { "Mails" }
                 @for kind in NoticeKind::ALL {
                     label.check {
-                        input type="checkbox" name=(kind.as_str()) value="on" checked[mailing.switch(kind).is_on()];
+                        input type="checkbox" name=(kind.as_str()) value="on"
+                            checked[mailing.switch(kind).is_on()] disabled[kind.is_always_sent()];
                         (words(kind))
                     }
                 }
@@ -70,6 +71,7 @@ const fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::SpendLimitNear => "The spend limit is near",
         NoticeKind::SpendLimitReached => "The spend limit is reached",
         NoticeKind::JobFinished => "A job is finished",
+        NoticeKind::AdminJoined => "Somebody became an admin with an API key (always sent)",
     }
 }
 
@@ -83,7 +85,8 @@ pub async fn set(
     let token = form.get("csrf_token").map_or("", String::as_str);
     member.bills(&ctx, &headers, token)?;
     let switches = NoticeKind::ALL.map(|kind| {
-        let is_on = form.contains_key(kind.as_str());
+        // A browser does not send a box that cannot be changed.
+        let is_on = kind.is_always_sent() || form.contains_key(kind.as_str());
         (kind, Switch::from(is_on))
     });
     let low = form.get("threshold").map(|text| text.trim());

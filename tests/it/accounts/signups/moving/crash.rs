@@ -65,6 +65,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> Vec<Called> {
         StatusCode::UNAUTHORIZED
     );
     assert_eq!(world.payer().await, Some(new.mailed), "{call:?}");
+    world.settle().await;
     world.done().await;
     calls
 }

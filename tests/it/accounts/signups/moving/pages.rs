@@ -44,6 +44,7 @@ async fn a_person_who_lets_another_account_pay_acts_for_it() {
         new.mailed.as_str(),
         "{sessions}"
     );
+    world.settle().await;
     world.done().await;
 }
 
@@ -85,5 +86,6 @@ async fn a_person_switches_to_another_account() {
         assert_eq!(answer.status(), status, "{account}");
     }
     assert_eq!(browser.session().await["account_id"], new.mailed.as_str());
+    world.settle().await;
     world.done().await;
 }
