@@ -1,7 +1,7 @@
 //! The views of domain types that customers and operators see alike.
 
 use domain::billing::plans::{Limit, Period};
-use domain::billing::subscriptions::Invoice;
+use domain::billing::subscriptions::{Invoice, PlannedChange};
 use domain::billing::usage::Meter;
 use domain::jobs::requests::{JobRequest, RequestOutcome};
 use domain::jobs::{Funding, JobRow, JobState, cost_to_customer};
@@ -11,6 +11,23 @@ use domain::units::{Credits, decimal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+/// A change of plan when the period ends.
+#[derive(Serialize, ToSchema)]
+pub struct PlannedShown {
+    /// The plan from then on; absent if it is not a plan of the catalogue.
+    pub plan: Option<String>,
+    pub at: String,
+}
+
+impl PlannedShown {
+    pub fn of(planned: &PlannedChange) -> Self {
+        Self {
+            plan: planned.plan.as_ref().map(ToString::to_string),
+            at: planned.at.to_string(),
+        }
+    }
+}
 
 /// A transaction: one movement of credits.
 #[derive(Serialize, ToSchema)]

@@ -3,6 +3,7 @@
 use crate::billing::subscription::{SUBSCRIPTION, asked_once, subscribed};
 use crate::world::World;
 use crate::world::verbs::together;
+use domain::ids::CustomerId;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
@@ -19,6 +20,17 @@ fn later(plan: &str) -> Value {
 /// The subscription that the customer sees.
 async fn shown(world: &World, key: &str) -> Value {
     let (status, shown) = world.customer(key, "GET", SUBSCRIPTION, "", None).await;
+    assert_eq!(status, StatusCode::OK, "{shown}");
+    shown
+}
+
+/// The account that operators see.
+async fn shown_to_operators(world: &World) -> Value {
+    let customer = CustomerId::parse(CUSTOMER).expect("an id");
+    let found = world.stack.store.customer_find(&customer).await;
+    let id = found.expect("the store answers").expect("an account");
+    let path = format!("/api/v1/admin/accounts/{id}");
+    let (status, shown) = world.operator("GET", &path, None).await;
     assert_eq!(status, StatusCode::OK, "{shown}");
     shown
 }
@@ -79,6 +91,8 @@ async fn a_downgrade_happens_when_the_period_ends() {
     let again = changes(&world, &key, "down", &later("starter")).await;
     assert_eq!(again, planned, "a repeat plans nothing more");
     world.settle().await;
+    let account = shown_to_operators(&world).await;
+    assert_eq!(account["subscriptions"][0]["planned_change"], change);
     assert_eq!(shown(&world, &key).await, planned, "events say the same");
     assert_eq!(
         (invoiced(&world), schedules(&world)),

@@ -199,7 +199,12 @@ fn facts(account: &AccountShown) -> Markup {
                 html! { (one.id) },
                 html! { (one.status) },
                 html! { @if let Some(end) = &one.period_end { (at(end)) } @else { "–" } },
-                html! { @if let Some(end) = &one.ends_at { (at(end)) } @else { "–" } },
+                html! {
+                    @if let Some(end) = &one.ends_at { "ends " (at(end)) }
+                    @else if let Some(planned) = &one.planned_change {
+                        (planned.plan.as_deref().unwrap_or("another plan")) " from " (at(&planned.at))
+                    } @else { "–" }
+                },
             ]
         })
         .collect();
@@ -223,7 +228,7 @@ fn facts(account: &AccountShown) -> Markup {
             @if let Some(to) = &account.moved_to { p { "This account is closed. Its owner moved to " (account_link(to)) "." } }
         }
         @if !subscriptions.is_empty() {
-            section { h2 { "Subscriptions" } (table("At Stripe", &["Subscription", "State", "Period ends", "Ends"], &subscriptions)) }
+            section { h2 { "Subscriptions" } (table("At Stripe", &["Subscription", "State", "Period ends", "What comes then"], &subscriptions)) }
         }
     }
 }

@@ -8,10 +8,11 @@ use domain::accounts::{self, Account, AccountBilling};
 use domain::billing::entitlements::{Coverage, entitlements};
 use domain::billing::marketplace::MarketplacePurchase;
 use domain::billing::plans::PlanId;
-use domain::billing::subscriptions::{Contracts, Subscription};
+use domain::billing::subscriptions::{Contracts, PlannedChange, Subscription};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
 use domain::retry::Failure;
 use http::StatusCode;
+use rest::views::PlannedShown;
 use rest::{Body, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -97,6 +98,8 @@ pub struct SubscriptionShown {
     pub period_end: Option<String>,
     /// When it ends, if it was cancelled.
     pub ends_at: Option<String>,
+    /// The change of plan when the period ends, if one is planned.
+    pub planned_change: Option<PlannedShown>,
     /// When the event that this state comes from was created.
     pub as_of: String,
 }
@@ -252,7 +255,9 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<AccountShown>, ApiError> {
     let (account, contracts) = whole(&ctx, &id).await?;
-    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
+    let now = ctx.outside.now();
+    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
+    let subscriptions = contracts.subscriptions.iter();
     Ok(Json(AccountShown {
         id: account.id.to_string(),
         stripe_customer_id: account.customer.to_string(),
@@ -269,7 +274,9 @@ pub async fn show(
         service: entitlements
             .as_ref()
             .map(|entitlements| serving(entitlements.coverage)),
-        subscriptions: contracts.subscriptions.iter().map(subscription).collect(),
+        subscriptions: subscriptions
+            .map(|one| subscription(one, contracts.planned(&one.id, now)))
+            .collect(),
         purchases: contracts.purchases.iter().map(purchase).collect(),
         created_at: account.created_at.to_string(),
     }))
@@ -292,13 +299,14 @@ fn serving(coverage: Coverage) -> Serving {
     Serving { state, until }
 }
 
-fn subscription(subscription: &Subscription) -> SubscriptionShown {
+fn subscription(subscription: &Subscription, planned: Option<&PlannedChange>) -> SubscriptionShown {
     SubscriptionShown {
         id: subscription.id.to_string(),
         status: subscription.status.as_str().to_owned(),
         period_start: subscription.period.map(|period| period.start.to_string()),
         period_end: subscription.period.map(|period| period.end.to_string()),
         ends_at: subscription.ends_at.map(|at| at.to_string()),
+        planned_change: planned.map(PlannedShown::of),
         as_of: subscription.as_of.to_string(),
     }
 }

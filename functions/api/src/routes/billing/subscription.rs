@@ -16,6 +16,7 @@ use domain::retry::Failure;
 use flows::billing::plan_changes;
 use flows::billing::subscriptions::live;
 use http::StatusCode;
+use rest::views::PlannedShown;
 use rest::{Body, IdempotencyKey, OptionalKey, Params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,14 +49,6 @@ pub struct SubscriptionShown {
     grace_until: Option<String>,
     /// The change of plan when the period ends, if one is planned.
     planned_change: Option<PlannedShown>,
-}
-
-/// A change of plan when the period ends.
-#[derive(Serialize, ToSchema)]
-pub struct PlannedShown {
-    /// The plan from then on; absent if it is not a plan of the catalogue.
-    plan: Option<String>,
-    at: String,
 }
 
 /// The plan to subscribe to.
@@ -334,9 +327,6 @@ async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError
             Coverage::Grace { until } => Some(until.to_string()),
             Coverage::Full | Coverage::Lapsed => None,
         },
-        planned_change: planned.map(|planned| PlannedShown {
-            plan: planned.plan.as_ref().map(ToString::to_string),
-            at: planned.at.to_string(),
-        }),
+        planned_change: planned.map(PlannedShown::of),
     })
 }
