@@ -5,4 +5,5 @@
 mod caps;
 mod compromised_function;
 pub mod model_text;
+mod sign_ins;
 pub mod who_may_ask;

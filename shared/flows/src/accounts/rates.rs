@@ -25,6 +25,9 @@ const GUEST: &str = "guest";
 const OPERATOR: &str = "operator";
 /// The tries of one network in a minute to sign in as an operator.
 const OPERATOR_TRIES_MAX: u64 = 5;
+const SIGN_IN: &str = "sign_in";
+/// The sign-ins of one network in a minute that may ask GitHub.
+const SIGN_INS_MAX: u64 = 30;
 
 /// The limits, and the callers that have reached them in this process.
 pub struct Rates {
@@ -174,6 +177,17 @@ pub async fn count_operator_try(
     Ok(retry_after(counted, window, now))
 }
 
+/// Counts the end of a sign-in, by network. Returns the seconds to wait if there were too many.
+pub async fn count_sign_in(
+    store: &Store,
+    network: &str,
+    now: Timestamp,
+) -> Result<Option<u64>, StoreError> {
+    let window = window(now);
+    let counted = count_network(store, &from(network), SIGN_IN, SIGN_INS_MAX, window).await?;
+    Ok(retry_after(counted, window, now))
+}
+
 async fn count_network(
     store: &Store,
     from: &str,
@@ -181,7 +195,7 @@ async fn count_network(
     limit: u64,
     window: Window,
 ) -> Result<RateCounted, StoreError> {
-    // One row holds both kinds of tries, and each kind has its own limit.
+    // One row holds every kind of request, and each kind has its own limit.
     let limits = Requests {
         account: u64::from(u32::MAX),
         key: limit,

@@ -8,11 +8,13 @@ use crate::oauth_state::{self, Intent};
 use crate::pages::accounts::setup;
 use crate::visitors::{find, vouched};
 use crate::{ApiError, Ctx};
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use boot::SourceAddress;
 use domain::accounts::sessions::SessionText;
 use domain::time::Timestamp;
-use flows::accounts::{memberships, sessions};
+use flows::accounts::{memberships, rates, sessions};
 use github_api::{Exchanged, Visitor};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pages::Page;
@@ -67,13 +69,19 @@ pub struct Back {
     error: Option<String>,
 }
 
-/// Signs in a person who returns from GitHub.
+/// Signs in a person who returns from GitHub. It is counted, because anybody can begin a sign-in, and
+/// its end asks GitHub.
 pub async fn callback(
     State(ctx): State<Arc<Ctx>>,
+    source: Option<Extension<SourceAddress>>,
     headers: HeaderMap,
     Params(back): Params<Back>,
 ) -> Result<Response, ApiError> {
     let now = ctx.outside.now();
+    let network = source.map_or_else(String::new, |source| source.network());
+    if let Some(seconds) = rates::count_sign_in(&ctx.store, &network, now).await? {
+        return Err(rest::too_many_without_key(seconds));
+    }
     let github = ctx.sign_in().await?;
     let state = back.state.as_deref().unwrap_or_default();
     let begun = oauth_state::come_back(&ctx.store, &headers, state, now).await?;
