@@ -8,7 +8,7 @@ use crate::accounts::moving::spent;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
 use crate::db::table::Updated;
-use crate::db::tx::{Change, Committed, check_when, delete_when, put_new};
+use crate::db::tx::{Change, Committed, check_when, delete, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::Role;
@@ -99,12 +99,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.table.transaction::<Known>("end a session");
         for key in [keys::session(digest), keys::session_listed(user, id)] {
-            tx.add(delete_when(
-                &self.table,
-                key,
-                "attribute_exists(pk) OR attribute_not_exists(pk)",
-                vec![],
-            ));
+            tx.add(delete(&self.table, key));
         }
         tx.commit().await.map(|_| ())
     }
@@ -142,11 +137,9 @@ impl Store {
         .or(Ended);
         tx.add(put_new(&self.table, session_attributes(new, digest)));
         // Sessions from before the list existed are not in it.
-        tx.add(delete_when(
+        tx.add(delete(
             &self.table,
             keys::session_listed(old.user.id, &old.id),
-            "attribute_exists(pk) OR attribute_not_exists(pk)",
-            vec![],
         ));
         tx.add(put_new(&self.table, listed_attributes(new, digest)));
         Ok(match tx.commit().await? {

@@ -321,6 +321,16 @@ pub(crate) fn put_when(
     TransactWriteItem::builder().put(put).build()
 }
 
+/// Deletes an item, whether it is there or not.
+pub(crate) fn delete(table: &Table, key: Key) -> TransactWriteItem {
+    let delete = Delete::builder()
+        .table_name(&table.name)
+        .set_key(Some(key.attributes()))
+        .build()
+        .expect("table and key are given");
+    TransactWriteItem::builder().delete(delete).build()
+}
+
 /// Deletes an item if the condition holds.
 pub(crate) fn delete_when(
     table: &Table,
