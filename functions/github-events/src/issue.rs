@@ -5,11 +5,12 @@
 
 use crate::permission::{self, Permitted};
 use crate::policy::{Broken, NoPolicy};
+use crate::repositories::{self, Look};
 use crate::{Ctx, policy, sign_ups};
 use domain::accounts::Payer;
 use domain::ids::{AccountId, JobId, UserId};
-use domain::inbox::EventKey;
 use domain::inbox::events::{IssueChange, IssueEvent};
+use domain::inbox::{EventKey, EventRow};
 use domain::jobs::caps::Caps;
 use domain::jobs::permissions::{UNAPPROVED, requester, unapproved_text};
 use domain::jobs::pulls::PullOptions;
@@ -40,7 +41,7 @@ struct Asked<'a> {
 pub async fn handle(
     ctx: &Ctx,
     event: &IssueEvent,
-    cause: &EventKey,
+    row: &EventRow,
     now: Timestamp,
 ) -> Result<Done, Failure> {
     match &event.change {
@@ -51,6 +52,7 @@ pub async fn handle(
         }
         IssueChange::Opened | IssueChange::Labeled(_) | IssueChange::Commented(_) => {}
     }
+    let cause = &row.key;
     let asked = Asked { event, cause };
     let origin = &event.origin;
     if is_ours(origin, ctx.app_id) {
@@ -65,7 +67,11 @@ pub async fn handle(
     if work::switch(&ctx.switches, &account, now).await == Switch::Off {
         return Ok(work::PAUSED);
     }
-    let policy = match policy::load(ctx, origin, now).await? {
+    let look = Look {
+        visibility: event.visibility,
+        seen_at: row.received_at,
+    };
+    let policy = match policy::load(ctx, origin, look, now).await? {
         Ok(policy) => policy,
         Err(NoPolicy::Hidden) => return Ok(Done::Ignored(policy::HIDDEN)),
         Err(NoPolicy::Broken(broken)) => return refuse(ctx, &asked, &account, &broken, now).await,
@@ -94,7 +100,9 @@ pub async fn handle(
         agent: Agent::Tallyhook,
     };
     let orders = crate::orders(ctx, now);
-    match orders.make(&account, origin, &event.issue, wanted).await? {
+    let placed = orders.make(&account, origin, &event.issue, wanted).await?;
+    repositories::placed(ctx, origin, &placed).await?;
+    match placed {
         Placed::Made(job) => Ok(Done::Applied(format!("job {job}"))),
         Placed::Joined(job) => Ok(Done::Applied(format!("joined job {job}"))),
         Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),
@@ -161,10 +169,11 @@ async fn answer_once(
         agent: Agent::Tallyhook,
     };
     let orders = crate::orders(ctx, now);
-    match orders
+    let placed = orders
         .refuse(account, origin, issue, wanted, reason)
-        .await?
-    {
+        .await?;
+    repositories::placed(ctx, origin, &placed).await?;
+    match placed {
         Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),
         Placed::Made(job) | Placed::Joined(job) => {
             Ok(Done::Applied(format!("refused before as job {job}")))

@@ -3,8 +3,8 @@
 //! Invoked by the queue `github-events`. A message names the row of an event, of a job that the API
 //! requested, or of a hold that has expired. This function handles requests because it reads GitHub,
 //! and holds because it posts to the ledger and is never busy for long. It creates and cancels jobs,
-//! ends them with their pull requests, records installations and Marketplace purchases, and signs
-//! up new owners. It only reads GitHub.
+//! ends them with their pull requests, records installations, what it sees of their repositories,
+//! and Marketplace purchases, and signs up new owners. It only reads GitHub.
 //!
 //! Safe to run twice: one fact creates one job, a transition is written on the version that it was
 //! decided on, and only this function finishes the event's row, once.
@@ -17,6 +17,7 @@ mod marketplace;
 mod permission;
 mod policy;
 mod pull_request;
+mod repositories;
 mod requested;
 mod sign_ups;
 
@@ -88,9 +89,9 @@ fn select(message: &Message) -> Option<Task> {
 async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failure> {
     let now = ctx.outside.now();
     match &github::parse(&row.name, body)? {
-        GithubEvent::Issue(event) => issue::handle(ctx, event, &row.key, now).await,
+        GithubEvent::Issue(event) => issue::handle(ctx, event, row, now).await,
         GithubEvent::PullRequest(event) => pull_request::handle(ctx, event, now).await,
-        GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
+        GithubEvent::Installation(event) => installation::handle(ctx, event, row, now).await,
         GithubEvent::Marketplace(event) => marketplace::handle(ctx, event, row, now).await,
         GithubEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }

@@ -28,6 +28,7 @@
 //! ```
 
 use crate::Ctx;
+use crate::repositories::{self, Look};
 use domain::inbox::events::EventOrigin;
 use domain::jobs::caps::Caps;
 use domain::jobs::checks::{OnRed, Validate};
@@ -41,6 +42,7 @@ use domain::units::Credits;
 use github_api::{Access, File, FileContent, GithubError};
 use serde::Deserialize;
 use std::num::NonZeroU32;
+use toml::Spanned;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +50,7 @@ struct Document {
     #[serde(default)]
     triggers: Triggers,
     #[serde(default)]
-    pull: Pull,
+    pull: Option<Spanned<Pull>>,
     #[serde(default)]
     limits: Limits,
 }
@@ -58,7 +60,7 @@ struct Document {
 struct Limits {
     jobs_per_hour: Option<NonZeroU32>,
     jobs_per_person_per_day: Option<NonZeroU32>,
-    budget: Option<toml::Value>,
+    budget: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -69,7 +71,7 @@ struct Triggers {
     commands: Option<bool>,
     #[serde(default)]
     associations: Vec<String>,
-    role: Option<String>,
+    role: Option<Spanned<String>>,
     #[serde(default)]
     bots: Vec<u64>,
 }
@@ -80,8 +82,8 @@ struct Pull {
     draft: bool,
     labels: Vec<String>,
     reviewers: Vec<String>,
-    validate: Option<String>,
-    on_red: Option<String>,
+    validate: Option<Spanned<String>>,
+    on_red: Option<Spanned<String>>,
 }
 
 /// Why there can be no job.
@@ -94,8 +96,8 @@ pub enum NoPolicy {
 
 /// A policy file that cannot be used.
 pub struct Broken {
-    /// The reason, in words for the people who wrote it.
-    pub why: String,
+    /// What is wrong, in words for the people who wrote it.
+    pub mistakes: Vec<String>,
     /// Identifies the file's content.
     pub sha: String,
 }
@@ -115,7 +117,7 @@ impl Broken {
     pub fn reason(&self) -> String {
         format!(
             "the repository's {POLICY_PATH} cannot be used: {}",
-            self.why
+            self.mistakes.join("; ")
         )
     }
 }
@@ -129,34 +131,37 @@ const WHY_CHARS_MAX: usize = 300;
 pub async fn load(
     ctx: &Ctx,
     origin: &EventOrigin,
+    look: Look,
     now: Timestamp,
 ) -> Result<Result<Policy, NoPolicy>, Failure> {
-    let limits = ctx.limits();
-    limits
+    let found = ctx
+        .limits()
         .within(origin.installation, read_policy(ctx, origin, now))
-        .await
+        .await?;
+    repositories::policy_read(ctx, origin, look, &found, now).await?;
+    Ok(found.map(Option::unwrap_or_default))
 }
 
 async fn read_policy(
     ctx: &Ctx,
     origin: &EventOrigin,
     now: Timestamp,
-) -> Result<Result<Policy, NoPolicy>, Failure> {
-    let broken = |why, sha| Ok(Err(NoPolicy::Broken(Broken { why, sha })));
+) -> Result<Result<Option<Policy>, NoPolicy>, Failure> {
+    let broken = |mistakes, sha| Ok(Err(NoPolicy::Broken(Broken { mistakes, sha })));
     match read(ctx, origin, now).await {
-        Ok(None) => Ok(Ok(Policy::default())),
+        Ok(None) => Ok(Ok(None)),
         Ok(Some(File { sha, content })) => match content {
             FileContent::Text(text) => match parse(&text) {
-                Ok(policy) => Ok(Ok(policy)),
-                Err(why) => broken(why, sha),
+                Ok(policy) => Ok(Ok(Some(policy))),
+                Err(mistakes) => broken(mistakes, sha),
             },
-            FileContent::Binary { .. } => broken("it is not text".to_owned(), sha),
+            FileContent::Binary { .. } => broken(vec!["it is not text".to_owned()], sha),
         },
         Err(Unreadable::Github(GithubError::NoAccess { .. } | GithubError::NotThere { .. })) => {
             Ok(Err(NoPolicy::Hidden))
         }
         Err(Unreadable::Github(GithubError::FileTooLarge { bytes, .. })) => broken(
-            format!("it is too large with {bytes} bytes"),
+            vec![format!("it is too large with {bytes} bytes")],
             bytes.to_string(),
         ),
         Err(Unreadable::Github(error)) => Err(error.into()),
@@ -188,66 +193,111 @@ async fn read(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Option<
     Ok(file)
 }
 
-/// Parses the file, or says what is wrong with it.
-fn parse(text: &str) -> Result<Policy, String> {
+/// Parses the file, or says everything that is wrong with it.
+fn parse(text: &str) -> Result<Policy, Vec<String>> {
+    let document = toml::from_str(text).map_err(|error| vec![described(text, &error)])?;
     let Document {
         triggers,
         pull,
         limits,
-    } = toml::from_str(text).map_err(|error| described(text, &error))?;
+    } = document;
+    let mut mistakes = Mistakes {
+        text,
+        found: Vec::new(),
+    };
+    let pull_begins = pull.as_ref().map_or(0, |pull| pull.span().start);
+    let pull = pull.map(Spanned::into_inner).unwrap_or_default();
+    let role = mistakes.read(
+        triggers.role,
+        |word| Role::parse(word),
+        "`role` is one of none, read, triage, write, maintain and admin",
+    );
+    let validate = mistakes.read(
+        pull.validate,
+        |word| Validate::parse(word),
+        "`validate` is `checks` or `off`",
+    );
+    let on_red = mistakes.read(
+        pull.on_red,
+        |word| OnRed::parse(word),
+        "`on_red` is `draft` or `fail`",
+    );
+    let budget = mistakes.read(
+        limits.budget,
+        credits,
+        "`budget` is a number of credits, such as 5 or \"2.5\"",
+    );
+    let wishes = PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers);
+    if wishes.is_none() {
+        mistakes.add(pull_begins, &format!("[pull] takes at most {LABELS_MAX} labels of 1 to {LABEL_CHARS_MAX} characters, and the logins of at most {REVIEWERS_MAX} reviewers"));
+    }
+    let (Some(wishes), true) = (wishes, mistakes.found.is_empty()) else {
+        return Err(mistakes.found);
+    };
     let switch = |on: Option<bool>| Switch::from(on.unwrap_or(true));
-    let label = triggers.label.unwrap_or_else(|| Policy::default().label);
-    let role = triggers.role.as_deref().map(|word| {
-        Role::parse(word).ok_or_else(|| {
-            "`role` is one of none, read, triage, write, maintain and admin".to_owned()
-        })
-    });
-    let validate = pull.validate.as_deref().map(|word| {
-        Validate::parse(word).ok_or_else(|| "`validate` is `checks` or `off`".to_owned())
-    });
-    let on_red = pull
-        .on_red
-        .as_deref()
-        .map(|word| OnRed::parse(word).ok_or_else(|| "`on_red` is `draft` or `fail`".to_owned()));
-    let (validate, on_red) = (validate.transpose()?, on_red.transpose()?);
-    let wishes = PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers)
-        .map(|wishes| wishes.validated(validate, on_red.unwrap_or(OnRed::Draft)));
     Ok(Policy {
         opened: switch(triggers.opened),
         commands: switch(triggers.commands),
-        label,
+        label: triggers.label.unwrap_or_else(|| Policy::default().label),
         associations: triggers.associations,
-        role: role.transpose()?,
+        role,
         bots: triggers.bots,
-        wishes: wishes.ok_or_else(|| {
-            format!(
-                "[pull] takes at most {LABELS_MAX} labels of 1 to {LABEL_CHARS_MAX} characters, and the logins of at most {REVIEWERS_MAX} reviewers"
-            )
-        })?,
+        wishes: wishes.validated(validate, on_red.unwrap_or(OnRed::Draft)),
         caps: Caps {
             repository_hour: limits.jobs_per_hour.map(NonZeroU32::get),
             person_day: limits.jobs_per_person_per_day.map(NonZeroU32::get),
-            budget: limits.budget.as_ref().map(credits).transpose()?,
+            budget,
         },
     })
 }
 
+/// What is wrong with the values of a file.
+struct Mistakes<'a> {
+    text: &'a str,
+    found: Vec<String>,
+}
+
+impl Mistakes<'_> {
+    fn add(&mut self, begins: usize, what: &str) {
+        let line = line_of(self.text, begins);
+        self.found.push(format!("line {line}: {what}"));
+    }
+
+    /// Reads a value, or notes what values there are.
+    fn read<V, T>(
+        &mut self,
+        value: Option<Spanned<V>>,
+        parse: impl FnOnce(&V) -> Option<T>,
+        what: &str,
+    ) -> Option<T> {
+        let value = value?;
+        let parsed = parse(value.get_ref());
+        if parsed.is_none() {
+            self.add(value.span().start, what);
+        }
+        parsed
+    }
+}
+
 /// Credits, as a whole number or as a text.
-fn credits(value: &toml::Value) -> Result<Credits, String> {
+fn credits(value: &toml::Value) -> Option<Credits> {
     let text = match value {
         toml::Value::Integer(whole) => whole.to_string(),
         toml::Value::String(text) => text.clone(),
         _ => String::new(),
     };
     let credits = Credits::parse(&text).ok();
-    let credits = credits.filter(|credits| !credits.is_zero());
-    credits.ok_or_else(|| "`budget` is a number of credits, such as 5 or \"2.5\"".to_owned())
+    credits.filter(|credits| !credits.is_zero())
+}
+
+fn line_of(text: &str, begins: usize) -> usize {
+    let before = text.get(..begins).unwrap_or_default();
+    before.matches('\n').count() + 1
 }
 
 /// What is wrong, with the line, as one bounded line of text.
 fn described(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().and_then(|span| text.get(..span.start));
-    let line = line.map_or(1, |before| before.matches('\n').count() + 1);
+    let line = error.span().map_or(1, |span| line_of(text, span.start));
     let message = error
         .message()
         .split_whitespace()
@@ -294,11 +344,21 @@ mod tests {
             ("{", "line 1: "),
             ("[other]", "line 1: unknown field `other`"),
         ] {
-            let told = parse(broken).expect_err(broken);
+            let told = parse(broken).expect_err(broken).join("; ");
             assert!(told.starts_with(why) && !told.contains('\n'), "{told}");
         }
         let long = format!("[{}]", "x".repeat(5_000));
-        assert!(parse(&long).expect_err("an unknown table").len() < 400);
+        assert!(parse(&long).expect_err("an unknown table")[0].len() < 400);
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_its_line() {
+        let told = parse(
+            "[triggers]\nrole = 'everybody'\n\n[limits]\nbudget = 0\n\n[pull]\non_red = 'bill'\nlabels = ['']",
+        );
+        let told = told.expect_err("four mistakes");
+        let lines: Vec<_> = told.iter().map(|one| &one[..7]).collect();
+        assert_eq!(lines, ["line 2:", "line 8:", "line 5:", "line 7:"]);
     }
 
     #[test]

@@ -8,10 +8,11 @@
 //! Safe to run twice: the request is the fact that creates the job, and the first recorded outcome
 //! stays.
 
+use crate::repositories::{self, Look};
 use crate::{Ctx, policy};
 use domain::accounts::Payer;
 use domain::ids::JobId;
-use domain::inbox::events::{EventOrigin, Issue};
+use domain::inbox::events::{EventOrigin, Issue, Visibility};
 use domain::jobs::requests::{JobRequest, RequestOutcome};
 use domain::retry::{Done, Failure, MessageFate};
 use domain::switches::Switch;
@@ -73,8 +74,8 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<MessageFat
 }
 
 async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestOutcome, Failure> {
-    let origin = match locate(ctx, request).await? {
-        Ok(origin) => origin,
+    let (origin, look) = match locate(ctx, request, now).await? {
+        Ok(found) => found,
         Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
     let issue = issue(ctx, request, &origin, now);
@@ -82,7 +83,7 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
         Ok(issue) => issue,
         Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
-    let policy = match policy::load(ctx, &origin, now).await? {
+    let policy = match policy::load(ctx, &origin, look, now).await? {
         Ok(policy) => policy,
         Err(why) => return Ok(RequestOutcome::Refused(why.reason())),
     };
@@ -97,24 +98,25 @@ async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestO
         retry_of: request.retry_of.clone(),
         agent: request.agent,
     };
-    Ok(
-        match crate::orders(ctx, now)
-            .make(&request.account, &origin, &issue, wanted)
-            .await?
-        {
-            Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => {
-                RequestOutcome::Job(job)
-            }
-            Placed::Closed | Placed::NoAccount => {
-                RequestOutcome::Refused("the account is gone".to_owned())
-            }
-        },
-    )
+    let placed = crate::orders(ctx, now)
+        .make(&request.account, &origin, &issue, wanted)
+        .await?;
+    repositories::placed(ctx, &origin, &placed).await?;
+    Ok(match placed {
+        Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => RequestOutcome::Job(job),
+        Placed::Closed | Placed::NoAccount => {
+            RequestOutcome::Refused("the account is gone".to_owned())
+        }
+    })
 }
 
 /// Returns the issue's repository if the requesting account pays for it, or why there can be no
 /// job.
-async fn locate(ctx: &Ctx, request: &JobRequest) -> Result<Result<EventOrigin, String>, Failure> {
+async fn locate(
+    ctx: &Ctx,
+    request: &JobRequest,
+    now: Timestamp,
+) -> Result<Result<(EventOrigin, Look), String>, Failure> {
     let github = ctx.github.client().await?;
     let name = &request.repository;
     let found = ctx.limits().locate(&github, name).await?;
@@ -134,7 +136,16 @@ async fn locate(ctx: &Ctx, request: &JobRequest) -> Result<Result<EventOrigin, S
             "{name} is archived and takes no pull requests"
         )));
     }
-    Ok(Ok(EventOrigin {
+    let visibility = if details.private {
+        Visibility::Private
+    } else {
+        Visibility::Public
+    };
+    let look = Look {
+        visibility,
+        seen_at: now,
+    };
+    let origin = EventOrigin {
         installation,
         owner: details.owner_id,
         owner_login: details.owner,
@@ -143,7 +154,8 @@ async fn locate(ctx: &Ctx, request: &JobRequest) -> Result<Result<EventOrigin, S
         default_branch: details.default_branch,
         sender_login: request.asked_by.clone(),
         via_app: None,
-    }))
+    };
+    Ok(Ok((origin, look)))
 }
 
 fn absent(request: &JobRequest) -> String {

@@ -69,6 +69,22 @@ words! {
     }
 }
 
+/// An owner that an account pays for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaidOwner {
+    pub id: OwnerId,
+    /// Absent until an event names the owner's installation.
+    pub installed: Option<InstalledOwner>,
+}
+
+/// An owner's newest installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledOwner {
+    pub installation: InstallationId,
+    pub state: InstallationState,
+    pub login: Option<String>,
+}
+
 /// The data of an account that is about to be provisioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {

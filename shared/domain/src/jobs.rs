@@ -37,6 +37,7 @@ pub mod pulls;
 mod repairs;
 pub mod repositories;
 pub mod requests;
+pub mod seen;
 mod state;
 pub mod steps;
 mod terms;

@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod members;
 pub(crate) mod moving;
 pub(crate) mod operators;
+pub(crate) mod owners;
 pub(crate) mod places;
 pub(crate) mod rates;
 pub(crate) mod reveals;
@@ -110,13 +111,12 @@ impl Store {
         new: &NewAccount,
         account: &'a AccountId,
     ) -> impl Iterator<Item = Change> + 'a {
-        let keys = [
-            new.installation.map(keys::installation),
-            new.owner.map(keys::owner),
+        let links = [
+            new.installation
+                .map(|id| self.link(keys::installation(id), account)),
+            new.owner.map(|id| self.link_owner(id, account)),
         ];
-        keys.into_iter()
-            .flatten()
-            .map(|key| self.link(key, account))
+        links.into_iter().flatten()
     }
 
     /// Records that an account has started something that permanently belongs to it: a job, an
@@ -280,14 +280,20 @@ impl Store {
             return Ok(Payer::Inactive);
         }
         if let Some(item) = at(&owner_key) {
-            return account_in(item).map(Payer::Account);
+            let account = account_in(item)?;
+            // A link from before accounts listed their owners.
+            if !item.contains_key("owner") {
+                let listed = self.link_owner(owner, &account);
+                self.table.update("list an owner", listed).await.map(drop)?;
+            }
+            return Ok(Payer::Account(account));
         }
         let named = at(&installation_key).filter(|item| item.contains_key("account"));
         let Some(account) = named.map(account_in).transpose()? else {
             return Ok(Payer::Unknown);
         };
         self.table
-            .update("link an owner", self.link(owner_key, &account))
+            .update("link an owner", self.link_owner(owner, &account))
             .await
             .map(drop)?;
         Ok(Payer::Account(account))

@@ -9,6 +9,7 @@ pub(crate) mod comments;
 pub(crate) mod installations;
 pub(crate) mod phases;
 pub(crate) mod requests;
+pub(crate) mod seen;
 pub(crate) mod steps;
 pub(crate) mod terms;
 pub(crate) mod turns;

@@ -57,6 +57,7 @@ pub use jobs::comments::CommentClaim;
 pub use jobs::installations::{CreationsCounted, ReserveTaken};
 pub use jobs::phases::Reported;
 pub use jobs::requests::RequestMade;
+pub use jobs::seen::RepositoryNoted;
 pub use jobs::{Advanced, Claimed, JobCreated, NewJob};
 pub use ledger::audit::{Audit, Rebuilt, Unbalanced};
 pub use ledger::expired_holds::HoldReleased;

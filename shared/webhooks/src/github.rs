@@ -65,11 +65,13 @@ fn is_word(text: &str) -> bool {
 
 /// The names of the events that Tallyhook acts on. The others are recorded if they arrive, and are
 /// not missed if they do not.
-pub const EVENTS: [&str; 15] = [
+pub const EVENTS: [&str; 17] = [
     "installation.created",
     "installation.deleted",
     "installation.suspend",
     "installation.unsuspend",
+    "installation_repositories.added",
+    "installation_repositories.removed",
     "issue_comment.created",
     "issues.closed",
     "issues.labeled",

@@ -9,7 +9,7 @@ use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::inbox::events::{
     Actor, ActorKind, Comment, CommentOn, EventOrigin, GithubEvent, InstallationChange,
     InstallationEvent, Issue, IssueChange, IssueEvent, MarketplaceChange, MarketplaceEvent,
-    PullChange, PullEvent, PullState, Visibility,
+    NamedRepository, PullChange, PullEvent, PullState, Visibility,
 };
 use domain::time::Timestamp;
 use serde::de::Error;
@@ -126,6 +126,30 @@ struct InstallationOwner {
 #[derive(Deserialize)]
 struct OfInstallation {
     installation: InstallationBody,
+    #[serde(default)]
+    repositories: Vec<Named>,
+    #[serde(default)]
+    repositories_added: Vec<Named>,
+    #[serde(default)]
+    repositories_removed: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: u64,
+    name: String,
+    #[serde(default)]
+    private: bool,
+}
+
+impl From<Named> for NamedRepository {
+    fn from(named: Named) -> Self {
+        Self {
+            id: RepositoryId::new(named.id),
+            name: named.name,
+            visibility: visibility(named.private),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -184,6 +208,8 @@ pub(crate) fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, serde_json::
         "installation.deleted" => installation(body, InstallationChange::Deleted),
         "installation.suspend" => installation(body, InstallationChange::Suspended),
         "installation.unsuspend" => installation(body, InstallationChange::Unsuspended),
+        "installation_repositories.added" => installation(body, InstallationChange::Repositories),
+        "installation_repositories.removed" => installation(body, InstallationChange::Repositories),
         "marketplace_purchase.purchased" => purchase(body, MarketplaceChange::Purchased),
         "marketplace_purchase.changed" => purchase(body, MarketplaceChange::Changed),
         "marketplace_purchase.cancelled" => purchase(body, MarketplaceChange::Cancelled),
@@ -213,11 +239,7 @@ fn issue(
             .and_then(|comment| comment.performed_via_github_app),
         IssueChange::Labeled(_) => None,
     };
-    let visibility = if of.repository.private {
-        Visibility::Private
-    } else {
-        Visibility::Public
-    };
+    let visibility = visibility(of.repository.private);
     let sender = actor(of.sender.clone());
     Ok(GithubEvent::Issue(Box::new(IssueEvent {
         visibility,
@@ -234,6 +256,14 @@ fn issue(
         },
         change,
     })))
+}
+
+const fn visibility(private: bool) -> Visibility {
+    if private {
+        Visibility::Private
+    } else {
+        Visibility::Public
+    }
 }
 
 fn labeled(of: &mut OfIssue) -> Result<IssueChange, serde_json::Error> {
@@ -277,7 +307,21 @@ fn pull(body: &[u8], change: PullChange) -> Result<GithubEvent, serde_json::Erro
 }
 
 fn installation(body: &[u8], change: InstallationChange) -> Result<GithubEvent, serde_json::Error> {
-    let OfInstallation { installation } = serde_json::from_slice(body)?;
+    let OfInstallation {
+        installation,
+        repositories,
+        repositories_added,
+        repositories_removed,
+    } = serde_json::from_slice(body)?;
+    // GitHub also lists the repositories of an installation that is suspended or deleted.
+    let listed = match change {
+        InstallationChange::Created => repositories,
+        InstallationChange::Deleted
+        | InstallationChange::Suspended
+        | InstallationChange::Unsuspended
+        | InstallationChange::Repositories => Vec::new(),
+    };
+    let added = listed.into_iter().chain(repositories_added);
     Ok(GithubEvent::Installation(InstallationEvent {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(installation.account.id),
@@ -286,6 +330,11 @@ fn installation(body: &[u8], change: InstallationChange) -> Result<GithubEvent, 
         as_of: installation
             .updated_at
             .map_or(Timestamp::from_millis(0), |when| when.0),
+        added: added.map(NamedRepository::from).collect(),
+        removed: repositories_removed
+            .into_iter()
+            .map(NamedRepository::from)
+            .collect(),
     }))
 }
 

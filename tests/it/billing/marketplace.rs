@@ -366,24 +366,18 @@ async fn irrelevant_events_are_listed_as_ignored() {
         json!({ "id": INSTALLATION_ID, "account": account, "updated_at": "2026-11-20T12:00:00Z" });
     for (event, action, words) in [
         (
-            "installation_repositories",
-            "added",
-            "an event we do not act on",
-        ),
-        (
-            "installation_repositories",
-            "removed",
-            "an event we do not act on",
-        ),
-        (
             "installation",
             "new_permissions_accepted",
+            "an event we do not act on",
+        ),
+        (
+            "installation_target",
+            "renamed",
             "an event we do not act on",
         ),
     ] {
         let body = json!({
             "action": action, "installation": here, "repository_selection": "selected",
-            "repositories_added": [], "repositories_removed": [{ "id": 5001, "name": "greeter" }],
         });
         let delivery = world.fresh_delivery();
         let answer = world

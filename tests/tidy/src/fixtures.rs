@@ -13,11 +13,16 @@ const SOURCES: [(&str, &str, &str); 2] = [
 
 /// The object of an event by the beginning of the event's name: the call that acts on it, and its variant. The first
 /// match counts.
-const OBJECTS: [(&str, &str, &str); 16] = [
+const OBJECTS: [(&str, &str, &str); 17] = [
     ("issues.", "issue::handle", "Issue"),
     ("issue_comment.", "issue::handle", "Issue"),
     ("pull_request.", "pull_request::handle", "PullRequest"),
     ("installation.", "installation::handle", "Installation"),
+    (
+        "installation_repositories.",
+        "installation::handle",
+        "Installation",
+    ),
     (
         "marketplace_purchase.",
         "marketplace::handle",
@@ -142,10 +147,10 @@ fn fixtures_are_what_their_names_say() {
             .split_once('.')
             .unwrap_or((file.trim_end_matches(".json"), ""));
         let body = json(&format!("events/github/{file}"));
-        let about = if event == "ping" {
-            "hook"
-        } else {
-            event.trim_start_matches("issue_").trim_end_matches('s')
+        let about = match event {
+            "ping" => "hook",
+            "installation_repositories" => "installation",
+            _ => event.trim_start_matches("issue_").trim_end_matches('s'),
         };
         if body["action"].as_str().unwrap_or_default() != action || !body[about].is_object() {
             faults.push(format!(

@@ -23,7 +23,8 @@ pub enum GithubEvent {
     /// `pull_request.opened`, `pull_request.closed`
     PullRequest(PullEvent),
     /// `installation.created`, `installation.deleted`, `installation.suspend`,
-    /// `installation.unsuspend`
+    /// `installation.unsuspend`, `installation_repositories.added`,
+    /// `installation_repositories.removed`
     Installation(InstallationEvent),
     /// `marketplace_purchase.purchased`, `marketplace_purchase.changed`,
     /// `marketplace_purchase.cancelled`, `marketplace_purchase.pending_change`,
@@ -153,7 +154,7 @@ pub enum PullState {
     Closed,
 }
 
-/// An owner installed, removed, suspended or resumed the App.
+/// An owner installed, removed, suspended or resumed the App, or changed its repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationEvent {
     pub installation: InstallationId,
@@ -163,6 +164,19 @@ pub struct InstallationEvent {
     pub change: InstallationChange,
     /// When GitHub last changed the installation; zero if GitHub does not say.
     pub as_of: Timestamp,
+    /// The repositories that the App may now work in.
+    pub added: Vec<NamedRepository>,
+    /// The repositories that it may no longer work in.
+    pub removed: Vec<NamedRepository>,
+}
+
+/// A repository that GitHub names without details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedRepository {
+    pub id: RepositoryId,
+    /// The name without the owner.
+    pub name: String,
+    pub visibility: Visibility,
 }
 
 /// What happened to an installation.
@@ -172,6 +186,8 @@ pub enum InstallationChange {
     Deleted,
     Suspended,
     Unsuspended,
+    /// Only its repositories changed.
+    Repositories,
 }
 
 /// An owner's purchase on the GitHub Marketplace changed or will change.

@@ -6,6 +6,7 @@
 //! and the move closes the same row, so one of the two comes first and the other one sees it.
 
 use crate::Store;
+use crate::accounts::owners::listed_under;
 use crate::accounts::{OPEN, moved_to};
 use crate::db::error::StoreError;
 use crate::db::item::{Item, number, text, time};
@@ -84,7 +85,6 @@ impl Store {
             Change::of(key)
                 .set("account", to.clone())
                 .when(condition, vec![("from", from.clone())])
-                .item(&self.table)
         };
         let nothing_counted = check_when(
             &self.table,
@@ -100,13 +100,14 @@ impl Store {
         let mut tx = self.table.transaction(MOVE);
         tx.add(close.item(&self.table)).or(Refusal::NotOpen);
         tx.add(nothing_counted).or(Refusal::HasBalance);
-        tx.add(lead(keys::owner(wish.owner), "#account = :from"))
-            .or(Refusal::Taken);
-        tx.add(lead(
+        let led = lead(keys::owner(wish.owner), "#account = :from");
+        let led = listed_under(led, wish.owner, &wish.to);
+        tx.add(led.item(&self.table)).or(Refusal::Taken);
+        let installation = lead(
             keys::installation(wish.installation),
             "attribute_not_exists(#account) OR #account = :from",
-        ))
-        .or(Refusal::Taken);
+        );
+        tx.add(installation.item(&self.table)).or(Refusal::Taken);
         for item in [open, self.is_admin(&wish.to, wish.user), proof] {
             tx.add(item).or(Refusal::Unproved);
         }

@@ -208,7 +208,7 @@ impl Store {
         let installation = self
             .link(keys::installation(shown.installation), account)
             .set("owner_id", number(shown.owner));
-        for link in [self.link(keys::owner(shown.owner), account), installation] {
+        for link in [self.link_owner(shown.owner, account), installation] {
             tx.add(link.item(&self.table)).or(NotLinked::Taken);
         }
         let account_key = keys::account(account);

@@ -132,7 +132,9 @@ pub(super) fn row_attributes(row: &JobRow) -> Attributes {
 
 /// Stores only the options that are set, so a job without options looks like a job from before
 /// options existed.
-fn wish_attributes(wishes: &PullOptions) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+pub(super) fn wish_attributes(
+    wishes: &PullOptions,
+) -> impl Iterator<Item = (&'static str, AttributeValue)> {
     let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
     [
         (
@@ -221,7 +223,7 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError>
     })
 }
 
-fn wishes_of(item: &Item<'_>) -> Result<PullOptions, StoreError> {
+pub(super) fn wishes_of(item: &Item<'_>) -> Result<PullOptions, StoreError> {
     let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
     let options = PullOptions::check(
         item.switch("draft")?,
