@@ -6,6 +6,7 @@ pub mod keys;
 pub mod members;
 pub mod pages;
 pub mod places;
+pub mod repositories;
 pub mod sessions;
 pub mod sign_in;
 pub mod signups;

@@ -167,6 +167,10 @@ try {
     await page.goto(at("/settings/sessions"));
     await says(page, "this browser");
     await look(tools, page, "sessions");
+    await page.goto(at("/settings/repositories"));
+    await says(page, "acme/greeter");
+    await page.getByText("The policy", { exact: true }).first().click();
+    await look(tools, page, "repositories");
     await page.goto(at("/settings/account"));
     await look(tools, page, "account");
   });
@@ -174,7 +178,7 @@ try {
   await journey("without a script: every page, and a purchase", async () => {
     const plain = await open(tools, { javaScriptEnabled: false });
     await plain.context().addCookies(cookies);
-    for (const path of ["/billing", "/billing/top-up", "/billing/plan", "/billing/transactions", "/billing/invoices", "/jobs", "/settings/keys", "/settings/members", "/settings/sessions"]) {
+    for (const path of ["/billing", "/billing/top-up", "/billing/plan", "/billing/transactions", "/billing/invoices", "/jobs", "/settings/keys", "/settings/members", "/settings/repositories", "/settings/sessions"]) {
       const answer = await plain.goto(at(path));
       assert.equal(answer.status(), 200, path);
     }

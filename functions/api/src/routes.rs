@@ -14,7 +14,7 @@ use self::billing::{
     auto_top_up, checkout, customer, payment_methods, period, plans, portal, spend_limit,
     subscription, usage,
 };
-use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
+use self::jobs::{commit_summaries, listing, phases, repositories, requests, test_integration};
 use self::ledger::{credits, debits, explanations, grants, holds};
 use self::notices::preferences;
 use crate::document::Document;
@@ -72,6 +72,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(listing::show))
         .routes(routes!(listing::cancel))
         .routes(routes!(requests::retry))
+        .routes(routes!(repositories::list))
         .routes(routes!(members::list))
         .routes(routes!(members::change, members::remove))
         .routes(routes!(session::show))

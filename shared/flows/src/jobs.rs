@@ -9,4 +9,5 @@ pub mod lookup;
 pub mod obstacles;
 pub mod order;
 mod refuse;
+pub mod repositories;
 pub mod requests;

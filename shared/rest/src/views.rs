@@ -1,5 +1,7 @@
 //! The views of domain types that customers and operators see alike.
 
+pub mod repositories;
+
 use domain::billing::plans::{Limit, Period};
 use domain::billing::subscriptions::{Invoice, PlannedChange};
 use domain::billing::usage::Meter;

@@ -5,5 +5,6 @@ pub mod commit_summaries;
 mod delegated;
 pub mod listing;
 pub mod phases;
+pub mod repositories;
 pub mod requests;
 pub mod test_integration;

@@ -336,7 +336,8 @@ fn time(at: &str) -> Markup {
     html! { @match Timestamp::parse(at) { Some(at) => (moment(at)), None => (at) } }
 }
 
-fn state(state: &str) -> Markup {
+/// A job's state in words.
+pub fn state(state: &str) -> Markup {
     let tone = match state {
         "PR_OPENED" | "MERGED" => Tone::Good,
         "FAILED" | "REJECTED" | "REFUSED" => Tone::Bad,

@@ -4,6 +4,7 @@ mod account;
 mod keys;
 mod notices;
 mod people;
+mod repositories;
 mod sessions;
 
 use crate::Ctx;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 const TABS: &[(&str, &str)] = &[
     ("/settings/members", "Members"),
     ("/settings/keys", "API keys"),
+    ("/settings/repositories", "Repositories"),
     ("/settings/notices", "Notices"),
     ("/settings/sessions", "Sessions"),
     ("/settings/account", "Account"),
@@ -32,6 +34,7 @@ pub fn routes() -> Router<Arc<Ctx>> {
         .route("/settings/keys/{id}/rotate", post(keys::rotate))
         .route("/settings/keys/{id}/revoke", post(keys::revoke))
         .route("/settings/notices", get(notices::show).post(notices::set))
+        .route("/settings/repositories", get(repositories::show))
         .route("/settings/sessions", get(sessions::show))
         .route("/settings/sessions/others", post(sessions::end_others))
         .route("/settings/sessions/{id}/end", post(sessions::end))
