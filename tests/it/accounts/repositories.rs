@@ -213,12 +213,16 @@ async fn a_death_loses_no_sighting() {
         ("issues", "issues.opened", ("absent".to_owned(), Some(7))),
     ] {
         let (calls, found) = journey(event, sample, None).await;
-        assert_eq!(found, [expected.clone()], "{sample}");
+        assert_eq!(found, std::slice::from_ref(&expected), "{sample}");
         let all = deaths(&calls);
         assert!(all.len() >= 4, "{all:?}");
         for death in all {
             let (_, found) = journey(event, sample, Some(death)).await;
-            assert_eq!(found, [expected.clone()], "{sample} after {death:?}");
+            assert_eq!(
+                found,
+                std::slice::from_ref(&expected),
+                "{sample} after {death:?}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::{ApiError, Ctx};
 use axum::extract::State;
 use domain::accounts::{InstallationState, PaidOwner};
 use domain::inbox::events::Visibility;
+use domain::jobs::caps::Caps;
 use domain::jobs::checks::{OnRed, Validate};
+use domain::jobs::pulls::PullOptions;
 use domain::jobs::seen::{ListedRepository, PolicyFound, PolicySeen, RepositoryState};
 use domain::jobs::triggers::Policy;
 use flows::jobs::repositories::list;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use store::Cursor;
 
 const PATH: &str = "/settings/repositories";
+const PLAN: &str = "What the plan allows";
+const USUAL_ROLE: &str = "In a private repository people who can read it; in a public one people who can write, or triage for the label";
 const EXAMPLE: &str = "[triggers]
 opened = false          # a new issue alone requests no job
 label = \"tallyhook\"     # this label does
@@ -174,109 +178,83 @@ fn file(seen: Option<&PolicySeen>) -> Markup {
 
 /// A policy in words. Each rule that is the default says so.
 fn rules(policy: &Policy) -> Markup {
+    let facts = asking(policy)
+        .into_iter()
+        .chain(limits(&policy.caps))
+        .chain(pull_requests(&policy.wishes));
+    let facts: Vec<_> = facts.collect();
+    html! { details { summary { "The policy" } (definitions(&facts)) } }
+}
+
+type Rule = (&'static str, Markup);
+
+fn rule(name: &'static str, text: impl Into<String>, is_default: bool) -> Rule {
+    let text = text.into();
+    let shown = html! { (text) @if is_default { " " span.quiet { "default" } } };
+    (name, shown)
+}
+
+fn asking(policy: &Policy) -> [Rule; 6] {
     let usual = Policy::default();
-    let rule = |text: String, is_default: bool| {
-        html! { (text) @if is_default { " " span.quiet { "default" } } }
-    };
-    let (wishes, caps) = (&policy.wishes, &policy.caps);
     let role = policy.role.map_or_else(
-        || "People who can read a private repository; in a public one people who can write, or triage for the label".to_owned(),
+        || USUAL_ROLE.to_owned(),
         |role| format!("People with the role {} or more", role.as_str()),
     );
-    let facts = [
-        ("Who may ask", rule(role, policy.role.is_none())),
-        (
-            "Authors",
-            rule(
-                listed("All", &policy.associations),
-                policy.associations.is_empty(),
-            ),
-        ),
-        (
-            "Bots",
-            rule(listed("None", &policy.bots), policy.bots.is_empty()),
-        ),
-        (
-            "A new issue",
-            rule(asks(policy.opened.is_on()), policy.opened == usual.opened),
-        ),
-        (
-            "The label",
-            rule(policy.label.clone(), policy.label == usual.label),
-        ),
-        (
+    let (opened, commands) = (policy.opened, policy.commands);
+    let authors = &policy.associations;
+    [
+        rule("Who may ask", role, policy.role.is_none()),
+        rule("Authors", listed("All", authors), authors.is_empty()),
+        rule("Bots", listed("None", &policy.bots), policy.bots.is_empty()),
+        rule("A new issue", asks(opened.is_on()), opened == usual.opened),
+        rule("The label", &policy.label, policy.label == usual.label),
+        rule(
             "/tallyhook fix",
-            rule(
-                asks(policy.commands.is_on()),
-                policy.commands == usual.commands,
-            ),
+            asks(commands.is_on()),
+            commands == usual.commands,
         ),
-        (
-            "Jobs an hour",
-            rule(most(caps.repository_hour), caps.repository_hour.is_none()),
-        ),
-        (
-            "Jobs a day for one person",
-            rule(most(caps.person_day), caps.person_day.is_none()),
-        ),
-        (
-            "A job costs at most",
-            rule(
-                caps.budget.map_or_else(
-                    || "What the plan allows".to_owned(),
-                    |budget| format!("{budget} credits"),
-                ),
-                caps.budget.is_none(),
-            ),
-        ),
-        (
-            "Pull requests",
-            rule(
-                if wishes.draft().is_on() {
-                    "Drafts"
-                } else {
-                    "Ready for review"
-                }
-                .to_owned(),
-                wishes.draft() == usual.wishes.draft(),
-            ),
-        ),
-        (
-            "Their labels",
-            rule(listed("None", wishes.labels()), wishes.labels().is_empty()),
-        ),
-        (
+    ]
+}
+
+fn limits(caps: &Caps) -> [Rule; 3] {
+    let (hour, day, budget) = (caps.repository_hour, caps.person_day, caps.budget);
+    let cost = budget.map(|budget| format!("{budget} credits"));
+    let cost = cost.unwrap_or_else(|| PLAN.to_owned());
+    [
+        rule("Jobs an hour", most(hour), hour.is_none()),
+        rule("Jobs a day for one person", most(day), day.is_none()),
+        rule("A job costs at most", cost, budget.is_none()),
+    ]
+}
+
+fn pull_requests(wishes: &PullOptions) -> [Rule; 5] {
+    let usual = PullOptions::default();
+    let (labels, reviewers) = (wishes.labels(), wishes.reviewers());
+    let opened = if wishes.draft().is_on() {
+        "Drafts"
+    } else {
+        "Ready for review"
+    };
+    let checks = match wishes.validate() {
+        Some(Validate::Checks) => "Waits for them",
+        Some(Validate::Off) => "Does not wait for them",
+        None => "Waits for them where there are some",
+    };
+    let on_red = match wishes.on_red() {
+        OnRed::Draft => "The pull request stays open",
+        OnRed::Fail => "The pull request is closed",
+    };
+    [
+        rule("Pull requests", opened, wishes.draft() == usual.draft()),
+        rule("Their labels", listed("None", labels), labels.is_empty()),
+        rule(
             "Their reviewers",
-            rule(
-                listed("None", wishes.reviewers()),
-                wishes.reviewers().is_empty(),
-            ),
+            listed("None", reviewers),
+            reviewers.is_empty(),
         ),
-        (
-            "Checks",
-            rule(
-                match wishes.validate() {
-                    Some(Validate::Checks) => "Waits for them",
-                    Some(Validate::Off) => "Does not wait for them",
-                    None => "Waits for them where there are some",
-                }
-                .to_owned(),
-                wishes.validate().is_none(),
-            ),
-        ),
-        (
-            "If checks fail",
-            rule(
-                match wishes.on_red() {
-                    OnRed::Draft => "The pull request stays open",
-                    OnRed::Fail => "The pull request is closed",
-                }
-                .to_owned(),
-                wishes.on_red() == usual.wishes.on_red(),
-            ),
-        ),
-    ];
-    html! { details { summary { "The policy" } (definitions(&facts)) } }
+        rule("Checks", checks, wishes.validate().is_none()),
+        rule("If checks fail", on_red, wishes.on_red() == usual.on_red()),
+    ]
 }
 
 fn asks(on: bool) -> String {
@@ -289,10 +267,7 @@ fn asks(on: bool) -> String {
 }
 
 fn most(count: Option<u32>) -> String {
-    count.map_or_else(
-        || "What the plan allows".to_owned(),
-        |most| format!("At most {most}"),
-    )
+    count.map_or_else(|| PLAN.to_owned(), |most| format!("At most {most}"))
 }
 
 fn listed<T: ToString>(nothing: &str, all: &[T]) -> String {
